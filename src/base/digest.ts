@@ -1,0 +1,46 @@
+/**
+ * Digests: the 20 bytes that identify a record, and the partition that they name.
+ * Source: wire-protocol reference, section 5.
+ *
+ * @module
+ */
+
+import { createRIPEMD160 } from "hash-wasm";
+import { readU16LE } from "./bytes.ts";
+import { PARTITION_COUNT } from "./limits.ts";
+
+/**
+ * The partition of a digest: the low 12 bits of its first two bytes, little-endian.
+ *
+ * @param digest a buffer that holds the digest
+ * @param at offset of the digest in it
+ * @returns 0 to 4095
+ */
+export function partitionId(digest: Uint8Array, at = 0): number {
+  return readU16LE(digest, at) & (PARTITION_COUNT - 1);
+}
+
+/** Computes digests; made by {@linkcode createDigester}. */
+export interface Digester {
+  /**
+   * The digest of a key: RIPEMD-160 of set, particle type and value.
+   *
+   * @param set set name as UTF-8, empty for none
+   * @param key particle type byte followed by the value as on the wire
+   * @returns 20 fresh bytes
+   */
+  digest(set: Uint8Array, key: Uint8Array): Uint8Array;
+}
+
+/** Loads the hash function; the digester that it resolves to is synchronous. */
+export async function createDigester(): Promise<Digester> {
+  const ripemd = await createRIPEMD160();
+  return {
+    digest(set, key) {
+      ripemd.init();
+      if (set.length > 0) ripemd.update(set);
+      ripemd.update(key);
+      return ripemd.digest("binary");
+    },
+  };
+}

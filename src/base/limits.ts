@@ -1,0 +1,66 @@
+/**
+ * Every queue, buffer, loop and retry has its named limit here, with the reason. Reaching one is counted and tested.
+ * Limits that a configuration option sets are not here but in the option table.
+ *
+ * @module
+ */
+
+/** Partitions of a namespace; fixed by the protocol. */
+export const PARTITION_COUNT = 4096;
+
+/** Bytes of a digest; fixed by the protocol. */
+export const DIGEST_SIZE_BYTES = 20;
+
+/** Largest proto body; larger announcements drop the connection, as the stock server does. */
+export const PROTO_BODY_SIZE_MAX = 128 * 1024 * 1024;
+
+/** Longest namespace name in bytes. */
+export const NAMESPACE_NAME_SIZE_MAX = 31;
+
+/** Longest set name in bytes. */
+export const SET_NAME_SIZE_MAX = 63;
+
+/** Longest bin name in bytes. */
+export const BIN_NAME_SIZE_MAX = 15;
+
+/** Bins of one record. */
+export const BIN_COUNT_MAX = 32767;
+
+/** Operations of one message. */
+export const OP_COUNT_MAX = 32768;
+
+/** Sets of one namespace: 12 bits of the index entry, 0 means none. */
+export const SET_COUNT_MAX = 4095;
+
+/** Longest TTL that a client may ask for: ten years. */
+export const TTL_MAX_S = 315_360_000;
+
+/** Nesting of lists and maps that the validator follows; deeper input is refused, so that no recursion runs away. */
+export const MSGPACK_DEPTH_MAX = 256;
+
+/**
+ * Reply bytes that may wait for a client before the node stops reading its requests. A client that does not read
+ * costs at most this much memory plus one reply.
+ */
+export const SESSION_OUTPUT_HIGH_WATER_BYTES = 1024 * 1024;
+
+/** Request bytes that a node reads ahead while an earlier request of the connection is still running. */
+export const SESSION_INPUT_HIGH_WATER_BYTES = 256 * 1024;
+
+/** Longest text line of the plain info port. */
+export const INFO_LINE_SIZE_MAX = 64 * 1024;
+
+/** Longest body of an info request; tools send at most an encoded UDF module of 1 MiB. */
+export const INFO_BODY_SIZE_MAX = 2 * 1024 * 1024;
+
+/** A compressed request may announce at most this size; larger ones are malformed. */
+export const INFLATE_SIZE_MAX = PROTO_BODY_SIZE_MAX;
+
+/** How long one slice of background work may hold the event loop. */
+export const SLICE_MAX_MS = 1;
+
+/** Restarts of one transaction whose stored record moved while it waited; more means a bug, and the client gets 9. */
+export const TRANSACTION_RESTART_MAX = 64;
+
+/** Seconds between 1970-01-01 and 2010-01-01, the epoch of void-times and LUTs. */
+export const CITRUSLEAF_EPOCH_S = 1_262_304_000;
