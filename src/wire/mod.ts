@@ -11,4 +11,6 @@ export * from "./message.ts";
 export * from "./msgpack.ts";
 export * from "./proto.ts";
 export * from "./reply.ts";
+export * from "./reply_decode.ts";
+export * from "./request_encode.ts";
 export * from "./security.ts";

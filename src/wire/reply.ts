@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ByteBuffer, copyBytes, writeU16, writeU32 } from "../base/mod.ts";
+import { type ByteBuffer, copyBytes, writeU16, writeU32 } from "../base/mod.ts";
 import {
   AS_MSG_HEADER_SIZE,
   FIELD_HEADER_SIZE,
@@ -141,29 +141,35 @@ export class ReplyWriter {
   }
 
   /**
-   * Opens room for an operation's value.
+   * Opens room for an operation's value. Positional, because it is called once per bin and must not allocate.
    *
    * @param op operation id to echo
    * @param particleType type of the value
-   * @returns the offset at which `valueSizeBytes` bytes must be written into `out.bytes`
+   * @param source buffer that holds the bin name
+   * @param nameAt offset of the name in it
+   * @param nameSize bytes of the name
+   * @param valueSizeBytes bytes that the caller writes
+   * @returns the offset at which the value must be written into `out.bytes`
    */
   op(
     op: number,
     particleType: number,
-    name: { source: Uint8Array; at: number; size: number },
+    source: Uint8Array,
+    nameAt: number,
+    nameSize: number,
     valueSizeBytes: number,
   ): number {
     const out = this.out;
-    const at = out.reserve(OP_HEADER_SIZE + name.size + valueSizeBytes);
+    const at = out.reserve(OP_HEADER_SIZE + nameSize + valueSizeBytes);
     const bytes = out.bytes;
-    writeU32(bytes, at, 4 + name.size + valueSizeBytes);
+    writeU32(bytes, at, 4 + nameSize + valueSizeBytes);
     bytes[at + 4] = op;
     bytes[at + 5] = particleType;
     bytes[at + 6] = 0;
-    bytes[at + 7] = name.size;
-    copyBytes(name.source, name.at, bytes, at + OP_HEADER_SIZE, name.size);
-    out.length = at + OP_HEADER_SIZE + name.size + valueSizeBytes;
+    bytes[at + 7] = nameSize;
+    copyBytes(source, nameAt, bytes, at + OP_HEADER_SIZE, nameSize);
+    out.length = at + OP_HEADER_SIZE + nameSize + valueSizeBytes;
     this.#opCount++;
-    return at + OP_HEADER_SIZE + name.size;
+    return at + OP_HEADER_SIZE + nameSize;
   }
 }
