@@ -10,4 +10,5 @@ export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./histogram.ts";
 export * from "./limits.ts";
+export * from "./log_contexts.ts";
 export * from "./result_code.ts";

@@ -1,0 +1,142 @@
+/**
+ * Log sinks that write to a file descriptor: lines are collected and written in the background, so that a slow disk or
+ * a reader of standard error that has stopped does not hold the event loop.
+ *
+ * @module
+ */
+import { closeSync, openSync, write, writeSync } from "node:fs";
+import { ByteBuffer, LOG_CONTEXTS } from "../base/mod.ts";
+import type { LogLevel, LogSink } from "../port/mod.ts";
+import { diskError } from "./disk.ts";
+
+/** Severity of each level, most severe first. */
+export const levelRanks: Readonly<Record<LogLevel, number>> = {
+  critical: 0,
+  warning: 1,
+  info: 2,
+  debug: 3,
+  detail: 4,
+};
+
+/** Lines that wait for a slow sink may use this much memory; more are dropped and counted. */
+export const LOG_WAITING_SIZE_MAX_BYTES = 1024 * 1024;
+
+const STDERR_DESCRIPTOR = 2;
+
+/** One destination with its levels. */
+export class DescriptorSink implements LogSink {
+  readonly name: string;
+  readonly #path: string | undefined;
+  readonly #levels = new Map<string, LogLevel>();
+  #descriptor: number;
+  #waiting = new ByteBuffer(4096);
+  #dropped = 0;
+  #writing = false;
+  #idle: (() => void)[] = [];
+
+  /**
+   * @param path of the log file, or undefined for standard error
+   * @throws {Error} when the file can't be opened; the message names path and cause
+   */
+  constructor(path: string | undefined) {
+    this.#path = path;
+    this.name = path ?? "stderr";
+    this.#descriptor = path === undefined ? STDERR_DESCRIPTOR : openForAppending(path);
+    this.setLevel("any", "critical");
+  }
+
+  levels(): ReadonlyMap<string, LogLevel> {
+    return this.#levels;
+  }
+
+  setLevel(context: string, level: LogLevel): boolean {
+    if (context === "any") {
+      for (const name of LOG_CONTEXTS) this.#levels.set(name, level);
+      return true;
+    }
+    if (!this.#levels.has(context)) return false;
+    this.#levels.set(context, level);
+    return true;
+  }
+
+  /** Rank of the least severe level that is kept; lines of a context that nobody knows are kept like `misc`. */
+  rankKept(context: string): number {
+    return levelRanks[this.#levels.get(context) ?? this.#levels.get("misc") ?? "critical"];
+  }
+
+  /** Takes a line, with its line feed. */
+  append(line: string): void {
+    if (this.#waiting.length + line.length > LOG_WAITING_SIZE_MAX_BYTES) {
+      this.#dropped++;
+      return;
+    }
+    this.#waiting.appendText(line);
+    if (this.#writing) return;
+    this.#writing = true;
+    queueMicrotask(() => this.#writeWaiting());
+  }
+
+  /** Writes what waits before it returns: for the last lines of a process. */
+  flushNow(): void {
+    const bytes = this.#take();
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#descriptor, bytes, at);
+    } catch {
+      // There is nowhere left to report it.
+    }
+  }
+
+  /** Resolves when nothing waits any more. */
+  flush(): Promise<void> {
+    return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+
+  /** Opens the file anew; goes on with the old one when that fails. */
+  reopen(): void {
+    if (this.#path === undefined) return;
+    this.flushNow();
+    const old = this.#descriptor;
+    this.#descriptor = openForAppending(this.#path);
+    // A write that is under way still uses the old one.
+    if (this.#writing) this.#idle.push(() => closeSync(old));
+    else closeSync(old);
+  }
+
+  #take(): Uint8Array {
+    if (this.#dropped > 0) {
+      this.#waiting.appendText(`(${this.#dropped} lines dropped here: "${this.name}" was too slow)\n`);
+      this.#dropped = 0;
+    }
+    const bytes = this.#waiting.toBytes();
+    this.#waiting.reset();
+    return bytes;
+  }
+
+  #writeWaiting(): void {
+    const bytes = this.#take();
+    if (bytes.length === 0) {
+      this.#writing = false;
+      const idle = this.#idle;
+      this.#idle = [];
+      for (const fn of idle) fn();
+      return;
+    }
+    this.#writeFrom(this.#descriptor, bytes, 0);
+  }
+
+  #writeFrom(descriptor: number, bytes: Uint8Array, at: number): void {
+    write(descriptor, bytes, at, bytes.length - at, null, (error, count) => {
+      // A full disk must not end the node: the rest of these lines is lost, later ones are tried again.
+      if (error === null && at + count < bytes.length) this.#writeFrom(descriptor, bytes, at + count);
+      else this.#writeWaiting();
+    });
+  }
+}
+
+function openForAppending(path: string): number {
+  try {
+    return openSync(path, "a", 0o644);
+  } catch (error) {
+    throw diskError("open the log file", path, error);
+  }
+}

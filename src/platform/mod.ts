@@ -1,0 +1,45 @@
+/**
+ * Ports on Deno and on Node: the real clock, randomness, sockets, files, machine, computations and log. Which runtime
+ * it is shows at run time; everything but sockets and turns of the event loop goes through `node:` modules, which both
+ * have. Knows nothing of nodes, records or protocols. Read `deno_network.ts` and `deno_turn.ts` first.
+ *
+ * @module
+ */
+import { setImmediate } from "node:timers";
+import type { Log, Network, Ports } from "../port/mod.ts";
+import { createClock } from "./clock.ts";
+import { createCompute } from "./compute.ts";
+import { createDenoNetwork } from "./deno_network.ts";
+import { createDenoTurn } from "./deno_turn.ts";
+import { createDisk } from "./disk.ts";
+import { createHost } from "./host.ts";
+import { createLog } from "./log.ts";
+import { createRandom } from "./random.ts";
+
+export { createCompute } from "./compute.ts";
+export { createHostLog, createLog, type LogFormat, type LogOptions, type LogSinkOptions } from "./log.ts";
+
+/** What {@linkcode createPlatform} may be told. */
+export interface PlatformOptions {
+  /** The log; by default all contexts at level info on standard error. */
+  log?: Log;
+}
+
+async function createNetwork(nextTurn: (fn: () => void) => void): Promise<Network> {
+  if ("Deno" in globalThis) return createDenoNetwork(nextTurn);
+  return (await import("./node_network.ts")).createNodeNetwork();
+}
+
+/** Ports on this machine, for Deno or for Node 20 and later. */
+export async function createPlatform(options: PlatformOptions = {}): Promise<Ports> {
+  const nextTurn = "Deno" in globalThis ? createDenoTurn() : (fn: () => void) => void setImmediate(fn);
+  return {
+    clock: createClock(nextTurn),
+    random: createRandom(),
+    network: await createNetwork(nextTurn),
+    disk: createDisk(),
+    host: createHost(),
+    compute: createCompute(),
+    log: options.log ?? createLog({ sinks: [{ levels: { any: "info" } }] }),
+  };
+}
