@@ -1,0 +1,342 @@
+/**
+ * Write blocks in memory: where flat records live, off the JavaScript heap.
+ *
+ * Memory is a row of blocks of 8 MiB. A place is a location: the number of a 16-byte unit, counted over all blocks.
+ * Records are appended to the open block. The place of a record that is overwritten or deleted becomes a free slot, and
+ * slots of the exact size are used again first: steady overwriting of records that keep their size neither grows memory
+ * nor moves anything. What exact fit can't use again, defragmentation reclaims: a closed block whose use falls below
+ * the low-water mark is emptied by moving its records elsewhere, a slice at a time.
+ *
+ * A free slot holds its own bookkeeping: magic, size, next and previous slot of the same class. Slots of up to
+ * EXACT_CLASS_MAX units have a class per size; larger ones share classes, an eighth of a power of two each, where the
+ * first slot that is large enough is taken and its rest becomes a slot again.
+ *
+ * States of a block: open (appended to) → closed → emptying (defragmentation moves what is left) → empty (kept for the
+ * next time a block is opened). Slots of an emptying block are dead: they are in no class and nothing is put there.
+ *
+ * @module
+ */
+
+import { assert } from "../base/mod.ts";
+import { FLAT_MAGIC, flatSizeUnits, UNIT_SIZE_BYTES } from "./flat.ts";
+
+/** Bytes of a write block; a record must fit into one. */
+export const BLOCK_SIZE_BYTES = 8 * 1024 * 1024;
+const BLOCK_UNIT_BITS = 19;
+const BLOCK_UNITS = 1 << BLOCK_UNIT_BITS;
+const BLOCK_UNIT_MASK = BLOCK_UNITS - 1;
+
+const SLOT_MAGIC = 0xf4ee_f4ee;
+const DEAD_MAGIC = 0xdead_f4ee;
+const EXACT_CLASS_MAX = 1024;
+const CLASS_COUNT = EXACT_CLASS_MAX + 1 + 8 * (BLOCK_UNIT_BITS - 10 + 1);
+/** How many slots of a shared class are looked at before a larger class is tried. */
+const FIRST_FIT_TRIES_MAX = 16;
+
+/** Word offsets in a free slot. */
+const SLOT = { MAGIC: 0, UNITS: 1, NEXT: 2, PREVIOUS: 3 } as const;
+
+/** Life of a block. */
+export const BLOCK_STATE = { EMPTY: 0, OPEN: 1, CLOSED: 2, EMPTYING: 3 } as const;
+
+/** No place: what `allocate` answers when all blocks are in use. Location 0 is never given out. */
+export const NO_LOCATION = 0;
+
+/** Memory in blocks. */
+export class Arena {
+  /** Blocks that the arena may use. */
+  readonly blockCountMax: number;
+  /** Units that records take. */
+  usedUnits = 0;
+  /** Blocks emptied by defragmentation since the start. */
+  defragmentedBlocks = 0;
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+  readonly #words: (Uint32Array | undefined)[] = [];
+  readonly #blockUsedUnits: Uint32Array;
+  readonly #blockState: Uint8Array;
+  readonly #classHeads = new Uint32Array(CLASS_COUNT);
+  readonly #emptyBlocks: number[] = [];
+  readonly #sparseBlocks: number[] = [];
+  #sparseQueued: Uint8Array;
+  #openBlock = -1;
+  #openUnit = 0;
+  #lowWaterUnits: number;
+
+  /**
+   * @param capacityBytes memory that may be used; at least one block
+   * @param lowWaterPct closed blocks that are used less than this are emptied, 1 to 99
+   */
+  constructor(capacityBytes: number, lowWaterPct: number) {
+    this.blockCountMax = Math.max(1, Math.floor(capacityBytes / BLOCK_SIZE_BYTES));
+    this.#blockUsedUnits = new Uint32Array(this.blockCountMax);
+    this.#blockState = new Uint8Array(this.blockCountMax);
+    this.#sparseQueued = new Uint8Array(this.blockCountMax);
+    this.#lowWaterUnits = 0;
+    this.setLowWater(lowWaterPct);
+  }
+
+  /** Changes the use below which closed blocks are emptied, in percent. */
+  setLowWater(lowWaterPct: number): void {
+    this.#lowWaterUnits = Math.floor(BLOCK_UNITS * lowWaterPct / 100);
+  }
+
+  /** Memory that the arena may use, in bytes. */
+  get totalBytes(): number {
+    return this.blockCountMax * BLOCK_SIZE_BYTES;
+  }
+
+  /** Memory that records take, in bytes. */
+  get usedBytes(): number {
+    return this.usedUnits * UNIT_SIZE_BYTES;
+  }
+
+  /** Blocks that hold nothing. */
+  get freeBlockCount(): number {
+    return this.#emptyBlocks.length + this.blockCountMax - this.#bytes.length;
+  }
+
+  /** Blocks waiting to be defragmented. */
+  get sparseBlockCount(): number {
+    return this.#sparseBlocks.length;
+  }
+
+  /** The block that holds a location. */
+  block(location: number): Uint8Array {
+    return this.#bytes[location >>> BLOCK_UNIT_BITS]!;
+  }
+
+  /** Offset of a location in its block. */
+  offset(location: number): number {
+    return (location & BLOCK_UNIT_MASK) * UNIT_SIZE_BYTES;
+  }
+
+  /**
+   * Finds room.
+   *
+   * @param units size in 16-byte units
+   * @returns the location, or NO_LOCATION when there is no room
+   */
+  allocate(units: number): number {
+    assert(units > 0 && units < BLOCK_UNITS, "A record fits into a block");
+    let location = this.#takeSlot(units);
+    if (location === NO_LOCATION) location = this.#append(units);
+    if (location === NO_LOCATION) location = this.#takeLargerSlot(units);
+    if (location === NO_LOCATION) return NO_LOCATION;
+    this.usedUnits += units;
+    this.#blockUsedUnits[location >>> BLOCK_UNIT_BITS] += units;
+    return location;
+  }
+
+  /** Gives room back; the bytes there are overwritten. */
+  release(location: number, units: number): void {
+    const block = location >>> BLOCK_UNIT_BITS;
+    this.usedUnits -= units;
+    this.#blockUsedUnits[block] -= units;
+    if (this.#blockState[block] === BLOCK_STATE.EMPTYING) {
+      this.#markDead(location, units);
+      return;
+    }
+    this.#addSlot(location, units);
+    this.#considerSparse(block);
+  }
+
+  /** Takes the next block to be emptied, -1 when there is none; the caller empties it with `sweep`. */
+  startEmptying(): number {
+    for (;;) {
+      const block = this.#sparseBlocks.shift();
+      if (block === undefined) return -1;
+      this.#sparseQueued[block] = 0;
+      if (this.#blockState[block] !== BLOCK_STATE.CLOSED) continue;
+      if (this.#blockUsedUnits[block] >= this.#lowWaterUnits) continue;
+      if (!this.#fitsElsewhere(block)) continue;
+      this.#blockState[block] = BLOCK_STATE.EMPTYING;
+      return block;
+    }
+  }
+
+  /**
+   * Walks an emptying block.
+   *
+   * @param block number of the block
+   * @param unit where to go on, 0 at first
+   * @param options `move`: called with the location of each record; it must move the record away and release this
+   *   place; `false` when there was no room. `slotCountMax`: slots and records to look at
+   * @returns where to go on, or -1 when the block is empty now (or, for want of room, closed again)
+   */
+  sweep(
+    block: number,
+    unit: number,
+    options: { move: (location: number) => boolean; slotCountMax: number },
+  ): number {
+    const words = this.#words[block]!;
+    const bytes = this.#bytes[block]!;
+    for (let count = 0; count < options.slotCountMax; count++) {
+      if (unit === 0 && block === 0) unit = 1;
+      if (unit >= BLOCK_UNITS) return this.#finishEmptying(block);
+      const location = block * BLOCK_UNITS + unit;
+      const magic = words[unit * 4 + SLOT.MAGIC];
+      if (magic === FLAT_MAGIC) {
+        const units = flatSizeUnits(bytes, unit * UNIT_SIZE_BYTES);
+        if (!options.move(location)) return this.#giveUpEmptying(block);
+        unit += units;
+      } else {
+        const units = words[unit * 4 + SLOT.UNITS];
+        assert(magic === SLOT_MAGIC || magic === DEAD_MAGIC, "A closed block is a row of records and slots");
+        if (magic === SLOT_MAGIC) {
+          this.#unlink(location);
+          this.#markDead(location, units);
+        }
+        unit += units;
+      }
+    }
+    return unit;
+  }
+
+  #fitsElsewhere(block: number): boolean {
+    if (this.freeBlockCount > 0) return true;
+    const freeElsewhere = (this.blockCountMax * BLOCK_UNITS - this.usedUnits) -
+      (BLOCK_UNITS - this.#blockUsedUnits[block]);
+    return freeElsewhere > this.#blockUsedUnits[block] * 2;
+  }
+
+  #finishEmptying(block: number): number {
+    assert(this.#blockUsedUnits[block] === 0, "An emptied block holds nothing");
+    this.#blockState[block] = BLOCK_STATE.EMPTY;
+    // One spare block is kept for the next opening; the memory of more goes back to the system.
+    if (this.#emptyBlocks.some((other) => this.#bytes[other] !== undefined)) {
+      this.#bytes[block] = undefined;
+      this.#words[block] = undefined;
+    }
+    this.#emptyBlocks.push(block);
+    this.defragmentedBlocks++;
+    return -1;
+  }
+
+  /** No room for the rest: the dead slots become usable again. */
+  #giveUpEmptying(block: number): number {
+    this.#blockState[block] = BLOCK_STATE.CLOSED;
+    const words = this.#words[block]!;
+    for (let unit = block === 0 ? 1 : 0; unit < BLOCK_UNITS;) {
+      const magic = words[unit * 4 + SLOT.MAGIC];
+      const isRecord = magic === FLAT_MAGIC;
+      const units = isRecord
+        ? flatSizeUnits(this.#bytes[block]!, unit * UNIT_SIZE_BYTES)
+        : words[unit * 4 + SLOT.UNITS];
+      if (magic === DEAD_MAGIC) this.#addSlot(block * BLOCK_UNITS + unit, units);
+      unit += units;
+    }
+    return -1;
+  }
+
+  #considerSparse(block: number): void {
+    if (this.#blockState[block] !== BLOCK_STATE.CLOSED || this.#sparseQueued[block] === 1) return;
+    if (this.#blockUsedUnits[block] >= this.#lowWaterUnits) return;
+    this.#sparseQueued[block] = 1;
+    this.#sparseBlocks.push(block);
+  }
+
+  #append(units: number): number {
+    if (this.#openBlock < 0 || this.#openUnit + units > BLOCK_UNITS) {
+      if (!this.#openNext()) return NO_LOCATION;
+    }
+    const location = this.#openBlock * BLOCK_UNITS + this.#openUnit;
+    this.#openUnit += units;
+    return location;
+  }
+
+  /** Closes the open block, its rest becoming a slot, and opens another. */
+  #openNext(): boolean {
+    const block = this.#emptyBlocks.pop() ??
+      (this.#bytes.length < this.blockCountMax ? this.#bytes.length : -1);
+    if (block < 0) return false;
+    this.#closeOpen();
+    if (this.#bytes[block] === undefined) {
+      const buffer = new ArrayBuffer(BLOCK_SIZE_BYTES);
+      this.#bytes[block] = new Uint8Array(buffer);
+      this.#words[block] = new Uint32Array(buffer);
+    }
+    this.#blockState[block] = BLOCK_STATE.OPEN;
+    this.#openBlock = block;
+    // Unit 0 of block 0 stays unused, so that location 0 can mean "none".
+    this.#openUnit = block === 0 ? 1 : 0;
+    return true;
+  }
+
+  #closeOpen(): void {
+    if (this.#openBlock < 0) return;
+    const rest = BLOCK_UNITS - this.#openUnit;
+    this.#blockState[this.#openBlock] = BLOCK_STATE.CLOSED;
+    if (rest > 0) this.#addSlot(this.#openBlock * BLOCK_UNITS + this.#openUnit, rest);
+    this.#considerSparse(this.#openBlock);
+    this.#openBlock = -1;
+  }
+
+  #takeSlot(units: number): number {
+    if (units > EXACT_CLASS_MAX) return this.#firstFit(classOf(units), units);
+    const location = this.#classHeads[units];
+    if (location !== NO_LOCATION) this.#unlink(location);
+    return location;
+  }
+
+  /** The last resort before "no room": a slot that is larger than needed. */
+  #takeLargerSlot(units: number): number {
+    for (let slotClass = classOf(units) + 1; slotClass < CLASS_COUNT; slotClass++) {
+      const location = this.#firstFit(slotClass, units);
+      if (location !== NO_LOCATION) return location;
+    }
+    return NO_LOCATION;
+  }
+
+  #firstFit(slotClass: number, units: number): number {
+    let location = this.#classHeads[slotClass];
+    for (let tries = 0; location !== NO_LOCATION && tries < FIRST_FIT_TRIES_MAX; tries++) {
+      const found = this.#slotWord(location, SLOT.UNITS);
+      if (found >= units) {
+        this.#unlink(location);
+        if (found > units) this.#addSlot(location + units, found - units);
+        return location;
+      }
+      location = this.#slotWord(location, SLOT.NEXT);
+    }
+    return NO_LOCATION;
+  }
+
+  #slotWord(location: number, word: number): number {
+    return this.#words[location >>> BLOCK_UNIT_BITS]![(location & BLOCK_UNIT_MASK) * 4 + word];
+  }
+
+  #setSlotWord(location: number, word: number, value: number): void {
+    this.#words[location >>> BLOCK_UNIT_BITS]![(location & BLOCK_UNIT_MASK) * 4 + word] = value;
+  }
+
+  #addSlot(location: number, units: number): void {
+    const slotClass = classOf(units);
+    const head = this.#classHeads[slotClass];
+    this.#setSlotWord(location, SLOT.MAGIC, SLOT_MAGIC);
+    this.#setSlotWord(location, SLOT.UNITS, units);
+    this.#setSlotWord(location, SLOT.NEXT, head);
+    this.#setSlotWord(location, SLOT.PREVIOUS, NO_LOCATION);
+    if (head !== NO_LOCATION) this.#setSlotWord(head, SLOT.PREVIOUS, location);
+    this.#classHeads[slotClass] = location;
+  }
+
+  #unlink(location: number): void {
+    const next = this.#slotWord(location, SLOT.NEXT);
+    const previous = this.#slotWord(location, SLOT.PREVIOUS);
+    if (previous !== NO_LOCATION) this.#setSlotWord(previous, SLOT.NEXT, next);
+    else this.#classHeads[classOf(this.#slotWord(location, SLOT.UNITS))] = next;
+    if (next !== NO_LOCATION) this.#setSlotWord(next, SLOT.PREVIOUS, previous);
+  }
+
+  #markDead(location: number, units: number): void {
+    this.#setSlotWord(location, SLOT.MAGIC, DEAD_MAGIC);
+    this.#setSlotWord(location, SLOT.UNITS, units);
+  }
+}
+
+/** Class of a slot by its size. */
+function classOf(units: number): number {
+  if (units <= EXACT_CLASS_MAX) return units;
+  const power = 31 - Math.clz32(units);
+  return EXACT_CLASS_MAX + 1 + (power - 10) * 8 + ((units >>> (power - 3)) & 7);
+}

@@ -1,0 +1,150 @@
+/**
+ * The 64-byte entry of the primary index: sixteen 32-bit words. Source: server-operations reference, section 14.1; the
+ * fields are the stock server's, laid out so that each is reached with aligned 32-bit reads.
+ *
+ * | word | bits  | field                                                                    |
+ * | ---- | ----- | ------------------------------------------------------------------------ |
+ * | 0-4  | 160   | digest, five big-endian words                                             |
+ * | 5    | 32    | left child handle; next free entry while the entry is free                |
+ * | 6    | 32    | right child handle                                                        |
+ * | 7    | 32    | location of the flat record, in 16-byte units                             |
+ * | 8    | 20    | size of the flat record in units; 12 bits: device number and spare        |
+ * | 9    | 32    | void-time in seconds since 2010, 0 for never                              |
+ * | 10   | 32    | last update time, lower bits of milliseconds since 2010                   |
+ * | 11   | 8+16+8| last update time, upper bits; generation; flags                           |
+ * | 12   | 12+6  | set id; tree id                                                           |
+ * | 13-15|       | spare (transactions)                                                      |
+ *
+ * @module
+ */
+
+import { readU32 } from "../base/mod.ts";
+
+/** Words of an entry. */
+export const ENTRY_WORD_COUNT = 16;
+/** Bytes of an entry. */
+export const ENTRY_SIZE_BYTES = ENTRY_WORD_COUNT * 4;
+
+/** Word offsets within an entry. */
+export const WORD = {
+  DIGEST: 0,
+  LEFT: 5,
+  RIGHT: 6,
+  LOCATION: 7,
+  SIZE: 8,
+  VOID_TIME: 9,
+  LUT_LOW: 10,
+  LUT_HIGH_GENERATION_FLAGS: 11,
+  SET_AND_TREE: 12,
+} as const;
+
+/** Flag bits of an entry. */
+export const ENTRY_FLAG = {
+  /** The record is a tombstone. */
+  TOMBSTONE: 0x01,
+  /** The user's key is stored with the record. */
+  KEY_STORED: 0x02,
+} as const;
+
+const SIZE_MASK = 0x000f_ffff;
+const SET_ID_MASK = 0x0fff;
+const TWO_TO_32 = 0x1_0000_0000;
+
+/**
+ * Points at one entry of the index. Made once and moved from entry to entry; invalid after any change of the index and
+ * never kept across a turn of the event loop.
+ */
+export class EntryRef {
+  /** Handle of the entry, 0 for none. */
+  handle = 0;
+  /** The chunk that holds the entry. */
+  words: Uint32Array = new Uint32Array(ENTRY_WORD_COUNT);
+  /** Index of the entry's first word in `words`. */
+  base = 0;
+
+  /** Location of the flat record in 16-byte units. */
+  get location(): number {
+    return this.words[this.base + WORD.LOCATION];
+  }
+
+  /** Size of the flat record in 16-byte units. */
+  get sizeUnits(): number {
+    return this.words[this.base + WORD.SIZE] & SIZE_MASK;
+  }
+
+  /** Void-time in seconds since 2010, 0 for never. */
+  get voidTime(): number {
+    return this.words[this.base + WORD.VOID_TIME];
+  }
+
+  /** Last update time in ms since 2010. */
+  get lastUpdateMs(): number {
+    return (this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] >>> 24) * TWO_TO_32 +
+      this.words[this.base + WORD.LUT_LOW];
+  }
+
+  /** Generation, 1 to 65535. */
+  get generation(): number {
+    return (this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] >>> 8) & 0xffff;
+  }
+
+  /** Flag bits. */
+  get flags(): number {
+    return this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] & 0xff;
+  }
+
+  /** Whether the entry is a tombstone. */
+  get isTombstone(): boolean {
+    return (this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] & ENTRY_FLAG.TOMBSTONE) !== 0;
+  }
+
+  /** Set id, 0 for none. */
+  get setId(): number {
+    return this.words[this.base + WORD.SET_AND_TREE] & SET_ID_MASK;
+  }
+
+  /** Points the entry at another place. */
+  setLocation(location: number, sizeUnits: number): void {
+    this.words[this.base + WORD.LOCATION] = location;
+    const word = this.base + WORD.SIZE;
+    this.words[word] = (this.words[word] & ~SIZE_MASK) | sizeUnits;
+  }
+
+  /** Sets the void-time. */
+  setVoidTime(voidTime: number): void {
+    this.words[this.base + WORD.VOID_TIME] = voidTime;
+  }
+
+  /** Sets last update time, generation and flags together: they share a word. */
+  setVersion(lastUpdateMs: number, generation: number, flags: number): void {
+    const upper = Math.floor(lastUpdateMs / TWO_TO_32);
+    this.words[this.base + WORD.LUT_LOW] = lastUpdateMs % TWO_TO_32;
+    this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] = (upper << 24) | (generation << 8) | flags;
+  }
+
+  /** Sets the set id. */
+  setSetId(setId: number): void {
+    const word = this.base + WORD.SET_AND_TREE;
+    this.words[word] = (this.words[word] & ~SET_ID_MASK) | setId;
+  }
+
+  /** Whether the entry has this digest. */
+  hasDigest(bytes: Uint8Array, at: number): boolean {
+    const { words, base } = this;
+    for (let word = 0; word < 5; word++) {
+      if (words[base + word] !== readU32(bytes, at + word * 4)) return false;
+    }
+    return true;
+  }
+
+  /** Writes the entry's digest, 20 bytes. */
+  copyDigest(target: Uint8Array, at: number): void {
+    for (let word = 0; word < 5; word++) {
+      const value = this.words[this.base + word];
+      target[at + word * 4] = value >>> 24;
+      target[at + word * 4 + 1] = value >>> 16;
+      target[at + word * 4 + 2] = value >>> 8;
+      target[at + word * 4 + 3] = value;
+    }
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * The flat record: how one record is stored, replicated and migrated. Integers are little-endian.
+ *
+ * | bytes | field                                                                                        |
+ * | ----- | -------------------------------------------------------------------------------------------- |
+ * | 4     | magic 0x037AF201                                                                              |
+ * | 4     | bits 0-18: size in 16-byte units, less 1; 19 has void-time; 20 has set; 21 has key; 22 has bins; 23 compressed; 24 written by XDR; 25 has extra flags; 26-31 tree id |
+ * | 20    | digest                                                                                        |
+ * | 5     | last update time, ms since 2010                                                               |
+ * | 2     | generation                                                                                    |
+ * | 4     | void-time, seconds since 2010 (if flagged)                                                    |
+ * | 1 + n | set name (if flagged)                                                                         |
+ * | v + n | user key: size as a variable-length integer, particle type, value (if flagged)                |
+ * | v     | number of bins as a variable-length integer (if flagged)                                      |
+ * | …     | bins: name size and name, particle type, value                                                |
+ *
+ * Values: integer a size byte (1, 2, 4, 8) and that many bytes, zero-extended; float 8 bytes; bool 1 byte; all others a
+ * 4-byte size and bytes, where list and map begin with a byte of their own (the flags of the ordering marker).
+ * A bin whose byte after the name has its top bit set carries metadata: flags, then 5 bytes (0x01) and 1 byte (0x02).
+ * A tombstone has no bins. Variable-length integers are groups of 7 bits, highest first, top bit set on all but the
+ * last. Records are padded to 16 bytes. Source: server-operations reference, section 15, and recorded replica writes.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  type ByteBuffer,
+  copyBytes,
+  CorruptionError,
+  DIGEST_SIZE_BYTES,
+  readU16LE,
+  readU32LE,
+  writeU32LE,
+} from "../base/mod.ts";
+import { type BinTable, isNumberParticle, SOURCE } from "../record/mod.ts";
+import { isMsgpackList, PARTICLE } from "../wire/mod.ts";
+
+/** First word of every flat record. */
+export const FLAT_MAGIC = 0x037a_f201;
+/** Flat records are padded to multiples of this many bytes; locations count such units. */
+export const UNIT_SIZE_BYTES = 16;
+
+const FLAT_HEADER_SIZE = 35;
+const DIGEST_AT = 8;
+const LUT_AT = 28;
+const GENERATION_AT = 33;
+const SIZE_BITS = 0x0007_ffff;
+const HAS_VOID_TIME = 1 << 19;
+const HAS_SET = 1 << 20;
+const HAS_KEY = 1 << 21;
+const HAS_BINS = 1 << 22;
+const HAS_EXTRA = 1 << 25;
+const BIN_HAS_METADATA = 0x80;
+const BIN_METADATA_LUT = 0x01;
+const BIN_METADATA_SOURCE = 0x02;
+/** Largest bytes of one bin besides name and value: sizes, type, container flags. */
+const BIN_OVERHEAD_MAX = 8;
+
+/** What a flat record says besides its bins. */
+export interface FlatMeta {
+  /** Generation, 1 to 65535. */
+  generation: number;
+  /** Last update time in ms since 2010. */
+  lastUpdateMs: number;
+  /** Void-time in seconds since 2010, 0 for never. */
+  voidTime: number;
+  /** Set name; empty for none. */
+  set: Uint8Array;
+  /** User key with its particle type byte; undefined when it is not stored. Lent. */
+  key: Uint8Array | undefined;
+}
+
+/** A view of one flat record; made once and moved from record to record. */
+export class FlatRecord {
+  /** The buffer that holds the record. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Offset of the record. */
+  at = 0;
+  /** Offset of the set name, -1 when there is none. */
+  setAt = -1;
+  /** Bytes of the set name. */
+  setSize = 0;
+  /** Offset of the user key, -1 when it is not stored. */
+  keyAt = -1;
+  /** Bytes of the user key, its particle type byte included. */
+  keySize = 0;
+  /** Number of bins; 0 for a tombstone. */
+  binCount = 0;
+  /** Void-time in seconds since 2010, 0 for never. */
+  voidTime = 0;
+  #binsAt = 0;
+
+  /**
+   * Reads a record's header.
+   *
+   * @param bytes buffer, kept by reference
+   * @throws {CorruptionError} when there is no record at `at`
+   */
+  open(bytes: Uint8Array, at: number): void {
+    const magic = readU32LE(bytes, at);
+    if (magic !== FLAT_MAGIC) {
+      throw new CorruptionError({
+        device: "memory",
+        offsetBytes: at,
+        expected: `record magic ${FLAT_MAGIC.toString(16)}`,
+        found: magic.toString(16),
+      });
+    }
+    this.bytes = bytes;
+    this.at = at;
+    const flags = readU32LE(bytes, at + 4);
+    let next = at + FLAT_HEADER_SIZE + ((flags & HAS_EXTRA) !== 0 ? 1 : 0);
+    this.voidTime = (flags & HAS_VOID_TIME) !== 0 ? readU32LE(bytes, next) : 0;
+    if ((flags & HAS_VOID_TIME) !== 0) next += 4;
+    this.setAt = -1;
+    this.setSize = 0;
+    if ((flags & HAS_SET) !== 0) {
+      this.setSize = bytes[next];
+      this.setAt = next + 1;
+      next = this.setAt + this.setSize;
+    }
+    this.keyAt = -1;
+    this.keySize = 0;
+    if ((flags & HAS_KEY) !== 0) {
+      this.keySize = readVariable(bytes, next);
+      this.keyAt = next + variableSize(this.keySize);
+      next = this.keyAt + this.keySize;
+    }
+    this.binCount = (flags & HAS_BINS) !== 0 ? readVariable(bytes, next) : 0;
+    this.#binsAt = (flags & HAS_BINS) !== 0 ? next + variableSize(this.binCount) : next;
+  }
+
+  /** Generation. */
+  get generation(): number {
+    return readU16LE(this.bytes, this.at + GENERATION_AT);
+  }
+
+  /** Last update time in ms since 2010. */
+  get lastUpdateMs(): number {
+    return readU32LE(this.bytes, this.at + LUT_AT) + this.bytes[this.at + LUT_AT + 4] * 0x1_0000_0000;
+  }
+
+  /** Offset of the digest. */
+  get digestAt(): number {
+    return this.at + DIGEST_AT;
+  }
+
+  /** Size in 16-byte units. */
+  get sizeUnits(): number {
+    return flatSizeUnits(this.bytes, this.at);
+  }
+
+  /** A view of the user key, undefined when it is not stored. */
+  key(): Uint8Array | undefined {
+    return this.keyAt < 0 ? undefined : this.bytes.subarray(this.keyAt, this.keyAt + this.keySize);
+  }
+
+  /** Appends the record's bins to a table that was reset with this record's buffer as its stored bytes. */
+  loadBins(table: BinTable): void {
+    const bytes = this.bytes;
+    let at = this.#binsAt;
+    for (let index = 0; index < this.binCount; index++) {
+      const nameSize = bytes[at];
+      const row = table.add(SOURCE.STORED, at + 1, nameSize);
+      at = skipMetadata(bytes, at + 1 + nameSize);
+      at = loadValue(bytes, at, table, row);
+    }
+  }
+}
+
+/** Size of the flat record at an offset, in 16-byte units. */
+export function flatSizeUnits(bytes: Uint8Array, at: number): number {
+  return (readU32LE(bytes, at + 4) & SIZE_BITS) + 1;
+}
+
+function skipMetadata(bytes: Uint8Array, at: number): number {
+  const flags = bytes[at];
+  if ((flags & BIN_HAS_METADATA) === 0) return at;
+  return at + 1 + ((flags & BIN_METADATA_LUT) !== 0 ? 5 : 0) + ((flags & BIN_METADATA_SOURCE) !== 0 ? 1 : 0);
+}
+
+/** Loads the value at `at`, which begins with the particle type; the offset after it. */
+function loadValue(bytes: Uint8Array, at: number, table: BinTable, row: number): number {
+  const type = bytes[at];
+  switch (type) {
+    case PARTICLE.INTEGER: {
+      const size = bytes[at + 1];
+      const low = size === 1
+        ? bytes[at + 2]
+        : size === 2
+        ? readU16LE(bytes, at + 2)
+        : readU32LE(bytes, at + 2);
+      table.setNumber(row, type, size === 8 ? readU32LE(bytes, at + 6) : 0, low);
+      return at + 2 + size;
+    }
+    case PARTICLE.FLOAT:
+      table.setNumber(row, type, readU32LE(bytes, at + 5), readU32LE(bytes, at + 1));
+      return at + 9;
+    case PARTICLE.BOOL:
+      table.setNumber(row, type, 0, bytes[at + 1]);
+      return at + 2;
+    default: {
+      const size = readU32LE(bytes, at + 1);
+      const own = isContainer(type) ? 1 : 0;
+      table.setRange(row, type, SOURCE.STORED, at + 5 + own, size - own);
+      return at + 5 + size;
+    }
+  }
+}
+
+/**
+ * Writes a record in flat form at the end of a buffer, padded to 16 bytes.
+ *
+ * @param digest buffer that holds the digest
+ * @param digestAt offset of the digest
+ * @param meta header values
+ * @param table the bins; with none the record is a tombstone
+ * @returns size in 16-byte units
+ */
+export function encodeFlat(
+  out: ByteBuffer,
+  digest: Uint8Array,
+  digestAt: number,
+  meta: FlatMeta,
+  table: BinTable,
+): number {
+  const start = out.length;
+  const keySize = meta.key?.length ?? 0;
+  let at = out.reserve(flatSizeMax(meta, table));
+  const bytes = out.bytes;
+  let flags = 0;
+  copyBytes(digest, digestAt, bytes, at + DIGEST_AT, DIGEST_SIZE_BYTES);
+  writeU32LE(bytes, at + LUT_AT, meta.lastUpdateMs % 0x1_0000_0000);
+  bytes[at + LUT_AT + 4] = Math.floor(meta.lastUpdateMs / 0x1_0000_0000);
+  bytes[at + GENERATION_AT] = meta.generation;
+  bytes[at + GENERATION_AT + 1] = meta.generation >>> 8;
+  at += FLAT_HEADER_SIZE;
+  if (meta.voidTime !== 0) {
+    flags |= HAS_VOID_TIME;
+    writeU32LE(bytes, at, meta.voidTime);
+    at += 4;
+  }
+  if (meta.set.length > 0) {
+    flags |= HAS_SET;
+    bytes[at] = meta.set.length;
+    copyBytes(meta.set, 0, bytes, at + 1, meta.set.length);
+    at += 1 + meta.set.length;
+  }
+  if (meta.key !== undefined) {
+    flags |= HAS_KEY;
+    at = writeVariable(bytes, at, keySize);
+    copyBytes(meta.key, 0, bytes, at, keySize);
+    at += keySize;
+  }
+  if (table.binCount > 0) {
+    flags |= HAS_BINS;
+    at = writeVariable(bytes, at, table.binCount);
+    at = writeBins(bytes, at, table);
+  }
+  const units = Math.ceil((at - start) / UNIT_SIZE_BYTES);
+  bytes.fill(0, at, start + units * UNIT_SIZE_BYTES);
+  out.length = start + units * UNIT_SIZE_BYTES;
+  writeU32LE(bytes, start, FLAT_MAGIC);
+  writeU32LE(bytes, start + 4, flags | ((units - 1) & SIZE_BITS));
+  return units;
+}
+
+/** Upper bound of a flat record's size in bytes, padding included. */
+function flatSizeMax(meta: FlatMeta, table: BinTable): number {
+  let size = FLAT_HEADER_SIZE + 4 + 1 + meta.set.length + 5 + (meta.key?.length ?? 0) + 5 + UNIT_SIZE_BYTES;
+  for (let row = 0; row < table.rowCount; row++) {
+    size += table.nameSize[row] + BIN_OVERHEAD_MAX + Math.max(9, table.wireSize(row));
+  }
+  return size;
+}
+
+function writeBins(bytes: Uint8Array, at: number, table: BinTable): number {
+  for (let row = 0; row < table.rowCount; row++) {
+    const type = table.type[row];
+    if (type === PARTICLE.NULL) continue;
+    const nameSize = table.nameSize[row];
+    bytes[at] = nameSize;
+    copyBytes(table.nameBuffer(row), table.nameAt[row], bytes, at + 1, nameSize);
+    at += 1 + nameSize;
+    bytes[at++] = type;
+    at = isNumberParticle(type) ? writeNumber(bytes, at, table, row) : writeRange(bytes, at, table, row);
+  }
+  return at;
+}
+
+function writeNumber(bytes: Uint8Array, at: number, table: BinTable, row: number): number {
+  const type = table.type[row];
+  const low = table.low[row];
+  if (type === PARTICLE.BOOL) {
+    bytes[at] = low;
+    return at + 1;
+  }
+  if (type === PARTICLE.FLOAT) {
+    writeU32LE(bytes, at, low);
+    writeU32LE(bytes, at + 4, table.high[row]);
+    return at + 8;
+  }
+  const size = table.high[row] !== 0 ? 8 : (low & 0xffff_0000) !== 0 ? 4 : (low & 0xff00) !== 0 ? 2 : 1;
+  bytes[at++] = size;
+  for (let shift = 0; shift < Math.min(4, size); shift++) bytes[at + shift] = low >>> (shift * 8);
+  if (size === 8) writeU32LE(bytes, at + 4, table.high[row]);
+  return at + size;
+}
+
+function writeRange(bytes: Uint8Array, at: number, table: BinTable, row: number): number {
+  const type = table.type[row];
+  const size = table.valueSize[row];
+  const source = table.valueBuffer(row);
+  const own = isContainer(type) ? 1 : 0;
+  writeU32LE(bytes, at, size + own);
+  at += 4;
+  if (own === 1) bytes[at++] = containerFlags(source, table.valueAt[row], size);
+  copyBytes(source, table.valueAt[row], bytes, at, size);
+  return at + size;
+}
+
+function isContainer(type: number): boolean {
+  return type === PARTICLE.LIST || type === PARTICLE.MAP;
+}
+
+/** Type byte of the ordering marker that a list or map begins with, 0 when it has none. */
+function containerFlags(bytes: Uint8Array, at: number, size: number): number {
+  const header = bytes[at];
+  const long = header === 0xdc || header === 0xde ? 3 : header === 0xdd || header === 0xdf ? 5 : 1;
+  assert(size >= long, "A stored list or map has been checked");
+  const isList = isMsgpackList(header);
+  const marked = size >= long + 3 && bytes[at + long] === 0xc7 && bytes[at + long + 1] === 0;
+  return marked && (isList || bytes[at + long + 3] === 0xc0) ? bytes[at + long + 2] : 0;
+}
+
+function readVariable(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (;; at++) {
+    value = value * 128 + (bytes[at] & 0x7f);
+    if ((bytes[at] & 0x80) === 0) return value;
+  }
+}
+
+function variableSize(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+}
+
+function writeVariable(bytes: Uint8Array, at: number, value: number): number {
+  const size = variableSize(value);
+  for (let index = size - 1; index >= 0; index--) {
+    bytes[at + index] = (value & 0x7f) | (index === size - 1 ? 0 : 0x80);
+    value >>>= 7;
+  }
+  return at + size;
+}

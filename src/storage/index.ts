@@ -1,0 +1,304 @@
+/**
+ * The primary index: digest to entry, off the JavaScript heap.
+ *
+ * Each partition has a power of two of sprigs, chosen by digest bits; each sprig is a treap, a binary search tree by
+ * digest that is also a heap by priority. Priorities are a keyed hash of the digest, so they cost no memory, and a
+ * client that chooses its digests can't unbalance a tree without knowing the key. Trees, rather than hash tables, keep
+ * the records of a partition in a stable order that a scan can leave and resume by digest, even when the record at
+ * which it stopped is gone.
+ *
+ * Order within a partition: the sprig number (bits of digest bytes 2 to 5), then digest bytes 4-19, then bytes 0-3.
+ *
+ * Entries live in chunks of 1 MiB; handle 0 means none; free entries are chained through their left child.
+ *
+ * @module
+ */
+
+import { assert, PARTITION_COUNT, partitionId, readU32 } from "../base/mod.ts";
+import { ENTRY_SIZE_BYTES, ENTRY_WORD_COUNT, EntryRef, WORD } from "./entry.ts";
+
+const CHUNK_ENTRY_BITS = 14;
+const CHUNK_ENTRY_COUNT = 1 << CHUNK_ENTRY_BITS;
+const CHUNK_ENTRY_MASK = CHUNK_ENTRY_COUNT - 1;
+/** A treap of n entries is deeper than 4 log2 n with vanishing probability; 2^32 entries stay far below this. */
+const TREE_DEPTH_MAX = 512;
+/** Sprigs are told apart by at most 16 digest bits, more would cost more memory in roots than they save in depth. */
+const SPRIG_BITS_MAX = 16;
+
+/** How to build an index. */
+export interface PrimaryIndexOptions {
+  /** Trees per partition, a power of two. */
+  sprigsPerPartition: number;
+  /** Key of the priorities, random per process. */
+  seed: number;
+}
+
+/** Tells a visit whether to go on. */
+export type VisitEntry = (entry: EntryRef) => boolean;
+
+/** Digest to entry. */
+export class PrimaryIndex {
+  /** Entries per partition. */
+  readonly partitionEntryCounts: Uint32Array = new Uint32Array(PARTITION_COUNT);
+  /** Entries in all. */
+  entryCount = 0;
+  readonly #sprigBits: number;
+  readonly #seed: number;
+  readonly #roots: Uint32Array;
+  readonly #chunks: Uint32Array[] = [];
+  #freeHead = 0;
+  #nextFresh = 1;
+  // The path from a root to the entry last searched, for rotations: handles, and which child was taken.
+  readonly #path = new Uint32Array(TREE_DEPTH_MAX);
+  readonly #visit = new EntryRef();
+
+  /** @param options shape of the trees and key of their balance */
+  constructor(options: PrimaryIndexOptions) {
+    const bits = Math.min(SPRIG_BITS_MAX, Math.floor(Math.log2(options.sprigsPerPartition)));
+    this.#sprigBits = Math.max(0, bits);
+    this.#seed = options.seed | 0;
+    this.#roots = new Uint32Array(PARTITION_COUNT << this.#sprigBits);
+  }
+
+  /** Memory that entries in use take, in bytes. */
+  get usedBytes(): number {
+    return this.entryCount * ENTRY_SIZE_BYTES;
+  }
+
+  /**
+   * Finds an entry.
+   *
+   * @param digest buffer that holds the digest
+   * @param at offset of the digest
+   * @param entry moved to the entry when there is one
+   * @returns whether there is one
+   */
+  find(digest: Uint8Array, at: number, entry: EntryRef): boolean {
+    let handle = this.#roots[this.#rootOf(digest, at)];
+    const key1 = readU32(digest, at + 4);
+    while (handle !== 0) {
+      const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+      const base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
+      const word1 = words[base + 1];
+      const order = key1 !== word1 ? (key1 < word1 ? -1 : 1) : compareRest(digest, at, words, base);
+      if (order === 0) {
+        entry.handle = handle;
+        entry.words = words;
+        entry.base = base;
+        return true;
+      }
+      handle = words[base + (order < 0 ? WORD.LEFT : WORD.RIGHT)];
+    }
+    return false;
+  }
+
+  /**
+   * Adds an entry for a digest that is not in the index; all words but the digest are zero.
+   *
+   * @param entry moved to the new entry
+   */
+  insert(digest: Uint8Array, at: number, entry: EntryRef): void {
+    const handle = this.#allocate();
+    this.#move(entry, handle);
+    entry.words.fill(0, entry.base, entry.base + ENTRY_WORD_COUNT);
+    for (let word = 0; word < 5; word++) entry.words[entry.base + word] = readU32(digest, at + word * 4);
+    const depth = this.#descend(digest, at);
+    assert(depth >= 0, "A digest that is inserted is not in the index");
+    const root = this.#rootOf(digest, at);
+    if (depth === 0) this.#roots[root] = handle;
+    else this.#setChild(this.#path[depth - 1], digest, at, handle);
+    this.#liftUp(handle, root, depth);
+    this.entryCount++;
+    this.partitionEntryCounts[partitionId(digest, at)]++;
+  }
+
+  /** Removes the entry of a digest, which must be in the index. */
+  remove(digest: Uint8Array, at: number): void {
+    const root = this.#rootOf(digest, at);
+    let parent = 0;
+    let handle = this.#roots[root];
+    for (;;) {
+      assert(handle !== 0, "A digest that is removed is in the index");
+      const order = this.#compare(digest, at, handle);
+      if (order === 0) break;
+      parent = handle;
+      handle = this.#child(handle, order < 0 ? WORD.LEFT : WORD.RIGHT);
+    }
+    this.#replaceChild(root, parent, handle, this.#merge(handle));
+    this.#free(handle);
+    this.entryCount--;
+    this.partitionEntryCounts[partitionId(digest, at)]--;
+  }
+
+  /**
+   * Visits the entries of a partition in order. The index must not change during the visit.
+   *
+   * @param partition 0 to 4095
+   * @param after digest after which to start, whether or not it is in the index; undefined for the beginning
+   * @param visit returns false to stop
+   * @returns whether the end was reached
+   */
+  forEach(partition: number, after: Uint8Array | undefined, visit: VisitEntry): boolean {
+    const firstSprig = after === undefined ? 0 : this.#sprigOf(after, 0);
+    for (let sprig = firstSprig; sprig < 1 << this.#sprigBits; sprig++) {
+      const root = this.#roots[(partition << this.#sprigBits) + sprig];
+      if (root !== 0 && !this.#walk(root, sprig === firstSprig ? after : undefined, visit)) return false;
+    }
+    return true;
+  }
+
+  /** In-order walk over one tree, leaving out everything up to and including `after`. */
+  #walk(root: number, after: Uint8Array | undefined, visit: VisitEntry): boolean {
+    const stack: number[] = [];
+    let handle = root;
+    for (;;) {
+      while (handle !== 0) {
+        if (after !== undefined && this.#compare(after, 0, handle) >= 0) {
+          handle = this.#child(handle, WORD.RIGHT);
+        } else {
+          stack.push(handle);
+          handle = this.#child(handle, WORD.LEFT);
+        }
+      }
+      const next = stack.pop();
+      if (next === undefined) return true;
+      this.#move(this.#visit, next);
+      if (!visit(this.#visit)) return false;
+      handle = this.#child(next, WORD.RIGHT);
+    }
+  }
+
+  #sprigOf(digest: Uint8Array, at: number): number {
+    return this.#sprigBits === 0 ? 0 : readU32(digest, at + 2) >>> (32 - this.#sprigBits);
+  }
+
+  #rootOf(digest: Uint8Array, at: number): number {
+    return (partitionId(digest, at) << this.#sprigBits) + this.#sprigOf(digest, at);
+  }
+
+  #move(entry: EntryRef, handle: number): void {
+    entry.handle = handle;
+    entry.words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+    entry.base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
+  }
+
+  #child(handle: number, side: number): number {
+    return this.#chunks[handle >>> CHUNK_ENTRY_BITS][(handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT + side];
+  }
+
+  #setSide(handle: number, side: number, child: number): void {
+    this.#chunks[handle >>> CHUNK_ENTRY_BITS][(handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT + side] = child;
+  }
+
+  #setChild(parent: number, digest: Uint8Array, at: number, child: number): void {
+    this.#setSide(parent, this.#compare(digest, at, parent) < 0 ? WORD.LEFT : WORD.RIGHT, child);
+  }
+
+  #replaceChild(root: number, parent: number, child: number, replacement: number): void {
+    if (parent === 0) this.#roots[root] = replacement;
+    else {this.#setSide(
+        parent,
+        this.#child(parent, WORD.LEFT) === child ? WORD.LEFT : WORD.RIGHT,
+        replacement,
+      );}
+  }
+
+  #compare(digest: Uint8Array, at: number, handle: number): number {
+    const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+    const base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
+    const key = readU32(digest, at + 4);
+    const word = words[base + 1];
+    return key !== word ? (key < word ? -1 : 1) : compareRest(digest, at, words, base);
+  }
+
+  #priority(handle: number): number {
+    const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+    const base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
+    let hash = this.#seed ^ words[base + 1];
+    hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d) ^ words[base + 3];
+    hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b) ^ words[base + 4];
+    hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+    return (hash ^ (hash >>> 15)) >>> 0;
+  }
+
+  /** Fills the path down to where a digest belongs; its length, or -1 when the digest is there already. */
+  #descend(digest: Uint8Array, at: number): number {
+    let depth = 0;
+    let handle = this.#roots[this.#rootOf(digest, at)];
+    while (handle !== 0) {
+      const order = this.#compare(digest, at, handle);
+      if (order === 0) return -1;
+      assert(depth < TREE_DEPTH_MAX, "A treap stays shallow");
+      this.#path[depth++] = handle;
+      handle = this.#child(handle, order < 0 ? WORD.LEFT : WORD.RIGHT);
+    }
+    return depth;
+  }
+
+  /** Rotates a new leaf up until its parent has the higher priority. */
+  #liftUp(handle: number, root: number, depth: number): void {
+    const priority = this.#priority(handle);
+    while (depth > 0) {
+      const parent = this.#path[depth - 1];
+      if (this.#priority(parent) >= priority) return;
+      if (this.#child(parent, WORD.LEFT) === handle) {
+        this.#setSide(parent, WORD.LEFT, this.#child(handle, WORD.RIGHT));
+        this.#setSide(handle, WORD.RIGHT, parent);
+      } else {
+        this.#setSide(parent, WORD.RIGHT, this.#child(handle, WORD.LEFT));
+        this.#setSide(handle, WORD.LEFT, parent);
+      }
+      depth--;
+      this.#replaceChild(root, depth === 0 ? 0 : this.#path[depth - 1], parent, handle);
+    }
+  }
+
+  /** Joins the two children of an entry into one tree and returns its root. */
+  #merge(handle: number): number {
+    let left = this.#child(handle, WORD.LEFT);
+    let right = this.#child(handle, WORD.RIGHT);
+    let top = 0;
+    let tail = 0;
+    let tailSide: number = WORD.LEFT;
+    for (;;) {
+      const takeLeft = right === 0 || (left !== 0 && this.#priority(left) >= this.#priority(right));
+      const next = takeLeft ? left : right;
+      if (tail === 0) top = next;
+      else this.#setSide(tail, tailSide, next);
+      if (left === 0 || right === 0) return top;
+      tail = next;
+      tailSide = takeLeft ? WORD.RIGHT : WORD.LEFT;
+      if (takeLeft) left = this.#child(next, WORD.RIGHT);
+      else right = this.#child(next, WORD.LEFT);
+    }
+  }
+
+  #allocate(): number {
+    if (this.#freeHead !== 0) {
+      const handle = this.#freeHead;
+      this.#freeHead = this.#child(handle, WORD.LEFT);
+      return handle;
+    }
+    const handle = this.#nextFresh++;
+    assert(handle < 0xffff_ffff, "The index holds at most 2^32 entries");
+    if (handle >>> CHUNK_ENTRY_BITS === this.#chunks.length) {
+      this.#chunks.push(new Uint32Array(CHUNK_ENTRY_COUNT * ENTRY_WORD_COUNT));
+    }
+    return handle;
+  }
+
+  #free(handle: number): void {
+    this.#setSide(handle, WORD.LEFT, this.#freeHead);
+    this.#freeHead = handle;
+  }
+}
+
+/** Compares digest words 2, 3, 4 and 0, after word 1 was found equal. */
+function compareRest(digest: Uint8Array, at: number, words: Uint32Array, base: number): number {
+  for (let word = 2; word < 5; word++) {
+    const key = readU32(digest, at + word * 4);
+    if (key !== words[base + word]) return key < words[base + word] ? -1 : 1;
+  }
+  const key = readU32(digest, at);
+  return key === words[base] ? 0 : key < words[base] ? -1 : 1;
+}

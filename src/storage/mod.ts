@@ -1,0 +1,14 @@
+/**
+ * Where records are: the primary index, flat records in write blocks, sets, expiry and eviction. Everything lives off
+ * the JavaScript heap. Knows nothing of clients, clusters or requests. Read `store.ts`, then `entry.ts` and `flat.ts`;
+ * `arena.ts` and `index.ts` hold the two hard parts.
+ *
+ * @module
+ */
+export * from "./arena.ts";
+export * from "./device.ts";
+export * from "./entry.ts";
+export * from "./flat.ts";
+export * from "./index.ts";
+export * from "./sets.ts";
+export * from "./store.ts";

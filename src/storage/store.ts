@@ -1,0 +1,321 @@
+/**
+ * The records of one namespace on this node: primary index, flat records, sets, truncation marks, and what is counted.
+ *
+ * A record is live when it is not a tombstone, its void-time has not passed, and it is newer than the truncation marks
+ * of its set and namespace. Records that are not live are absent for clients at once; the supervisor removes them later.
+ *
+ * Last update times never go back: a write gets max(now, stored + 1), and is newer than any truncation mark.
+ *
+ * @module
+ */
+
+import {
+  assert,
+  ByteBuffer,
+  CITRUSLEAF_EPOCH_S,
+  copyBytes,
+  DIGEST_SIZE_BYTES,
+  PARTITION_COUNT,
+  partitionId,
+  ResultCode,
+} from "../base/mod.ts";
+import type { NamespaceSettings } from "../config/mod.ts";
+import type { ChangeOrigin, Clock, Random, RecordChange, RecordChangeSubscriber } from "../port/mod.ts";
+import type { BinTable } from "../record/mod.ts";
+import { Arena, BLOCK_SIZE_BYTES, NO_LOCATION } from "./arena.ts";
+import { MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
+import { ENTRY_FLAG, EntryRef } from "./entry.ts";
+import { encodeFlat, type FlatMeta, FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
+import { PrimaryIndex } from "./index.ts";
+import { NO_SET, type SetInfo, SetTable } from "./sets.ts";
+
+const GENERATION_MAX = 0xffff;
+
+/** What a store needs. */
+export interface StoreOptions {
+  /** Settings of the namespace; read again and again, so that changes act at once. */
+  settings: NamespaceSettings;
+  /** Time. */
+  clock: Clock;
+  /** Key of the index's balance. */
+  random: Random;
+  /** Puts another device between the store and its records; tests use it. */
+  wrapDevice?: (device: RecordDevice, clock: Clock) => RecordDevice;
+}
+
+/** A record that is about to be stored. */
+export interface RecordWrite {
+  /** Buffer that holds the digest. */
+  digest: Uint8Array;
+  /** Offset of the digest. */
+  digestAt: number;
+  /** Last update time in ms since 2010. */
+  lastUpdateMs: number;
+  /** Generation. */
+  generation: number;
+  /** Void-time in seconds since 2010, 0 for never. */
+  voidTime: number;
+  /** Set, undefined for none. */
+  set: SetInfo | undefined;
+  /** User key with its particle type, undefined when it is not stored. */
+  key: Uint8Array | undefined;
+  /** The bins; none makes a tombstone. */
+  table: BinTable;
+  /** Cause of the change. */
+  origin: ChangeOrigin;
+}
+
+/** The generation after a given one: after 65535 comes 1, because 0 means "no record". */
+export function nextGeneration(generation: number): number {
+  return generation >= GENERATION_MAX ? 1 : generation + 1;
+}
+
+/** Records of one namespace. */
+export class NamespaceStore {
+  /** Settings of the namespace. */
+  readonly settings: NamespaceSettings;
+  /** Digest to entry. */
+  readonly index: PrimaryIndex;
+  /** Blocks of flat records. */
+  readonly arena: Arena;
+  /** Sets. */
+  readonly sets: SetTable = new SetTable();
+  /** Header of the record last loaded. */
+  readonly flat: FlatRecord = new FlatRecord();
+  /** Tombstones per partition. */
+  readonly partitionTombstoneCounts: Uint32Array = new Uint32Array(PARTITION_COUNT);
+  /** Tombstones. */
+  tombstoneCount = 0;
+  /** Live records without a void-time. */
+  nonExpirableCount = 0;
+  /** Records last updated up to this many ms since 2010 are truncated; 0 for none. */
+  truncateLutMs = 0;
+  /** Client writes are refused: memory or space is short. Kept up to date by the supervisor. */
+  stopWrites = false;
+  readonly #clock: Clock;
+  readonly #device: RecordDevice;
+  readonly #encoded = new ByteBuffer(4096);
+  readonly #subscribers: RecordChangeSubscriber[] = [];
+  readonly #change: RecordChange;
+  readonly #meta: FlatMeta;
+  readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
+  readonly #moveEntry = new EntryRef();
+
+  /** @param options settings and ports */
+  constructor(options: StoreOptions) {
+    this.settings = options.settings;
+    this.#clock = options.clock;
+    this.index = new PrimaryIndex({
+      sprigsPerPartition: options.settings.partitionTreeSprigs,
+      seed: options.random.u32(),
+    });
+    const storage = options.settings.storage;
+    this.arena = new Arena(storage.dataSize, storage.defragLwmPct);
+    const device = new MemoryDevice(this.arena);
+    this.#device = options.wrapDevice?.(device, options.clock) ?? device;
+    this.#change = { digest: this.#digest, digestAt: 0, old: undefined, new: undefined, origin: "client" };
+    this.#meta = { generation: 0, lastUpdateMs: 0, voidTime: 0, set: new Uint8Array(0), key: undefined };
+  }
+
+  /** Present time in ms since 2010. */
+  nowMs(): number {
+    return Math.floor(this.#clock.wallMs()) - CITRUSLEAF_EPOCH_S * 1000;
+  }
+
+  /** Live records and those that wait to be removed. */
+  get objectCount(): number {
+    return this.index.entryCount - this.tombstoneCount;
+  }
+
+  /** Finds the entry of a digest; whether it is live is another question. */
+  find(digest: Uint8Array, at: number, entry: EntryRef): boolean {
+    return this.index.find(digest, at, entry);
+  }
+
+  /** Whether a record is there for clients. */
+  isLive(entry: EntryRef, nowMs: number): boolean {
+    return !entry.isTombstone && !this.isExpired(entry, nowMs) && !this.isTruncated(entry);
+  }
+
+  /** Whether a record's void-time has passed. */
+  isExpired(entry: EntryRef, nowMs: number): boolean {
+    const voidTime = entry.voidTime;
+    return voidTime !== 0 && voidTime * 1000 < nowMs;
+  }
+
+  /** Whether a record is older than a truncation mark. */
+  isTruncated(entry: EntryRef): boolean {
+    const lastUpdateMs = entry.lastUpdateMs;
+    if (lastUpdateMs <= this.truncateLutMs) return true;
+    const setId = entry.setId;
+    return setId !== NO_SET && lastUpdateMs <= this.sets.byId(setId)!.truncateLutMs;
+  }
+
+  /**
+   * Opens a record's bytes in `flat`.
+   *
+   * @param waiter woken in a later turn when the answer is false
+   * @returns whether the bytes are here
+   */
+  load(entry: EntryRef, waiter: Waiter): boolean {
+    const device = this.#device;
+    if (!device.load(entry.location, waiter)) return false;
+    this.flat.open(device.bytes, device.at);
+    return true;
+  }
+
+  /** The last update time for a write: now, but later than the stored one and than every truncation mark. */
+  nextLastUpdateMs(entry: EntryRef | undefined, set: SetInfo | undefined): number {
+    let lastUpdateMs = Math.max(this.nowMs(), this.truncateLutMs + 1);
+    if (entry !== undefined) lastUpdateMs = Math.max(lastUpdateMs, entry.lastUpdateMs + 1);
+    if (set !== undefined) lastUpdateMs = Math.max(lastUpdateMs, set.truncateLutMs + 1);
+    return lastUpdateMs;
+  }
+
+  /**
+   * Stores a record in place of what the digest had.
+   *
+   * @param entry the digest's entry (moved to the new one when `exists` is false)
+   * @param exists whether the digest has an entry, live or not
+   * @returns OK, RECORD_TOO_BIG or OUT_OF_SPACE; then nothing has changed
+   */
+  put(write: RecordWrite, entry: EntryRef, exists: boolean): ResultCode {
+    const units = this.#encode(write);
+    if (units * UNIT_SIZE_BYTES > Math.min(this.settings.maxRecordSize, BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES)) {
+      return ResultCode.RECORD_TOO_BIG;
+    }
+    const location = this.arena.allocate(units);
+    if (location === NO_LOCATION) return ResultCode.OUT_OF_SPACE;
+    copyBytes(
+      this.#encoded.bytes,
+      0,
+      this.arena.block(location),
+      this.arena.offset(location),
+      units * UNIT_SIZE_BYTES,
+    );
+    const oldLocation = exists ? entry.location : NO_LOCATION;
+    const oldUnits = exists ? entry.sizeUnits : 0;
+    if (exists) this.#uncount(entry, write.digest, write.digestAt);
+    else this.index.insert(write.digest, write.digestAt, entry);
+    entry.setLocation(location, units);
+    entry.setVoidTime(write.voidTime);
+    entry.setSetId(write.set?.id ?? NO_SET);
+    const flags = (write.table.binCount === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
+      (write.key !== undefined ? ENTRY_FLAG.KEY_STORED : 0);
+    entry.setVersion(write.lastUpdateMs, write.generation, flags);
+    this.#count(entry, write.digest, write.digestAt);
+    this.#publish(write.digest, write.digestAt, {
+      oldLocation,
+      oldUnits,
+      location,
+      units,
+      origin: write.origin,
+    });
+    if (oldLocation !== NO_LOCATION) this.arena.release(oldLocation, oldUnits);
+    return ResultCode.OK;
+  }
+
+  /** Removes a record and its entry. */
+  remove(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): void {
+    const location = entry.location;
+    const units = entry.sizeUnits;
+    this.#uncount(entry, digest, at);
+    this.index.remove(digest, at);
+    this.#publish(digest, at, {
+      oldLocation: location,
+      oldUnits: units,
+      location: NO_LOCATION,
+      units: 0,
+      origin,
+    });
+    this.arena.release(location, units);
+  }
+
+  /** Hears of every change from now on. */
+  subscribe(subscriber: RecordChangeSubscriber): void {
+    this.#subscribers.push(subscriber);
+  }
+
+  /**
+   * Moves a record out of a block that is being emptied.
+   *
+   * @param location where it is
+   * @returns false when there is no room elsewhere
+   */
+  relocate(location: number): boolean {
+    const bytes = this.arena.block(location);
+    const at = this.arena.offset(location);
+    const record = this.flat;
+    record.open(bytes, at);
+    const units = record.sizeUnits;
+    const entry = this.#moveEntry;
+    const isCurrent = this.index.find(bytes, record.digestAt, entry) && entry.location === location;
+    assert(isCurrent, "Every record in memory is the one its entry points at");
+    const target = this.arena.allocate(units);
+    if (target === NO_LOCATION) return false;
+    copyBytes(bytes, at, this.arena.block(target), this.arena.offset(target), units * UNIT_SIZE_BYTES);
+    entry.setLocation(target, units);
+    this.arena.release(location, units);
+    return true;
+  }
+
+  #encode(write: RecordWrite): number {
+    this.#encoded.reset();
+    const meta = this.#meta;
+    meta.generation = write.generation;
+    meta.lastUpdateMs = write.lastUpdateMs;
+    meta.voidTime = write.voidTime;
+    meta.set = write.set?.nameBytes ?? NO_BYTES;
+    meta.key = write.key;
+    return encodeFlat(this.#encoded, write.digest, write.digestAt, meta, write.table);
+  }
+
+  #count(entry: EntryRef, digest: Uint8Array, at: number): void {
+    this.#adjustCounts(entry, digest, at, 1);
+  }
+
+  #uncount(entry: EntryRef, digest: Uint8Array, at: number): void {
+    this.#adjustCounts(entry, digest, at, -1);
+  }
+
+  #adjustCounts(entry: EntryRef, digest: Uint8Array, at: number, delta: number): void {
+    const isTombstone = entry.isTombstone;
+    if (isTombstone) {
+      this.tombstoneCount += delta;
+      this.partitionTombstoneCounts[partitionId(digest, at)] += delta;
+    } else if (entry.voidTime === 0) {
+      this.nonExpirableCount += delta;
+    }
+    const setId = entry.setId;
+    if (setId === NO_SET) return;
+    const set = this.sets.byId(setId)!;
+    if (isTombstone) set.tombstones += delta;
+    else set.objects += delta;
+    set.dataUsedBytes += delta * entry.sizeUnits * UNIT_SIZE_BYTES;
+  }
+
+  #publish(digest: Uint8Array, at: number, change: PublishedChange): void {
+    if (this.#subscribers.length === 0) return;
+    copyBytes(digest, at, this.#digest, 0, DIGEST_SIZE_BYTES);
+    this.#change.old = this.#recordView(change.oldLocation, change.oldUnits);
+    this.#change.new = this.#recordView(change.location, change.units);
+    this.#change.origin = change.origin;
+    for (const subscriber of this.#subscribers) subscriber(this.#change);
+  }
+
+  #recordView(location: number, units: number): Uint8Array | undefined {
+    if (location === NO_LOCATION) return undefined;
+    const at = this.arena.offset(location);
+    return this.arena.block(location).subarray(at, at + units * UNIT_SIZE_BYTES);
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+interface PublishedChange {
+  oldLocation: number;
+  oldUnits: number;
+  location: number;
+  units: number;
+  origin: ChangeOrigin;
+}
