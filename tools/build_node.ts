@@ -1,0 +1,231 @@
+/**
+ * The Node build: `deno run -A tools/build_node.ts` bundles the executable's entry into `dist/aerie.mjs`, which any
+ * Node 22 or later runs; `--executable` also makes `dist/aerie-node`, one file with Node inside.
+ *
+ * Steps: install the locked packages below `dist/`, bundle with esbuild, look for paths of this machine in the result,
+ * and for the executable let Node prepare a blob, and put it into a copy of the Node program.
+ *
+ * Options: `--entry FILE` (default `cmd/main.ts`), `--out FOLDER` (default `dist`), `--node FILE` (the Node program to
+ * copy, default: the one that `npx` gives for {@linkcode NODE_PACKAGE}).
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import * as esbuild from "esbuild";
+import { print } from "./print.ts";
+
+/** Where the Node program comes from when the caller names none: the oldest line that the bundle supports. */
+const NODE_PACKAGE = "node@22.23.3";
+
+/** What esbuild may assume. */
+const NODE_TARGET = "node22";
+
+/** Largest executable, in bytes. */
+const EXECUTABLE_SIZE_MAX = 135_000_000;
+
+/** Marks the place in a Node program that says whether a blob is inside; given by Node's documentation. */
+const SENTINEL_FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
+
+const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
+/** Runs a program and returns its standard output; throws with all it said when it fails. */
+async function run(program: string, args: string[], cwd: string): Promise<string> {
+  const command = new Deno.Command(program, { args, cwd, stdin: "null", stdout: "piped", stderr: "piped" });
+  const { success, code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    throw new Error(
+      `${program} ${args.join(" ")} ended with ${code}:\n${decoder.decode(stdout)}${decoder.decode(stderr)}`,
+    );
+  }
+  return decoder.decode(stdout);
+}
+
+/** The import map of `deno.json`. */
+function readImports(): Record<string, string> {
+  const config = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`)) as {
+    imports: Record<string, string>;
+  };
+  return config.imports;
+}
+
+/** Installs the packages of the lock file, and nothing newer, into `folder/node_modules`. */
+async function installPackages(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports: readImports() }));
+  await Deno.copyFile(`${root}/deno.lock`, `${folder}/deno.lock`);
+  await run(Deno.execPath(), ["install", "--node-modules-dir=auto"], folder);
+}
+
+/** Marks a name that has been through the import map, so that it is not mapped again. */
+const RESOLVED = Symbol("resolved");
+
+/** Resolves what esbuild doesn't know: the import map and `npm:` specifiers. */
+function denoResolver(packagesFolder: string): esbuild.Plugin {
+  const imports = readImports();
+  return {
+    name: "deno",
+    setup(build) {
+      build.onResolve({ filter: /^[^./]/ }, (args) => {
+        if (args.pluginData === RESOLVED) return undefined;
+        const target = imports[args.path] ?? args.path;
+        if (target.startsWith("./")) return { path: `${root}/${target.slice(2)}` };
+        const match = /^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]+)?(\/.*)?$/.exec(target);
+        if (match === null) return undefined;
+        const name = `${match[1]}${match[2] ?? ""}`;
+        return build.resolve(name, { kind: args.kind, resolveDir: packagesFolder, pluginData: RESOLVED });
+      });
+      build.onLoad({ filter: /./ }, (args) => {
+        if (args.with["type"] !== "text") return undefined;
+        return { contents: Deno.readTextFileSync(args.path), loader: "text" };
+      });
+    },
+  };
+}
+
+/** In a bundle only the entry is the main module. */
+function mainModule(entry: string): esbuild.Plugin {
+  return {
+    name: "main module",
+    setup(build) {
+      build.onLoad({ filter: /\/main\.ts$/ }, (args) => {
+        if (args.path !== entry) return undefined;
+        const source = Deno.readTextFileSync(entry);
+        return { contents: source.replaceAll("import.meta.main", "true"), loader: "ts" };
+      });
+    },
+  };
+}
+
+interface BundleOptions {
+  entry: string;
+  packagesFolder: string;
+  outfile: string;
+  format: "esm" | "cjs";
+}
+
+/** Writes one bundle. */
+async function bundle({ entry, packagesFolder, outfile, format }: BundleOptions): Promise<void> {
+  await esbuild.build({
+    entryPoints: [entry],
+    outfile,
+    format,
+    bundle: true,
+    platform: "node",
+    target: NODE_TARGET,
+    absWorkingDir: root,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    keepNames: true,
+    legalComments: "eof",
+    logLevel: "warning",
+    define: {
+      "import.meta.main": "false",
+      ...(format === "cjs" ? { "import.meta.url": "bundleUrl" } : {}),
+    },
+    banner: {
+      js: format === "cjs"
+        ? `const bundleUrl = require("node:url").pathToFileURL(process.execPath).href;`
+        : `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);`,
+    },
+    plugins: [mainModule(entry), denoResolver(packagesFolder)],
+  });
+  refuseLocalPaths(outfile);
+}
+
+/** A path of the machine that built it has no business in what is shipped. */
+function refuseLocalPaths(file: string): void {
+  const text = Deno.readTextFileSync(file);
+  for (const path of [root, Deno.env.get("HOME"), Deno.env.get("DENO_DIR")]) {
+    if (path === undefined || path.length < 5) continue;
+    const at = text.indexOf(`${path}/`);
+    if (at !== -1) throw new Error(`${file} contains a path of this machine: "${text.slice(at, at + 80)}"`);
+  }
+}
+
+interface ExecutableOptions {
+  out: string;
+  bundleFile: string;
+  nodeFile: string;
+}
+
+/** Makes the single executable. */
+async function makeExecutable({ out, bundleFile, nodeFile }: ExecutableOptions): Promise<string> {
+  const executable = `${out}/aerie-node`;
+  const blob = `${out}/node_build/aerie.blob`;
+  const config = `${out}/node_build/sea.json`;
+  await Deno.writeTextFile(
+    config,
+    JSON.stringify({
+      main: bundleFile,
+      output: blob,
+      disableExperimentalSEAWarning: true,
+      useCodeCache: true,
+    }),
+  );
+  await run(nodeFile, ["--experimental-sea-config", config], out);
+  const copy = `${executable}.part`;
+  await Deno.copyFile(nodeFile, copy);
+  await Deno.chmod(copy, 0o755);
+  const inject = [
+    "run",
+    "-A",
+    readImports()["postject"]!,
+    copy,
+    "NODE_SEA_BLOB",
+    blob,
+    "--sentinel-fuse",
+    SENTINEL_FUSE,
+  ];
+  await run(Deno.execPath(), inject, root);
+  await Deno.rename(copy, executable);
+  return executable;
+}
+
+/** The path of a Node program of {@linkcode NODE_PACKAGE}. */
+async function fetchNode(): Promise<string> {
+  const path = await run("npx", ["--yes", "-p", NODE_PACKAGE, "node", "-p", "process.execPath"], root);
+  return path.trim();
+}
+
+function report(file: string): number {
+  const sizeBytes = Deno.statSync(file).size;
+  print(
+    `${file.startsWith(`${root}/`) ? file.slice(root.length + 1) : file}: ${(sizeBytes / 1e6).toFixed(1)} MB`,
+  );
+  return sizeBytes;
+}
+
+function absolute(path: string): string {
+  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+}
+
+async function main(): Promise<void> {
+  const args = parseArgs(Deno.args, { string: ["entry", "out", "node"], boolean: ["executable"] });
+  const entry = absolute(args["entry"] ?? `${root}/cmd/main.ts`);
+  const out = absolute(args["out"] ?? `${root}/dist`);
+  const packagesFolder = `${out}/node_build`;
+  await installPackages(packagesFolder);
+  const common = { entry, packagesFolder };
+  await bundle({ ...common, outfile: `${out}/aerie.mjs`, format: "esm" });
+  report(`${out}/aerie.mjs`);
+  if (!args["executable"]) return;
+  const bundleFile = `${out}/node_build/aerie.cjs`;
+  await bundle({ ...common, outfile: bundleFile, format: "cjs" });
+  const executable = await makeExecutable({ out, bundleFile, nodeFile: args["node"] ?? await fetchNode() });
+  const sizeBytes = report(executable);
+  if (sizeBytes > EXECUTABLE_SIZE_MAX) {
+    throw new Error(`${executable} has ${sizeBytes} bytes; the limit is ${EXECUTABLE_SIZE_MAX}`);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    print(error instanceof Error ? error.message : String(error));
+    Deno.exitCode = 1;
+  } finally {
+    await esbuild.stop();
+  }
+}
