@@ -1,0 +1,39 @@
+/**
+ * The smart client: it knows which node owns a record and asks that node directly. Pure: network, clock and randomness
+ * are given to it, so that it runs under Deno, Node, Bun and in the simulator. It knows nothing of this project's own
+ * server and works with any that speaks the protocol. Not here: queries by index, UDFs, security, TLS.
+ * Read `client.ts`, then `single_command.ts` and `cluster.ts`.
+ *
+ * @module
+ */
+export { AerieClient, connect, type ConnectOptions, type NodeInfo } from "./client.ts";
+export type { ClientPorts } from "./cluster.ts";
+export { parseAddress, parseInfoError } from "./cluster_info.ts";
+export * from "./errors.ts";
+export type { AnyKey, DigestKey, Key, UserKey } from "./key.ts";
+export { type Call, type ContextStep, type Operation, ops } from "./operation.ts";
+export type {
+  BasePolicy,
+  BatchPolicy,
+  DefaultPolicies,
+  ExistsAction,
+  OperatePolicy,
+  ReadPolicy,
+  ReplicaChoice,
+  ScanPolicy,
+  WritePolicy,
+} from "./policy.ts";
+export type { ClientRecord, OperateRecord, OperationResult, RecordMeta } from "./record.ts";
+export {
+  type Bins,
+  Double,
+  Extension,
+  GeoJson,
+  Hll,
+  INFINITE,
+  TypedBlob,
+  type Value,
+  type ValueObject,
+  WILDCARD,
+} from "./value.ts";
+export { ResultCode, resultCodeName } from "../base/mod.ts";
