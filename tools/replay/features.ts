@@ -1,0 +1,101 @@
+/**
+ * Which parts of the protocol a request uses that the server does not have yet. A request that uses one of them is
+ * outside the comparison with the stock server, and so is a test of the official client that sends one.
+ * A feature leaves the table when it is built.
+ *
+ * @module
+ */
+
+import { FIELD, INFO1, INFO2, OP, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
+import { utf8Decode } from "../../src/base/mod.ts";
+import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
+
+/** A part of the protocol that a request can use. */
+export type Feature =
+  | "list or map operation"
+  | "bit operation"
+  | "HyperLogLog operation"
+  | "expression"
+  | "secondary index"
+  | "UDF"
+  | "background query";
+
+const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {
+  [OP.CDT_READ]: "list or map operation",
+  [OP.CDT_MODIFY]: "list or map operation",
+  [OP.EXP_READ]: "expression",
+  [OP.EXP_MODIFY]: "expression",
+  [OP.BITS_READ]: "bit operation",
+  [OP.BITS_MODIFY]: "bit operation",
+  [OP.HLL_READ]: "HyperLogLog operation",
+  [OP.HLL_MODIFY]: "HyperLogLog operation",
+};
+
+const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
+  [FIELD.FILTER_EXP]: "expression",
+  [FIELD.INDEX_NAME]: "secondary index",
+  [FIELD.INDEX_RANGE]: "secondary index",
+  [FIELD.INDEX_CONTEXT]: "secondary index",
+  [FIELD.INDEX_EXPRESSION]: "secondary index",
+  [FIELD.INDEX_TYPE]: "secondary index",
+  [FIELD.UDF_FILENAME]: "UDF",
+  [FIELD.UDF_FUNCTION]: "UDF",
+  [FIELD.UDF_ARGLIST]: "UDF",
+  [FIELD.UDF_OP]: "UDF",
+};
+
+/** Info commands by the start of their name. */
+const FEATURE_OF_INFO: readonly (readonly [prefix: string, feature: Feature])[] = [
+  ["sindex", "secondary index"],
+  ["udf-", "UDF"],
+  ["query-show", "background query"],
+  ["query-abort", "background query"],
+];
+
+/** Whether a record message is a scan or query: it names no record and is no batch. */
+export function isQuery(message: Message): boolean {
+  return (message.info1 & INFO1.BATCH) === 0 && fieldOf(message, FIELD.DIGEST) === undefined;
+}
+
+/** Whether a record message is a batch. */
+export function isBatch(message: Message): boolean {
+  return (message.info1 & INFO1.BATCH) !== 0;
+}
+
+/** The features that one message, or one row of a batch, uses. */
+export function featuresOfMessage(message: Message): Set<Feature> {
+  const features = new Set<Feature>();
+  for (const field of message.fields) add(features, FEATURE_OF_FIELD[field.type]);
+  for (const op of message.ops) add(features, FEATURE_OF_OP[op.op]);
+  return features;
+}
+
+/** The feature that one line of an info request uses. */
+export function featureOfInfoLine(line: string): Feature | undefined {
+  return FEATURE_OF_INFO.find(([prefix]) => line.startsWith(prefix))?.[1];
+}
+
+/**
+ * The features that a request frame uses, the rows of a batch included.
+ *
+ * @param frame a whole, well-formed request
+ */
+export function featuresOfFrame(frame: Uint8Array): Set<Feature> {
+  const features = new Set<Feature>();
+  if (frameType(frame) === PROTO_TYPE_INFO) {
+    for (const line of utf8Decode(frameBody(frame)).split("\n")) add(features, featureOfInfoLine(line));
+  }
+  if (frameType(frame) !== PROTO_TYPE_AS_MSG) return features;
+  const message = decodeMessages(frameBody(frame))[0];
+  for (const feature of featuresOfMessage(message)) features.add(feature);
+  if (isQuery(message) && (message.info2 & INFO2.WRITE) !== 0) features.add("background query");
+  const rows = isBatch(message) ? fieldOf(message, FIELD.BATCH) : undefined;
+  for (const row of rows ? decodeBatchRows(rows) : []) {
+    for (const feature of featuresOfMessage(row.message)) features.add(feature);
+  }
+  return features;
+}
+
+function add(features: Set<Feature>, feature: Feature | undefined): void {
+  if (feature !== undefined) features.add(feature);
+}
