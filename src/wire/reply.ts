@@ -63,6 +63,12 @@ export class ReplyWriter {
     this.#protoAt = -1;
   }
 
+  /** Drops the open frame altogether. */
+  dropProto(): void {
+    this.out.length = this.#protoAt;
+    this.#protoAt = -1;
+  }
+
   /** Bytes in the open frame's body so far. */
   protoBodySize(): number {
     return this.out.length - this.#protoAt - PROTO_HEADER_SIZE;

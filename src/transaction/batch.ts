@@ -1,0 +1,178 @@
+/**
+ * Batch requests: rows one after the other, each a transaction of its own, replies in chunks, then a trailer.
+ * Source: wire-protocol reference, section 7.
+ *
+ * A batch is a job: it runs in slices, stops when the client does not read, and can be suspended in any row. Rows are
+ * processed in their order.
+ *
+ * @module
+ */
+
+import { ResultCode } from "../base/mod.ts";
+import type { Clock } from "../port/mod.ts";
+import type { Waiter } from "../storage/mod.ts";
+import { BATCH_FLAG, BatchCursor, FIELD, INFO3, type RecordRequest, type ReplyWriter } from "../wire/mod.ts";
+import { type Namespace, STEP, TransactionContext } from "./context.ts";
+import { ORIGIN } from "./stats.ts";
+import { findNamespace, runTransaction } from "./run.ts";
+
+/** Replies are sent when this much has gathered, as the stock server does. */
+const CHUNK_SIZE_BYTES = 128 * 1024;
+
+/** How a slice of a batch ended. */
+export type BatchStep = "done" | "more" | "suspended";
+
+/** Counters of batches, per node. */
+export interface BatchStats {
+  /** Batches begun. */
+  initiated: number;
+  /** Batches that ended well. */
+  completed: number;
+  /** Batches that were refused or cut short. */
+  failed: number;
+}
+
+/** One batch request while it runs. */
+export class BatchJob {
+  readonly #cursor = new BatchCursor();
+  readonly #row: TransactionContext;
+  readonly #reply: ReplyWriter;
+  readonly #namespaces: readonly Namespace[];
+  readonly #stats: BatchStats;
+  readonly #parentFilterAt: number;
+  #suspendedRow: Namespace | undefined;
+  #overall: number = ResultCode.OK;
+  readonly #parentFilterSize: number;
+  #refused: number = ResultCode.OK;
+  #protoOpen = false;
+
+  /**
+   * @param parent the decoded request; its bytes must stay until the job is done
+   * @param options where replies go, who is woken, what there is to ask
+   */
+  constructor(
+    parent: RecordRequest,
+    options: { reply: ReplyWriter; waiter: Waiter; namespaces: readonly Namespace[]; stats: BatchStats },
+  ) {
+    this.#reply = options.reply;
+    this.#namespaces = options.namespaces;
+    this.#stats = options.stats;
+    this.#row = new TransactionContext({ reply: options.reply, waiter: options.waiter });
+    this.#row.origin = ORIGIN.BATCH;
+    this.#row.request.transactionTtlMs = parent.transactionTtlMs;
+    this.#parentFilterAt = parent.fieldAt[FIELD.FILTER_EXP];
+    this.#parentFilterSize = parent.fieldSize[FIELD.FILTER_EXP];
+    this.#start(parent);
+  }
+
+  #start(parent: RecordRequest): void {
+    this.#stats.initiated++;
+    if (!this.#cursor.start(parent)) this.#refused = ResultCode.PARAMETER;
+  }
+
+  /**
+   * Refuses the batch before any row ran.
+   *
+   * @param rowCountMax rows that one batch may have, 0 for no limit
+   */
+  limitRows(rowCountMax: number): void {
+    if (this.#refused === ResultCode.OK && rowCountMax !== 0 && this.#cursor.rowCount > rowCountMax) {
+      this.#refused = ResultCode.BATCH_MAX_REQUESTS;
+    }
+  }
+
+  /**
+   * Runs rows until the slice's time is over, the reply has reached a chunk, a row is suspended or all are done.
+   *
+   * @param clock tells when the slice is over
+   * @param deadlineMs monotonic time at which it is
+   */
+  step(clock: Clock, deadlineMs: number): BatchStep {
+    if (this.#refused !== ResultCode.OK) {
+      this.#reply.frame({ resultCode: this.#refused, info3: INFO3.LAST });
+      this.#stats.failed++;
+      return "done";
+    }
+    for (let count = 0;; count++) {
+      // Asking for the time costs as much as a small row: once per 16 rows is enough.
+      if ((count & 15) === 15 && clock.monotonicMs() >= deadlineMs) return this.#pause();
+      if (
+        this.#suspendedRow === undefined && (this.#cursor.rowsLeft === 0 || this.#overall !== ResultCode.OK)
+      ) break;
+      if (!this.#runRow(clock)) return this.#pauseSuspended();
+      if (this.#protoOpen && this.#reply.protoBodySize() >= CHUNK_SIZE_BYTES) return this.#pause();
+    }
+    this.#closeProto();
+    this.#reply.frame({ resultCode: this.#overall, info3: INFO3.LAST });
+    if (this.#overall === ResultCode.OK) this.#stats.completed++;
+    else this.#stats.failed++;
+    return "done";
+  }
+
+  #pause(): BatchStep {
+    this.#closeProto();
+    return "more";
+  }
+
+  #pauseSuspended(): BatchStep {
+    this.#closeProto();
+    return "suspended";
+  }
+
+  #closeProto(): void {
+    if (!this.#protoOpen) return;
+    this.#reply.endProto();
+    this.#protoOpen = false;
+  }
+
+  /** Runs the next row, or the suspended one again; false when it is suspended. */
+  #runRow(clock: Clock): boolean {
+    const namespace = this.#suspendedRow ?? this.#nextRow();
+    if (namespace === undefined) return true;
+    if (!this.#protoOpen) {
+      this.#reply.beginProto();
+      this.#protoOpen = true;
+    }
+    const isWrite = (this.#row.request.info2 & 1) !== 0;
+    const startMs = clock.monotonicMs();
+    this.#row.rowIndex = this.#cursor.rowIndex;
+    this.#reply.beginMessage();
+    if (runTransaction(this.#row, namespace) === STEP.SUSPENDED) {
+      this.#reply.dropMessage();
+      if (this.#reply.protoBodySize() === 0) {
+        this.#reply.dropProto();
+        this.#protoOpen = false;
+      }
+      this.#suspendedRow = namespace;
+      return false;
+    }
+    this.#suspendedRow = undefined;
+    const { histograms } = namespace.stats;
+    (isWrite ? histograms.batchSubWrite : histograms.batchSubRead).add(clock.monotonicMs() - startMs);
+    this.#judgeRow(this.#row.resultCode);
+    return true;
+  }
+
+  /** Decodes the next row; undefined, with the overall result set, when the batch ends here. */
+  #nextRow(): Namespace | undefined {
+    const { request } = this.#row;
+    if (this.#cursor.next(request)) {
+      if (this.#parentFilterAt >= 0 && !request.has(FIELD.FILTER_EXP)) {
+        request.fieldAt[FIELD.FILTER_EXP] = this.#parentFilterAt;
+        request.fieldSize[FIELD.FILTER_EXP] = this.#parentFilterSize;
+      }
+      const namespace = findNamespace(request, this.#namespaces);
+      if (namespace !== undefined) return namespace;
+    }
+    this.#overall = ResultCode.PARAMETER;
+    return undefined;
+  }
+
+  /** Without "respond to all", the first real error ends the batch. */
+  #judgeRow(resultCode: number): void {
+    if (resultCode === ResultCode.OK || (this.#cursor.flags & BATCH_FLAG.RESPOND_ALL) !== 0) return;
+    if (resultCode === ResultCode.NOT_FOUND || resultCode === ResultCode.FILTERED_OUT) return;
+    this.#overall = resultCode;
+    if ((this.#cursor.flags & BATCH_FLAG.REPORT_ROW) === 0) this.#reply.dropMessage();
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Why writes are refused, for the log: each cause with the phase it is found in and what to change.
+ *
+ * @module
+ */
+
+import { ResultCode } from "../base/mod.ts";
+import type { RefusalCause } from "./refusal_log.ts";
+
+/** Causes that a person should hear of. */
+export const CAUSE = {
+  ttlWithoutExpiry: {
+    code: ResultCode.FORBIDDEN,
+    phase: "ttl",
+    text:
+      "TTL sent while nsup-period is 0, so nothing would ever expire; set nsup-period, or allow-ttl-without-nsup",
+  },
+  stopWrites: {
+    code: ResultCode.OUT_OF_SPACE,
+    phase: "stop-writes",
+    text:
+      "writes are stopped for want of memory or space; see stop_writes in the namespace's statistics and free space",
+  },
+  outOfSpace: {
+    code: ResultCode.OUT_OF_SPACE,
+    phase: "storage",
+    text: "data-size is used up; delete, truncate or let records expire, or raise data-size",
+  },
+  keyBusy: {
+    code: ResultCode.KEY_BUSY,
+    phase: "in-flight",
+    text: "too many writes wait for one record; spread the load or raise transaction-pending-limit",
+  },
+  setCountLimit: {
+    code: ResultCode.FORBIDDEN,
+    phase: "set limit",
+    text: "the set has as many records as stop-writes-count allows",
+  },
+  setSizeLimit: {
+    code: ResultCode.FORBIDDEN,
+    phase: "set limit",
+    text: "the set's records take as much as stop-writes-size allows",
+  },
+  tooManySets: {
+    code: ResultCode.FORBIDDEN,
+    phase: "set",
+    text: "the namespace has 4095 sets already, the most there can be; use fewer sets",
+  },
+  timeout: {
+    code: ResultCode.TIMEOUT,
+    phase: "queue",
+    text:
+      "the request's time was over before it could run; the node is overloaded, or transaction-max-ms too short",
+  },
+  suspendedTimeout: {
+    code: ResultCode.TIMEOUT,
+    phase: "suspended",
+    text: "the request waited for its record longer than its time; nothing was changed",
+  },
+} as const satisfies Record<string, RefusalCause>;

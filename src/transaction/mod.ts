@@ -1,0 +1,18 @@
+/**
+ * One client request from arrival to reply: read, write, delete, operate, batch. A transaction runs to its end in one
+ * go or is suspended, and then starts again from its request. Leaves out where records are (storage), who owns them
+ * (partition) and how requests arrive (node). Read `run.ts`, then `write.ts` and `context.ts`.
+ *
+ * @module
+ */
+export * from "./batch.ts";
+export * from "./causes.ts";
+export * from "./context.ts";
+export * from "./in_flight.ts";
+export * from "./read.ts";
+export * from "./refusal_log.ts";
+export * from "./remove.ts";
+export * from "./run.ts";
+export * from "./stats.ts";
+export * from "./ttl.ts";
+export * from "./write.ts";

@@ -1,0 +1,90 @@
+/**
+ * Reads of one record: whole, header only, chosen bins. Source: wire-protocol reference, section 4.11.
+ *
+ * @module
+ */
+
+import { ResultCode } from "../base/mod.ts";
+import { applyRead, replyAllBins } from "../record/mod.ts";
+import { ENTRY_FLAG } from "../storage/mod.ts";
+import { FIELD, INFO1, OP } from "../wire/mod.ts";
+import {
+  findRecord,
+  keyDiffers,
+  type Namespace,
+  setDiffers,
+  STEP,
+  type Step,
+  type TransactionContext,
+} from "./context.ts";
+import { considerReadTouch } from "./read_touch.ts";
+import { KIND, ORIGIN } from "./stats.ts";
+import { readTouchPct } from "./ttl.ts";
+
+/**
+ * Runs a read; the reply's message is open.
+ *
+ * @returns DONE with the message closed, or SUSPENDED with nothing changed
+ */
+export function runRead(context: TransactionContext, namespace: Namespace): Step {
+  const entry = namespace.entry;
+  const { request } = context;
+  const store = namespace.store;
+  findRecord(context, namespace);
+  const refusal = checkRead(context, namespace);
+  if (refusal !== ResultCode.OK) return end(context, namespace, refusal, false);
+  if (!context.live) return end(context, namespace, ResultCode.NOT_FOUND, false);
+  if (setDiffers(context, entry)) return end(context, namespace, ResultCode.PARAMETER, true);
+  const checksKey = request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
+  const headerOnly = (request.info1 & INFO1.GET_NO_BINS) !== 0;
+  if (checksKey || !headerOnly) {
+    if (!store.load(entry, context.waiter)) return STEP.SUSPENDED;
+    if (keyDiffers(request, store.flat.key())) {
+      return end(context, namespace, ResultCode.KEY_MISMATCH, true);
+    }
+  }
+  const resultCode = headerOnly ? ResultCode.OK : replyBins(context, namespace);
+  if (resultCode === ResultCode.OK) considerReadTouch(context, namespace, entry);
+  return end(context, namespace, resultCode, true);
+}
+
+/** Refusals that don't depend on the record. */
+function checkRead(context: TransactionContext, namespace: Namespace): ResultCode {
+  const { request } = context;
+  if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
+  if (request.has(FIELD.FILTER_EXP)) return ResultCode.UNSUPPORTED_FEATURE;
+  if (readTouchPct(request.recordTtl, namespace, context.set) < 0) return ResultCode.PARAMETER;
+  if ((request.info1 & (INFO1.GET_NO_BINS | INFO1.GET_ALL)) === 0 && request.opCount === 0) {
+    return ResultCode.PARAMETER;
+  }
+  return ResultCode.OK;
+}
+
+function replyBins(context: TransactionContext, namespace: Namespace): ResultCode {
+  const { request, reply } = context;
+  const { table, store } = namespace;
+  table.reset(store.flat.bytes, request.bytes);
+  store.flat.loadBins(table);
+  if ((request.info1 & INFO1.GET_ALL) !== 0) {
+    replyAllBins(table, reply);
+    return ResultCode.OK;
+  }
+  // Replies of pure reads in a batch carry operation 1 whatever was asked: clients rely on it.
+  return applyRead(request, table, { reply, opOverride: context.origin === ORIGIN.BATCH ? OP.READ : 0 });
+}
+
+/** Ends a read; `showsRecord`: generation and void-time of the record go along. */
+function end(
+  context: TransactionContext,
+  namespace: Namespace,
+  resultCode: ResultCode,
+  showsRecord: boolean,
+): Step {
+  const { entry } = namespace;
+  const generation = showsRecord ? entry.generation : 0;
+  const voidTime = showsRecord ? entry.voidTime : 0;
+  if (resultCode === ResultCode.OK) context.finish(resultCode, generation, voidTime);
+  else context.refuse(resultCode, generation, voidTime);
+  namespace.stats.add(context.origin, KIND.READ, resultCode);
+  return STEP.DONE;
+}

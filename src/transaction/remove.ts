@@ -1,0 +1,102 @@
+/**
+ * Deletes of one record, and what a delete leaves behind. Source: wire-protocol reference, section 4.13.
+ *
+ * A delete leaves a tombstone when the client asks for a durable one, or when an older copy of the record may be
+ * somewhere else and come back. Otherwise the entry goes at once.
+ *
+ * @module
+ */
+
+import { partitionId, ResultCode } from "../base/mod.ts";
+import { ENTRY_FLAG, nextGeneration } from "../storage/mod.ts";
+import { FIELD, INFO2 } from "../wire/mod.ts";
+import { CAUSE } from "./causes.ts";
+import {
+  findRecord,
+  generationAllows,
+  keyDiffers,
+  type Namespace,
+  setDiffers,
+  STEP,
+  type Step,
+  type TransactionContext,
+} from "./context.ts";
+import { KIND } from "./stats.ts";
+
+/**
+ * Runs a delete; the reply's message is open.
+ *
+ * @returns DONE with the message closed, or SUSPENDED with nothing changed
+ */
+export function runDelete(context: TransactionContext, namespace: Namespace): Step {
+  const { request } = context;
+  const { inFlight, settings } = namespace;
+  const admission = inFlight.admit(
+    request.bytes,
+    context.digestAt,
+    context.waiter,
+    settings.transactionPendingLimit,
+  );
+  if (admission === "queued") return STEP.SUSPENDED;
+  const resultCode = admission === "busy"
+    ? namespace.refusals.note(CAUSE.keyBusy)
+    : tryDelete(context, namespace);
+  if (resultCode === PENDING) {
+    inFlight.hold(request.bytes, context.digestAt, context.waiter);
+    return STEP.SUSPENDED;
+  }
+  if (inFlight.heldCount > 0) inFlight.release(request.bytes, context.digestAt, context.waiter);
+  namespace.stats.add(context.origin, KIND.DELETE, resultCode);
+  context.finish(resultCode, 0, 0);
+  return STEP.DONE;
+}
+
+const PENDING = -1;
+
+function tryDelete(context: TransactionContext, namespace: Namespace): number {
+  const { request } = context;
+  const { entry, store } = namespace;
+  if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
+  if (request.has(FIELD.FILTER_EXP)) return ResultCode.UNSUPPORTED_FEATURE;
+  findRecord(context, namespace);
+  if (!context.live) return ResultCode.NOT_FOUND;
+  if (!generationAllows(request, entry.generation)) return ResultCode.GENERATION;
+  if (setDiffers(context, entry)) return ResultCode.PARAMETER;
+  if (request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0) {
+    if (!store.load(entry, context.waiter)) return PENDING;
+    if (keyDiffers(request, store.flat.key())) return ResultCode.KEY_MISMATCH;
+  }
+  return removeRecord(context, namespace);
+}
+
+/**
+ * Removes the live record under `namespace.entry`, leaving a tombstone where one is needed.
+ *
+ * @returns OK, or OUT_OF_SPACE when there is no room for the tombstone
+ */
+export function removeRecord(context: TransactionContext, namespace: Namespace): ResultCode {
+  const { request, digestAt } = context;
+  const { entry, store, table, partitions } = namespace;
+  const isDurable = (request.info2 & INFO2.DURABLE_DELETE) !== 0;
+  if (!isDurable && !partitions.mayHaveOtherCopies(partitionId(request.bytes, digestAt))) {
+    store.remove(request.bytes, digestAt, entry, "client");
+    return ResultCode.OK;
+  }
+  table.clear();
+  const set = store.sets.byId(entry.setId);
+  return store.put(
+    {
+      digest: request.bytes,
+      digestAt,
+      lastUpdateMs: store.nextLastUpdateMs(entry, set),
+      generation: nextGeneration(entry.generation),
+      voidTime: 0,
+      set,
+      key: undefined,
+      table,
+      origin: "client",
+    },
+    entry,
+    true,
+  );
+}

@@ -1,0 +1,54 @@
+/**
+ * From a decoded record message to the transaction that it asks for.
+ *
+ * @module
+ */
+
+import { DIGEST_SIZE_BYTES, equalBytes, partitionId, ResultCode } from "../base/mod.ts";
+import { FIELD, INFO1, INFO2, type RecordRequest } from "../wire/mod.ts";
+import { type Namespace, STEP, type Step, type TransactionContext } from "./context.ts";
+import { runRead } from "./read.ts";
+import { runDelete } from "./remove.ts";
+import { runWrite } from "./write.ts";
+
+/** The namespace that a request names, undefined when it names none or an unknown one. */
+export function findNamespace(
+  request: RecordRequest,
+  namespaces: readonly Namespace[],
+): Namespace | undefined {
+  const at = request.fieldAt[FIELD.NAMESPACE];
+  if (at < 0) return undefined;
+  const size = request.fieldSize[FIELD.NAMESPACE];
+  for (const namespace of namespaces) {
+    const { nameBytes } = namespace;
+    if (nameBytes.length === size && equalBytes(nameBytes, 0, request.bytes, at, size)) return namespace;
+  }
+  return undefined;
+}
+
+/**
+ * Runs one single-record request, or one row of a batch. The reply's message is open.
+ *
+ * @returns DONE with the message closed, or SUSPENDED with nothing changed
+ */
+export function runTransaction(context: TransactionContext, namespace: Namespace): Step {
+  const { request } = context;
+  if (request.fieldSize[FIELD.DIGEST] !== DIGEST_SIZE_BYTES) {
+    return refuseEarly(context, namespace, ResultCode.PARAMETER);
+  }
+  const admitted = namespace.partitions.admit(partitionId(request.bytes, context.digestAt));
+  if (admitted !== ResultCode.OK) return refuseEarly(context, namespace, admitted);
+  if ((request.info2 & INFO2.WRITE) !== 0) {
+    return (request.info2 & INFO2.DELETE) !== 0
+      ? runDelete(context, namespace)
+      : runWrite(context, namespace);
+  }
+  if ((request.info1 & INFO1.READ) !== 0) return runRead(context, namespace);
+  return refuseEarly(context, namespace, ResultCode.PARAMETER);
+}
+
+function refuseEarly(context: TransactionContext, namespace: Namespace, resultCode: number): Step {
+  namespace.stats.tsvcError[context.origin]++;
+  context.refuse(resultCode, 0, 0);
+  return STEP.DONE;
+}
