@@ -20,6 +20,9 @@ import {
   text,
 } from "./option.ts";
 
+/** Remark about what would form a cluster. */
+const ALONE = "clusters are not supported yet; the node runs alone";
+
 /** The word that leaves a listener out, and the number that stands for it until the settings are complete. */
 const LISTENER_OFF = { off: -1 } as const;
 
@@ -200,11 +203,17 @@ export const heartbeatOptions: OptionTable = defineOptions<HeartbeatSettings>({
   meshSeedAddressPorts: list({
     name: "mesh-seed-address-port",
     status: "accepted",
+    instead: ALONE,
     wordsMax: 2,
     doc: "host port of a peer",
   }),
   mtu: int(0, { status: "accepted", dynamic: true, quiet: true, doc: "0 = ask the interface" }),
-  multicastGroups: list({ name: "multicast-group", status: "accepted", doc: "group address" }),
+  multicastGroups: list({
+    name: "multicast-group",
+    status: "accepted",
+    instead: ALONE,
+    doc: "group address",
+  }),
   multicastTtl: int(0, { status: "accepted", quiet: true, range: [0, 255], doc: "0 = OS default" }),
   protocol: oneOf(["none", "v3"], "v3", {
     status: "accepted",
@@ -362,8 +371,8 @@ export const tlsOptions: OptionTable = defineNames({
   certBlacklist: text("", { status: "unsupported", doc: "revoked serial numbers file" }),
   certFile: text("", { status: "unsupported", doc: "own certificate" }),
   cipherSuite: text("", { status: "unsupported", doc: "cipher list" }),
-  keyFile: text("", { status: "unsupported", doc: "own key; file, env:, vault:, secrets:" }),
-  keyFilePassword: text("", { status: "unsupported", doc: "key password source" }),
+  keyFile: text("", { secret: true, status: "unsupported", doc: "own key; file, env:, vault:, secrets:" }),
+  keyFilePassword: text("", { secret: true, status: "unsupported", doc: "key password source" }),
   pkiUserAppendOu: bool(false, { status: "unsupported", doc: "add OU to the PKI user name (since 8.1)" }),
   protocols: text("TLSv1.2", {
     status: "unsupported",

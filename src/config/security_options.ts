@@ -21,7 +21,11 @@ export const modLuaOptions: OptionTable = defineOptions<ModLuaSettings>({
 
 /** Rows of the `security` context. */
 export const securityOptions: OptionTable = defineNames({
-  defaultPasswordFile: text("", { status: "unsupported", doc: "initial admin password source (since 7.1)" }),
+  defaultPasswordFile: text("", {
+    secret: true,
+    status: "unsupported",
+    doc: "initial admin password source (since 7.1)",
+  }),
   enableQuotas: bool(false, { status: "unsupported", doc: "read/write quotas" }),
   privilegeRefreshPeriod: seconds(300, {
     status: "unsupported",
@@ -55,7 +59,7 @@ export const ldapOptions: OptionTable = defineNames({
   }),
   queryBaseDn: text("", { status: "unsupported", doc: "base DN" }),
   queryUserDn: text("", { status: "unsupported", doc: "bind DN for queries" }),
-  queryUserPasswordFile: text("", { status: "unsupported", doc: "bind password" }),
+  queryUserPasswordFile: text("", { secret: true, status: "unsupported", doc: "bind password" }),
   roleQueryBaseDn: text("", { status: "unsupported", doc: "role base DN" }),
   roleQueryPatterns: list({ name: "role-query-pattern", status: "unsupported", doc: "role search filter" }),
   roleQuerySearchOu: bool(false, { status: "unsupported", doc: "search OUs" }),

@@ -21,6 +21,9 @@ import {
   TIB,
 } from "./option.ts";
 
+/** Remark about devices and files behind the memory. */
+const NO_BACKING = "is not supported yet: records are kept in memory only; give data-size instead";
+
 /** Settings of the storage engine that keeps records in memory. */
 export interface MemoryStorageOptions {
   /** Flush each write first. */
@@ -117,6 +120,7 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
   devices: list({
     name: "device",
     status: "unsupported",
+    instead: NO_BACKING,
     wordsMax: 2,
     doc: "raw device, optional shadow device",
   }),
@@ -124,12 +128,19 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
   disableOdsync: bool(false, { status: "accepted", doc: "no O_DSYNC" }),
   enableBenchmarksStorage: bool(false, { status: "accepted", dynamic: true, doc: "device histograms" }),
   encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
-  encryptionKeyFile: text("", { status: "unsupported", doc: "key source; enables encryption" }),
-  encryptionOldKeyFile: text("", { status: "unsupported", doc: "previous key for rotation" }),
+  encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
+  encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
   evictUsedPct: percent(0, { dynamic: true, doc: "evict above this used percent, 0 = off" }),
-  files: list({ name: "file", status: "unsupported", wordsMax: 2, doc: "file path, optional shadow file" }),
+  files: list({
+    name: "file",
+    status: "unsupported",
+    instead: NO_BACKING,
+    wordsMax: 2,
+    doc: "file path, optional shadow file",
+  }),
   filesize: size(0, {
     status: "unsupported",
+    instead: NO_BACKING,
     range: [128 * MIB, 2 * TIB],
     special: [0],
     doc: "size of each file",
@@ -222,8 +233,8 @@ export const deviceStorageOptions: OptionTable = defineNames({
   disableOdsync: bool(false, { status: "unsupported", doc: "no O_DSYNC" }),
   enableBenchmarksStorage: bool(false, { status: "unsupported", dynamic: true, doc: "device histograms" }),
   encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
-  encryptionKeyFile: text("", { status: "unsupported", doc: "key source; enables encryption" }),
-  encryptionOldKeyFile: text("", { status: "unsupported", doc: "previous key for rotation" }),
+  encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
+  encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
   evictUsedPct: percent(0, {
     status: "unsupported",
     dynamic: true,
@@ -332,8 +343,8 @@ export const pmemStorageOptions: OptionTable = defineNames({
   disableOdsync: bool(false, { status: "unsupported", doc: "no O_DSYNC" }),
   enableBenchmarksStorage: bool(false, { status: "unsupported", dynamic: true, doc: "device histograms" }),
   encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
-  encryptionKeyFile: text("", { status: "unsupported", doc: "key source; enables encryption" }),
-  encryptionOldKeyFile: text("", { status: "unsupported", doc: "previous key for rotation" }),
+  encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
+  encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
   evictUsedPct: percent(0, {
     status: "unsupported",
     dynamic: true,
