@@ -32,6 +32,10 @@ export interface NodeProcess {
 export interface NodeProcessOptions {
   /** The command line that comes before the flags; the sources under Deno unless given. */
   command?: readonly string[];
+  /** Names of the namespaces; `test` alone unless given. */
+  namespaces?: readonly string[];
+  /** Memory for the data of each namespace, in the notation of the configuration file; `4G` unless given. */
+  dataSize?: string;
   /** How long the node may take to answer, in milliseconds; 20,000 unless given. */
   startTimeoutMs?: number;
 }
@@ -53,10 +57,8 @@ export async function startNode(options: NodeProcessOptions = {}): Promise<NodeP
   const [port, infoPort, fabricPort, heartbeatPort] = freePorts(4);
   const directory = await Deno.makeTempDir({ prefix: "aerie-node-" });
   const configFile = `${directory}/aerospike.conf`;
-  await Deno.writeTextFile(
-    configFile,
-    configuration({ port, infoPort, fabricPort, heartbeatPort, directory }),
-  );
+  const ports = { port, infoPort, fabricPort, heartbeatPort };
+  await Deno.writeTextFile(configFile, configuration(ports, { directory, options }));
   const [program, ...before] = options.command ?? sourceCommand();
   const child = new Deno.Command(program, {
     args: [...before, "serve", "--config-file", configFile, "--http", "off"],
@@ -103,46 +105,49 @@ function sourceCommand(): string[] {
   return [Deno.execPath(), "run", "-A", main];
 }
 
-interface ConfigurationInput {
+interface Ports {
   port: number;
   infoPort: number;
   fabricPort: number;
   heartbeatPort: number;
-  directory: string;
 }
 
-function configuration(input: ConfigurationInput): string {
+function configuration(ports: Ports, place: { directory: string; options: NodeProcessOptions }): string {
+  const { namespaces = ["test"], dataSize = "4G" } = place.options;
+  const namespaceTexts = namespaces.map((name) =>
+    `namespace ${name} {
+  replication-factor 1
+  nsup-period 10
+  storage-engine memory {
+    data-size ${dataSize}
+  }
+}
+`
+  );
   return `service {
   node-id a1
-  work-directory ${input.directory}
+  work-directory ${place.directory}
 }
 network {
   service {
     address 127.0.0.1
-    port ${input.port}
+    port ${ports.port}
   }
   info {
     address 127.0.0.1
-    port ${input.infoPort}
+    port ${ports.infoPort}
   }
   fabric {
     address 127.0.0.1
-    port ${input.fabricPort}
+    port ${ports.fabricPort}
   }
   heartbeat {
     mode mesh
     address 127.0.0.1
-    port ${input.heartbeatPort}
+    port ${ports.heartbeatPort}
   }
 }
-namespace test {
-  replication-factor 1
-  nsup-period 10
-  storage-engine memory {
-    data-size 4G
-  }
-}
-`;
+${namespaceTexts.join("")}`;
 }
 
 class ChildNode implements NodeProcess {

@@ -66,6 +66,11 @@ export class FrameConnection {
     }
   }
 
+  /** Tells the server that nothing more will be sent. */
+  async closeWrite(): Promise<void> {
+    await this.#conn.closeWrite();
+  }
+
   /** Ends the connection; calling it again does nothing. */
   close(): void {
     if (this.#closed) return;
