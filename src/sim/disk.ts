@@ -1,0 +1,323 @@
+/**
+ * Files of a simulated machine. What a program sees is the content as written; what survives a power cut is what was
+ * synced, and of each later write all, nothing, or a part in whole sectors. The death of a process alone loses nothing
+ * that was written, but a write under way may be cut short.
+ *
+ * @module
+ */
+import type { Disk, DiskFile, DiskOpenOptions } from "../port/mod.ts";
+import type { SeededRandom } from "./seeded_random.ts";
+import { EventKind, type EventOwner, type Simulation } from "./simulation.ts";
+
+/** Smallest unit that a device writes as one. */
+const SECTOR_SIZE_BYTES = 512;
+
+/** How the disk behaves; may be changed during a run. */
+export interface DiskConditions {
+  /** Shortest time of an operation. */
+  latencyMinUs: number;
+  /** Longest time of an operation. */
+  latencyMaxUs: number;
+  /** Longest time of a sync. */
+  syncMaxUs: number;
+  /** Bytes that fit. */
+  capacityBytes: number;
+}
+
+/** A change that a power cut may undo. */
+interface Unsynced {
+  offset: number;
+  /** Bytes written, or undefined for a change of size to `offset`. */
+  bytes: Uint8Array | undefined;
+}
+
+/** One file. */
+class FileContent {
+  bytes = new Uint8Array(0);
+  synced = new Uint8Array(0);
+  unsynced: Unsynced[] = [];
+
+  write(offset: number, source: Uint8Array): void {
+    this.bytes = overwrite(this.bytes, offset, source);
+    this.unsynced.push({ offset, bytes: source.slice() });
+  }
+
+  resize(sizeBytes: number): void {
+    this.bytes = resized(this.bytes, sizeBytes);
+    this.unsynced.push({ offset: sizeBytes, bytes: undefined });
+  }
+
+  sync(): void {
+    this.synced = this.bytes.slice();
+    this.unsynced = [];
+  }
+
+  losePower(random: SeededRandom): void {
+    let content = this.synced.slice();
+    for (const { offset, bytes } of this.unsynced) {
+      const fate = random.below(3);
+      if (fate === 0) continue;
+      if (bytes === undefined) content = resized(content, offset);
+      else content = overwrite(content, offset, fate === 1 ? bytes : torn(offset, bytes, random));
+    }
+    this.bytes = content;
+    this.sync();
+  }
+}
+
+function resized(content: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(sizeBytes);
+  result.set(content.subarray(0, sizeBytes));
+  return result;
+}
+
+function overwrite(
+  content: Uint8Array<ArrayBuffer>,
+  offset: number,
+  source: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const end = offset + source.length;
+  const target = end > content.length ? resized(content, end) : content;
+  target.set(source, offset);
+  return target;
+}
+
+/** The part of a write up to some sector's border. */
+function torn(offset: number, bytes: Uint8Array, random: SeededRandom): Uint8Array {
+  const first = Math.floor(offset / SECTOR_SIZE_BYTES);
+  const last = Math.floor((offset + bytes.length) / SECTOR_SIZE_BYTES);
+  const border = random.between(first, last) * SECTOR_SIZE_BYTES;
+  return bytes.subarray(0, Math.max(0, border - offset));
+}
+
+/** A write that its process has asked for and that has not happened yet. */
+interface PendingWrite {
+  owner: EventOwner;
+  apply: (countBytes: number) => void;
+  sizeBytes: number;
+}
+
+/** The disk of one machine. */
+export class SimDisk {
+  /** How it behaves now. */
+  readonly conditions: DiskConditions = {
+    latencyMinUs: 60,
+    latencyMaxUs: 250,
+    syncMaxUs: 3000,
+    capacityBytes: 1024 * 1024 * 1024,
+  };
+  readonly #simulation: Simulation;
+  readonly #random: SeededRandom;
+  readonly #files = new Map<string, FileContent>();
+  readonly #folders = new Set<string>(["/"]);
+  readonly #pending = new Set<PendingWrite>();
+
+  /** @param name of the machine */
+  constructor(simulation: Simulation, name: string) {
+    this.#simulation = simulation;
+    this.#random = simulation.random.fork(`disk ${name}`);
+  }
+
+  /** The disk as one process uses it. */
+  portFor(owner: EventOwner): Disk {
+    const run = <T>(
+      what: string,
+      path: string,
+      action: () => T,
+      maxUs = this.conditions.latencyMaxUs,
+    ): Promise<T> => this.#run(owner, what, path, maxUs, action);
+    return {
+      open: (path, options = {}) =>
+        run(
+          "open",
+          path,
+          () => new SimFile(this, owner, path, this.#open(path, options), options.write === true),
+        ),
+      readFile: (path, sizeMaxBytes) => run("read", path, () => this.#readFile(path, sizeMaxBytes)),
+      replaceFile: (path, content) => {
+        const copy = content.slice();
+        return run("replace", path, () => this.#replace(path, copy), this.conditions.syncMaxUs);
+      },
+      list: (path) => run("list", path, () => this.#list(path)),
+      makeDirectory: (path) => run("create the folder", path, () => this.#makeFolder(path)),
+      remove: (path) => run("remove", path, () => void this.#files.delete(path)),
+    };
+  }
+
+  /** A process has died: of its writes under way, some happen, some in part, some not at all. */
+  forgetProcess(owner: EventOwner): void {
+    for (const write of this.#pending) {
+      if (write.owner !== owner) continue;
+      this.#pending.delete(write);
+      write.apply(this.#random.below(write.sizeBytes + 1));
+    }
+  }
+
+  /** The power goes: what was not synced is lost, kept or torn. */
+  losePower(): void {
+    for (const content of this.#files.values()) content.losePower(this.#random);
+  }
+
+  /** Runs an operation of a file after its time; used by {@linkcode SimFile}. */
+  operate<T>(owner: EventOwner, what: string, path: string, action: () => T): Promise<T> {
+    const { latencyMaxUs, syncMaxUs } = this.conditions;
+    return this.#run(owner, what, path, what === "sync" ? syncMaxUs : latencyMaxUs, action);
+  }
+
+  /** Runs a write after its time; the source is read only then. Used by {@linkcode SimFile}. */
+  async write(
+    owner: EventOwner,
+    path: string,
+    content: FileContent,
+    offset: number,
+    source: Uint8Array,
+  ): Promise<void> {
+    const write: PendingWrite = {
+      owner,
+      sizeBytes: source.length,
+      apply: (countBytes) => content.write(offset, source.subarray(0, countBytes)),
+    };
+    this.#pending.add(write);
+    await this.operate(owner, "write", path, () => {
+      this.#pending.delete(write);
+      const growth = Math.max(0, offset + source.length - content.bytes.length);
+      if (this.#usedBytes() + growth > this.conditions.capacityBytes) {
+        throw coded("ENOSPC", "the disk is full");
+      }
+      write.apply(source.length);
+    });
+  }
+
+  #usedBytes(): number {
+    let used = 0;
+    for (const { bytes } of this.#files.values()) used += bytes.length;
+    return used;
+  }
+
+  #run<T>(owner: EventOwner, what: string, path: string, maxUs: number, action: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const delayUs = this.#random.between(
+        this.conditions.latencyMinUs,
+        Math.max(maxUs, this.conditions.latencyMinUs),
+      );
+      this.#simulation.schedule(delayUs, EventKind.DISK, owner, () => {
+        try {
+          resolve(action());
+        } catch (error) {
+          const { code, message } = error as { code?: string; message: string };
+          if (code === undefined) reject(error);
+          else reject(Object.assign(new Error(`Cannot ${what} "${path}": ${message} (${code})`), { code }));
+        }
+      });
+    });
+  }
+
+  #open(path: string, options: DiskOpenOptions): FileContent {
+    const found = this.#files.get(path);
+    if (found !== undefined) return found;
+    if (!options.create) throw coded("ENOENT", "there is no such file or folder");
+    return this.#create(path);
+  }
+
+  #create(path: string): FileContent {
+    if (!this.#folders.has(folderOf(path))) throw coded("ENOENT", "there is no such file or folder");
+    const created = new FileContent();
+    this.#files.set(path, created);
+    return created;
+  }
+
+  #readFile(path: string, sizeMaxBytes: number): Uint8Array {
+    const { bytes } = this.#open(path, {});
+    if (bytes.length > sizeMaxBytes) {
+      throw coded("EFBIG", `it has ${bytes.length} bytes, more than the ${sizeMaxBytes} that are read`);
+    }
+    return bytes.slice();
+  }
+
+  #replace(path: string, content: Uint8Array<ArrayBuffer>): void {
+    const file = this.#files.get(path) ?? this.#create(path);
+    file.bytes = content;
+    file.sync();
+  }
+
+  #list(path: string): string[] {
+    if (!this.#folders.has(path)) throw coded("ENOENT", "there is no such file or folder");
+    const names: string[] = [];
+    for (const entry of [...this.#files.keys(), ...this.#folders]) {
+      if (entry !== path && folderOf(entry) === path) names.push(entry.slice(entry.lastIndexOf("/") + 1));
+    }
+    return names.sort();
+  }
+
+  #makeFolder(path: string): void {
+    for (let folder = path; folder !== "/" && folder !== ""; folder = folderOf(folder)) {
+      this.#folders.add(folder);
+    }
+  }
+}
+
+/** A file that a process has opened. */
+class SimFile implements DiskFile {
+  readonly #disk: SimDisk;
+  readonly #owner: EventOwner;
+  readonly #path: string;
+  readonly #content: FileContent;
+  readonly #writable: boolean;
+
+  constructor(disk: SimDisk, owner: EventOwner, path: string, content: FileContent, writable: boolean) {
+    this.#disk = disk;
+    this.#owner = owner;
+    this.#path = path;
+    this.#content = content;
+    this.#writable = writable;
+  }
+
+  read(offset: number, target: Uint8Array): Promise<number> {
+    return this.#operate("read", () => {
+      const part = this.#content.bytes.subarray(offset, offset + target.length);
+      target.set(part);
+      return part.length;
+    });
+  }
+
+  write(offset: number, source: Uint8Array): Promise<void> {
+    if (!this.#writable) return this.#operate("write", () => this.#refuseWrite());
+    return this.#disk.write(this.#owner, this.#path, this.#content, offset, source);
+  }
+
+  sync(): Promise<void> {
+    return this.#operate("sync", () => this.#content.sync());
+  }
+
+  size(): Promise<number> {
+    return this.#operate("read the size of", () => this.#content.bytes.length);
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#operate(
+      "resize",
+      () => this.#writable ? this.#content.resize(sizeBytes) : this.#refuseWrite(),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#operate("close", () => {});
+  }
+
+  #operate<T>(what: string, action: () => T): Promise<T> {
+    return this.#disk.operate(this.#owner, what, this.#path, action);
+  }
+
+  #refuseWrite(): never {
+    throw coded("EBADF", "it was not opened for writing");
+  }
+}
+
+function folderOf(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at <= 0 ? "/" : path.slice(0, at);
+}
+
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}

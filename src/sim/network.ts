@@ -1,0 +1,344 @@
+/**
+ * The network between simulated machines: who listens where, how long bytes take, which machines can't reach each
+ * other. Bytes of one connection stay in order; everything else may overtake everything else.
+ *
+ * @module
+ */
+import type { Address, Connection, ConnectOptions, Listener, ListenOptions, Network } from "../port/mod.ts";
+import { SimConnection } from "./connection.ts";
+import type { SimMachine, SimProcess } from "./world.ts";
+import { EventKind, type Simulation } from "./simulation.ts";
+import type { SeededRandom } from "./seeded_random.ts";
+
+/** How the network behaves; all may be changed during a run. */
+export interface NetworkConditions {
+  /** Shortest way between two machines. */
+  latencyMinUs: number;
+  /** Longest way on a good day. */
+  latencyMaxUs: number;
+  /** Probability that a piece takes much longer. */
+  slowChance: number;
+  /** Longest such delay. */
+  slowMaxUs: number;
+  /** Probability that a write or a read is cut at an arbitrary place. */
+  cutChance: number;
+  /** Probability that a connection breaks when a piece is sent. */
+  resetChance: number;
+  /** Bytes per second of each connection; 0 for no limit. */
+  bandwidthBytesPerSecond: number;
+  /** Bytes that one direction of a connection holds before the sender waits. */
+  windowSizeBytes: number;
+}
+
+/** A fast network without faults. */
+export function calmConditions(): NetworkConditions {
+  return {
+    latencyMinUs: 40,
+    latencyMaxUs: 120,
+    slowChance: 0,
+    slowMaxUs: 0,
+    cutChance: 0,
+    resetChance: 0,
+    bandwidthBytesPerSecond: 0,
+    windowSizeBytes: 256 * 1024,
+  };
+}
+
+/** First port that the system chooses by itself. */
+const EPHEMERAL_PORT_FIRST = 32768;
+
+/** After a link works again, what waited is sent again within this time. */
+const RETRANSMIT_MAX_US = 200_000;
+
+class SimListener implements Listener {
+  readonly address: Address;
+  readonly process: SimProcess;
+  readonly onConnection: (connection: Connection) => void;
+  readonly #close: () => void;
+
+  constructor(
+    address: Address,
+    process: SimProcess,
+    onConnection: (connection: Connection) => void,
+    close: () => void,
+  ) {
+    this.address = address;
+    this.process = process;
+    this.onConnection = onConnection;
+    this.#close = close;
+  }
+
+  close(): void {
+    this.#close();
+  }
+}
+
+/** A pair of machines. */
+interface Link {
+  blocked: boolean;
+  extraLatencyUs: number;
+  waiting: (() => void)[];
+}
+
+/** All machines' network. */
+export class SimNetwork {
+  /** How it behaves now. */
+  readonly conditions: NetworkConditions;
+  /** Its own stream of randomness. */
+  readonly random: SeededRandom;
+  /** Virtual time. */
+  readonly simulation: Simulation;
+
+  readonly #machinesByAddress = new Map<string, SimMachine>();
+  readonly #listeners = new Map<string, SimListener>();
+  readonly #connections = new Set<SimConnection>();
+  readonly #links = new Map<string, Link>();
+  #nextPort = EPHEMERAL_PORT_FIRST;
+
+  /** @param conditions how it behaves at first */
+  constructor(simulation: Simulation, conditions: NetworkConditions) {
+    this.simulation = simulation;
+    this.conditions = conditions;
+    this.random = simulation.random.fork("network");
+  }
+
+  /** Connections that are open at one end at least. */
+  get connections(): ReadonlySet<SimConnection> {
+    return this.#connections;
+  }
+
+  /** Makes a machine reachable. */
+  addMachine(machine: SimMachine): void {
+    for (const address of machine.addresses) this.#machinesByAddress.set(address, machine);
+  }
+
+  /** Time that a piece needs between two machines. */
+  latencyUs(from: SimMachine, to: SimMachine): number {
+    const { latencyMinUs, latencyMaxUs, slowChance, slowMaxUs } = this.conditions;
+    const base = this.random.between(latencyMinUs, latencyMaxUs);
+    const slow = this.random.chance(slowChance) ? this.random.below(slowMaxUs + 1) : 0;
+    return base + slow + this.#link(from, to).extraLatencyUs;
+  }
+
+  /** Cuts two machines off from each other: nothing arrives, nothing is refused. */
+  block(left: SimMachine, right: SimMachine): void {
+    this.#link(left, right).blocked = true;
+  }
+
+  /** Lets them reach each other again; what was sent meanwhile arrives late. */
+  unblock(left: SimMachine, right: SimMachine): void {
+    const link = this.#link(left, right);
+    link.blocked = false;
+    const waiting = link.waiting;
+    link.waiting = [];
+    for (const retry of waiting) {
+      this.simulation.schedule(this.random.below(RETRANSMIT_MAX_US), EventKind.NETWORK, undefined, retry);
+    }
+  }
+
+  /** Slows everything between two machines down by so many microseconds; 0 ends it. */
+  clog(left: SimMachine, right: SimMachine, extraLatencyUs: number): void {
+    this.#link(left, right).extraLatencyUs = extraLatencyUs;
+  }
+
+  /**
+   * Lets something pass from one machine to the other after the time that it takes; while they are cut off it waits.
+   *
+   * @param arrive happens at the other machine
+   */
+  carry(from: SimMachine, to: SimMachine, delayUs: number, kind: EventKind, arrive: () => void): void {
+    const pass = () => {
+      const link = this.#link(from, to);
+      if (link.blocked || !to.powered) link.waiting.push(pass);
+      else arrive();
+    };
+    this.simulation.schedule(delayUs, kind, undefined, pass);
+  }
+
+  /** Breaks a connection: both ends get an error, bytes under way are lost. */
+  reset(connection: SimConnection): void {
+    connection.breakNow("ECONNRESET");
+    connection.peer.breakNow("ECONNRESET");
+  }
+
+  /** Forgets a connection of which both ends are closed. */
+  forget(connection: SimConnection): void {
+    this.#connections.delete(connection);
+  }
+
+  /** Closes everything that a process had open, as its kernel does when it dies. */
+  closeAll(process: SimProcess): void {
+    for (const [key, listener] of this.#listeners) {
+      if (listener.process === process) this.#listeners.delete(key);
+    }
+    for (const connection of this.#connections) if (connection.process === process) connection.abandon();
+  }
+
+  /** The network as one process uses it. */
+  portFor(process: SimProcess): Network {
+    return {
+      listen: (options, onConnection) => this.#listen(process, options, onConnection),
+      connect: (options) => this.#connect(process, options),
+    };
+  }
+
+  #link(left: SimMachine, right: SimMachine): Link {
+    const key = left.name < right.name ? `${left.name} ${right.name}` : `${right.name} ${left.name}`;
+    let link = this.#links.get(key);
+    if (link === undefined) this.#links.set(key, link = { blocked: false, extraLatencyUs: 0, waiting: [] });
+    return link;
+  }
+
+  #listen(
+    process: SimProcess,
+    { host, port }: ListenOptions,
+    onConnection: (connection: Connection) => void,
+  ): Promise<Listener> {
+    return new Promise((resolve, reject) => {
+      this.simulation.schedule(this.random.between(1, 50), EventKind.NETWORK, process, () => {
+        try {
+          resolve(this.#bind(process, host, port, onConnection));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #bind(
+    process: SimProcess,
+    host: string,
+    port: number,
+    onConnection: (connection: Connection) => void,
+  ): Listener {
+    const { machine } = process;
+    const numeric = host === "localhost" ? "127.0.0.1" : host;
+    if (!isAny(numeric) && !isLoopback(numeric) && !machine.addresses.includes(numeric)) {
+      throw networkError(
+        "listen on",
+        host,
+        port,
+        "EADDRNOTAVAIL",
+        "no interface of this machine has that address",
+      );
+    }
+    const bound = port === 0 ? this.#choosePort() : port;
+    const key = listenerKey(machine, numeric, bound);
+    if (this.#listeners.has(key) || this.#listeners.has(listenerKey(machine, "0.0.0.0", bound))) {
+      throw networkError("listen on", host, port, "EADDRINUSE", "the address is in use");
+    }
+    const listener = new SimListener({ host: numeric, port: bound }, process, onConnection, () => {
+      if (this.#listeners.get(key) === listener) this.#listeners.delete(key);
+    });
+    this.#listeners.set(key, listener);
+    return listener;
+  }
+
+  #choosePort(): number {
+    if (this.#nextPort > 65535) this.#nextPort = EPHEMERAL_PORT_FIRST;
+    return this.#nextPort++;
+  }
+
+  #connect(process: SimProcess, { host, port, timeoutMs }: ConnectOptions): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const attempt = new Attempt(host, port, resolve, reject);
+      this.simulation.schedule(timeoutMs * 1000, EventKind.CONNECT, process, () => {
+        attempt.fail("ETIMEDOUT", `no answer within ${timeoutMs} ms`);
+      });
+      const target = this.#find(process.machine, host);
+      if (target === undefined) {
+        this.simulation.schedule(100, EventKind.CONNECT, process, () => {
+          attempt.fail("ENOTFOUND", "the name can't be resolved");
+        });
+        return;
+      }
+      const delayUs = this.latencyUs(process.machine, target.machine);
+      this.carry(process.machine, target.machine, delayUs, EventKind.CONNECT, () => {
+        this.#arriveSyn(process, target, attempt);
+      });
+    });
+  }
+
+  #find(from: SimMachine, host: string): { machine: SimMachine; address: string } | undefined {
+    const [address] = from.world.lookUp(host) ?? [];
+    if (address === undefined) return undefined;
+    const machine = isLoopback(address) ? from : this.#machinesByAddress.get(address);
+    return machine === undefined ? undefined : { machine, address };
+  }
+
+  #arriveSyn(process: SimProcess, target: { machine: SimMachine; address: string }, attempt: Attempt): void {
+    const { machine, address } = target;
+    const listener = this.#listeners.get(listenerKey(machine, address, attempt.port)) ??
+      this.#listeners.get(listenerKey(machine, "0.0.0.0", attempt.port));
+    const backUs = this.latencyUs(machine, process.machine);
+    if (listener === undefined) {
+      this.carry(machine, process.machine, backUs, EventKind.CONNECT, () => {
+        attempt.fail("ECONNREFUSED", "connection refused: nothing listens there");
+      });
+      return;
+    }
+    const remote = { host: address, port: attempt.port };
+    const local = {
+      host: isLoopback(address) ? address : process.machine.addresses[0],
+      port: this.#choosePort(),
+    };
+    const near = new SimConnection(this, process, local, remote);
+    const far = new SimConnection(this, listener.process, remote, local);
+    near.peer = far;
+    far.peer = near;
+    this.#connections.add(near);
+    this.#connections.add(far);
+    this.simulation.schedule(this.random.between(1, 30), EventKind.ACCEPT, listener.process, () => {
+      listener.onConnection(far);
+    });
+    this.carry(machine, process.machine, backUs, EventKind.CONNECT, () => {
+      if (!process.alive || !attempt.succeed(near)) near.abandon();
+    });
+  }
+}
+
+/** One call of `connect`, which ends once. */
+class Attempt {
+  readonly port: number;
+  readonly #host: string;
+  readonly #resolve: (connection: Connection) => void;
+  readonly #reject: (error: Error) => void;
+  #ended = false;
+
+  constructor(host: string, port: number, resolve: (c: Connection) => void, reject: (e: Error) => void) {
+    this.#host = host;
+    this.port = port;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** False when it was too late. */
+  succeed(connection: Connection): boolean {
+    if (this.#ended) return false;
+    this.#ended = true;
+    this.#resolve(connection);
+    return true;
+  }
+
+  fail(code: string, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#reject(networkError("connect to", this.#host, this.port, code, reason));
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+function isAny(address: string): boolean {
+  return address === "0.0.0.0" || address === "::";
+}
+
+function listenerKey(machine: SimMachine, address: string, port: number): string {
+  return `${machine.name} ${isAny(address) ? "0.0.0.0" : address} ${port}`;
+}
+
+function networkError(verb: string, host: string, port: number, code: string, reason: string): Error {
+  return Object.assign(new Error(`Cannot ${verb} ${host}:${port}: ${reason} (${code})`), { code });
+}

@@ -1,0 +1,184 @@
+/**
+ * Virtual time: a queue of events, run one after the other. After each event everything that it set off among promises
+ * is done before the next one starts, so that a run depends on its seed alone.
+ *
+ * @module
+ */
+import { assert } from "../base/mod.ts";
+import { EventHash } from "./event_hash.ts";
+import { EventQueue, type QueuedEvent } from "./event_queue.ts";
+import { SeededRandom } from "./seeded_random.ts";
+
+/** What an event is, as it enters the hash. */
+export const EventKind = {
+  TIMER: 1,
+  TURN: 2,
+  CONNECT: 3,
+  ACCEPT: 4,
+  SEND: 5,
+  ARRIVE: 6,
+  DELIVER: 7,
+  CLOSE: 8,
+  RESET: 9,
+  DISK: 10,
+  HOST: 11,
+  SIGNAL: 12,
+  FAULT: 13,
+  NETWORK: 14,
+} as const;
+
+/** One of {@linkcode EventKind}. */
+export type EventKind = (typeof EventKind)[keyof typeof EventKind];
+
+/** What owns an event: when it is dead, the event does not happen. */
+export interface EventOwner {
+  /** Number of the process, for the hash. */
+  readonly id: number;
+  /** False after a kill. */
+  readonly alive: boolean;
+}
+
+/** Something that will happen in virtual time. */
+export class SimEvent implements QueuedEvent {
+  slot = -1;
+  readonly atUs: number;
+  readonly sequence: number;
+  readonly kind: EventKind;
+  readonly owner: EventOwner | undefined;
+  readonly run: () => void;
+  /** @param atUs virtual time, microseconds */
+  constructor(
+    atUs: number,
+    sequence: number,
+    kind: EventKind,
+    owner: EventOwner | undefined,
+    run: () => void,
+  ) {
+    this.atUs = atUs;
+    this.sequence = sequence;
+    this.kind = kind;
+    this.owner = owner;
+    this.run = run;
+  }
+}
+
+/** What {@linkcode Simulation} is made of. */
+export interface SimulationOptions {
+  /** Decides everything. */
+  seed: number;
+  /** Resolves when all promises that can go on have gone on: a turn of the real event loop. */
+  settle: () => Promise<void>;
+}
+
+/** Events without an end in view: a run that does not stop by itself is stopped and reported as a failure. */
+export const SIM_EVENT_COUNT_MAX = 200_000_000;
+
+/** Virtual time and the events in it. */
+export class Simulation {
+  /** Everything that happened. */
+  readonly hash: EventHash = new EventHash();
+  /** Root of all randomness; parts take forks of it. */
+  readonly random: SeededRandom;
+  /** Virtual time since the start, in microseconds. */
+  nowUs = 0;
+  /** Events run so far. */
+  eventCount = 0;
+  /** Called after each event that was run; throws when an invariant does not hold. */
+  afterEvent: (() => void) | undefined;
+
+  readonly #queue = new EventQueue<SimEvent>();
+  readonly #settle: () => Promise<void>;
+  #sequence = 0;
+  #failure: { error: unknown } | undefined;
+
+  /** Starts at time 0 with nothing to do. */
+  constructor({ seed, settle }: SimulationOptions) {
+    this.random = new SeededRandom(seed);
+    this.#settle = settle;
+  }
+
+  /**
+   * Lets something happen later.
+   *
+   * @param delayUs microseconds from now, at least 0
+   * @param run what happens; never called from inside this call
+   */
+  schedule(delayUs: number, kind: EventKind, owner: EventOwner | undefined, run: () => void): SimEvent {
+    assert(delayUs >= 0, "Events are in the future");
+    const event = new SimEvent(this.nowUs + Math.round(delayUs), this.#sequence++, kind, owner, run);
+    this.#queue.push(event);
+    return event;
+  }
+
+  /** Takes an event back; does nothing when it has happened already. */
+  cancel(event: SimEvent): void {
+    this.#queue.remove(event);
+  }
+
+  /** Ends the run: the program under test has a bug. The first failure counts. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+  }
+
+  /** Runs events until the promise settles; gives its value or throws its error. */
+  async runUntilSettled<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    const done = () => void (settled = true);
+    promise.then(done, done);
+    await this.runWhile(() => !settled);
+    if (!settled) throw new Error("Nothing is left to happen, but what is waited for has not come");
+    return promise;
+  }
+
+  /** Runs events for so many milliseconds of virtual time. */
+  async runFor(durationMs: number): Promise<void> {
+    const endUs = this.nowUs + Math.round(durationMs * 1000);
+    await this.runWhile(() => (this.#queue.peek()?.atUs ?? Infinity) <= endUs);
+    this.nowUs = Math.max(this.nowUs, endUs);
+  }
+
+  /**
+   * Runs events as long as the condition holds and there are any.
+   *
+   * @throws what failed: an error of a callback or of `afterEvent`
+   */
+  async runWhile(condition: () => boolean): Promise<void> {
+    await this.#settle();
+    while (condition()) {
+      const event = this.#queue.pop();
+      if (event === undefined) break;
+      this.#advance(event);
+      if (event.owner !== undefined && !event.owner.alive) continue;
+      this.#run(event);
+      await this.#settle();
+      this.#check();
+    }
+    this.#check();
+  }
+
+  #advance(event: SimEvent): void {
+    this.nowUs = event.atUs;
+    assert(++this.eventCount < SIM_EVENT_COUNT_MAX, "A simulation ends");
+    this.hash.mix(event.atUs >>> 0);
+    this.hash.mix((event.kind << 16) | (event.owner?.id ?? 0));
+  }
+
+  #run(event: SimEvent): void {
+    try {
+      event.run();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #check(): void {
+    if (this.#failure === undefined && this.afterEvent !== undefined) {
+      try {
+        this.afterEvent();
+      } catch (error) {
+        this.fail(error);
+      }
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}
