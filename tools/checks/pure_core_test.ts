@@ -34,7 +34,8 @@ Deno.test("pureCore refuses what depends on more than its arguments", () => {
       ["export function f(conn: Deno.Conn) { return conn; }", "type Deno"],
       ["import { readFileSync } from 'node:fs';\nexport { readFileSync };", `import "node:fs"`],
       ["import { Hono } from 'hono';\nexport { Hono };", `import "hono"`],
-      ["export const a = await import('./b.ts');", "at run time"],
+      ["export const a = await import('node:fs');", `import "node:fs"`],
+      ["export const a = (name: string) => import(name);", "takes a literal"],
     ] as const
   ) {
     const found = findings(source);
@@ -49,6 +50,7 @@ Deno.test("pureCore accepts the language, local names and packages of pure compu
       "import { createRIPEMD160 } from 'hash-wasm';\nexport const a = createRIPEMD160;",
       "export function f(fetch: () => void, Date: number) { fetch(); return Date; }",
       "const performance = { now: () => 1 };\nexport const a = performance.now();",
+      "export const a = () => import('./b.ts');",
       "import { setTimeout } from './timers.ts';\nsetTimeout();",
       "export const a = { Date: 1, console: 2 };\nexport const b = a.Date + a.console;",
       "export class A { crypto = 1; fetch(): number { return this.crypto; } }",

@@ -64,8 +64,6 @@ export interface ImportedModule {
   specifier: string | undefined;
   /** Line, from 1. */
   line: number;
-  /** True for `import(…)`. */
-  dynamic: boolean;
 }
 
 /** What a file imports, in order. */
@@ -76,17 +74,17 @@ export function importsOf(file: ts.SourceFile): ImportedModule[] {
       ? node.moduleSpecifier
       : undefined;
     if (named !== undefined && ts.isStringLiteral(named)) {
-      imports.push({ specifier: named.text, line: lineOfNode(file, node), dynamic: false });
+      imports.push({ specifier: named.text, line: lineOfNode(file, node) });
     } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const argument = node.arguments[0];
       const specifier = argument !== undefined && ts.isStringLiteralLike(argument)
         ? argument.text
         : undefined;
-      imports.push({ specifier, line: lineOfNode(file, node), dynamic: true });
+      imports.push({ specifier, line: lineOfNode(file, node) });
     } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
       const literal = node.argument.literal;
       if (ts.isStringLiteral(literal)) {
-        imports.push({ specifier: literal.text, line: lineOfNode(file, node), dynamic: false });
+        imports.push({ specifier: literal.text, line: lineOfNode(file, node) });
       }
     }
     ts.forEachChild(node, visit);
