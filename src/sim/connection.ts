@@ -111,6 +111,12 @@ export class SimConnection implements Connection {
     if (!this.#closed) this.#shut();
   }
 
+  /** Closes this end without telling anyone. */
+  vanish(): void {
+    this.#closed = true;
+    this.#forget();
+  }
+
   /** Ends this end with an error; its owner hears of it in a turn of its own. */
   breakNow(code: string): void {
     if (this.#closed) return;

@@ -75,6 +75,7 @@ class SimListener implements Listener {
 
 /** A pair of machines. */
 interface Link {
+  readonly machines: readonly SimMachine[];
   blocked: boolean;
   extraLatencyUs: number;
   waiting: (() => void)[];
@@ -129,11 +130,12 @@ export class SimNetwork {
   unblock(left: SimMachine, right: SimMachine): void {
     const link = this.#link(left, right);
     link.blocked = false;
-    const waiting = link.waiting;
-    link.waiting = [];
-    for (const retry of waiting) {
-      this.simulation.schedule(this.random.below(RETRANSMIT_MAX_US), EventKind.NETWORK, undefined, retry);
-    }
+    this.#retry(link);
+  }
+
+  /** Sends again what waited for a machine that has its power back. */
+  retryAll(machine: SimMachine): void {
+    for (const link of this.#links.values()) if (link.machines.includes(machine)) this.#retry(link);
   }
 
   /** Slows everything between two machines down by so many microseconds; 0 ends it. */
@@ -174,6 +176,12 @@ export class SimNetwork {
     for (const connection of this.#connections) if (connection.process === process) connection.abandon();
   }
 
+  /** Forgets everything that a process had open, without a word to its peers. */
+  loseAll(process: SimProcess): void {
+    for (const connection of this.#connections) if (connection.process === process) connection.vanish();
+    this.closeAll(process);
+  }
+
   /** The network as one process uses it. */
   portFor(process: SimProcess): Network {
     return {
@@ -185,8 +193,19 @@ export class SimNetwork {
   #link(left: SimMachine, right: SimMachine): Link {
     const key = left.name < right.name ? `${left.name} ${right.name}` : `${right.name} ${left.name}`;
     let link = this.#links.get(key);
-    if (link === undefined) this.#links.set(key, link = { blocked: false, extraLatencyUs: 0, waiting: [] });
+    if (link === undefined) {
+      link = { machines: [left, right], blocked: false, extraLatencyUs: 0, waiting: [] };
+      this.#links.set(key, link);
+    }
     return link;
+  }
+
+  #retry(link: Link): void {
+    const { waiting } = link;
+    link.waiting = [];
+    for (const retry of waiting) {
+      this.simulation.schedule(this.random.below(RETRANSMIT_MAX_US), EventKind.NETWORK, undefined, retry);
+    }
   }
 
   #listen(

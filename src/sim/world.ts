@@ -66,9 +66,18 @@ export class SimProcess implements EventOwner {
 
   /** Ends it at once, as `kill -9` does: its sockets close, its timers and promises never fire. */
   kill(): void {
+    this.#die((network) => network.closeAll(this));
+  }
+
+  /** Ends it as a power cut does: its peers hear nothing. */
+  vanish(): void {
+    this.#die((network) => network.loseAll(this));
+  }
+
+  #die(endConnections: (network: SimNetwork) => void): void {
     if (!this.#alive) return;
     this.#alive = false;
-    this.machine.world.network.closeAll(this);
+    endConnections(this.machine.world.network);
     this.machine.disk.forgetProcess(this);
   }
 
@@ -107,6 +116,7 @@ export class SimMachine {
   /** Starts a process; the caller then runs a program on its ports. */
   start(name: string): SimProcess {
     this.powered = true;
+    this.world.network.retryAll(this);
     for (const process of this.#processes) if (!process.alive) this.#processes.delete(process);
     const process = new SimProcess(this, name, this.world.nextProcessId());
     this.#processes.add(process);
@@ -116,7 +126,7 @@ export class SimMachine {
   /** Cuts the power: all processes die without a word to their peers, unsynced writes may be lost or torn. */
   cutPower(): void {
     this.powered = false;
-    for (const process of this.#processes) process.kill();
+    for (const process of this.#processes) process.vanish();
     this.disk.losePower();
   }
 }
