@@ -13,6 +13,7 @@ import {
   utf8,
 } from "../base/mod.ts";
 import { OP, type ReplyMessage, RequestWriter } from "../wire/mod.ts";
+import { type BatchResult, type BatchRow, isWriteRow, runBatch } from "./batch.ts";
 import { type ClientPorts, Cluster } from "./cluster.ts";
 import { parseAddress } from "./cluster_info.ts";
 import { compressRequest } from "./compression.ts";
@@ -20,12 +21,14 @@ import { ConnectionError } from "./errors.ts";
 import { type AnyKey, checkNamespace, KeyResolver, type ResolvedKey } from "./key.ts";
 import { isWriteOperation, type Operation } from "./operation.ts";
 import {
+  type BatchPolicy,
   type DefaultPolicies,
   type OperatePolicy,
   READ_DEFAULTS,
   type ReadPolicy,
   type ResolvedPolicy,
   resolvePolicy,
+  SCAN_DEFAULTS,
   WRITE_DEFAULTS,
   type WritePolicy,
 } from "./policy.ts";
@@ -38,6 +41,7 @@ import {
   type RecordMeta,
 } from "./record.ts";
 import { type ReadWhat, writeBins, writeDelete, writeOperate, writeRead } from "./record_request.ts";
+import { Scan, type ScanRecord, type ScanRequest } from "./scan.ts";
 import { runSingle } from "./single_command.ts";
 import type { Bins } from "./value.ts";
 
@@ -298,6 +302,58 @@ export class AerieClient {
       },
       (writer) => writeOperate(writer, { key: resolved, operations, policy: merged }),
     );
+  }
+
+  /**
+   * Runs rows about many records in one request per node. Rows fail one by one: look at each result's `error`.
+   * Batches that write are not retried unless the policy says so.
+   *
+   * @returns one result per row, in the rows' order
+   * @throws {TypeError | RangeError} when a row is wrong; nothing has been sent then
+   */
+  async batch(rows: readonly BatchRow[], policy?: BatchPolicy): Promise<BatchResult[]> {
+    const defaults = rows.some(isWriteRow) ? WRITE_DEFAULTS : READ_DEFAULTS;
+    const merged = resolvePolicy(defaults, this.#policies.batch, policy);
+    return await runBatch(this.#cluster, rows, { keys: this.#keys, policy: merged });
+  }
+
+  /**
+   * Reads many records.
+   *
+   * @param keys which
+   * @param options chosen bins (all when absent) and policy
+   * @returns records in the keys' order, undefined where there is none
+   * @throws the first error of a row
+   */
+  async getMany(
+    keys: readonly AnyKey[],
+    options: { bins?: readonly string[]; policy?: BatchPolicy } = {},
+  ): Promise<(ClientRecord | undefined)[]> {
+    const { bins, policy } = options;
+    const rows = keys.map((key): BatchRow =>
+      bins === undefined ? { type: "get", key } : { type: "get", key, bins }
+    );
+    return (await this.batch(rows, policy)).map(({ record, error }) => {
+      if (error !== undefined) throw error;
+      return record && { bins: record.bins, generation: record.generation, ttlS: record.ttlS };
+    });
+  }
+
+  /**
+   * Reads all records of a namespace or set, from all nodes at once. A lost node's records come from its successors,
+   * none twice. The reader's pace holds the servers back.
+   *
+   * @throws {RangeError} when the range of partitions is wrong; errors of the scan come out of the iteration
+   *
+   * @example
+   * ```ts ignore
+   * for await (const record of client.scan({ namespace: "test", set: "demo" })) show(record.bins);
+   * ```
+   */
+  scan(request: ScanRequest): AsyncGenerator<ScanRecord, void, void> {
+    checkNamespace(request.namespace);
+    const policy = resolvePolicy(SCAN_DEFAULTS, this.#policies.scan, request.policy);
+    return new Scan(this.#cluster, request, policy).records();
   }
 
   /**

@@ -237,7 +237,7 @@ Deno.test("put() stays in doubt when the retry of a lost attempt is refused", as
   let count = 0;
   const { clock, open } = bench((_request, end) => {
     if (++count > 1) return NOT_FOUND_REPLY.replace("0002", "0005");
-    end.close();
+    end.hangUp();
     return undefined;
   });
   const client = await open();
@@ -252,7 +252,7 @@ Deno.test("get() asks again on a new connection when the first breaks", async ()
   const { clock, requests, open } = bench((_request, end) => {
     if (++count > 1) return GET_REPLY;
     end.reply(fromHex(GET_REPLY).slice(0, 40));
-    end.close();
+    end.hangUp();
     return undefined;
   });
   const client = await open();
@@ -262,7 +262,7 @@ Deno.test("get() asks again on a new connection when the first breaks", async ()
 });
 
 Deno.test("put() rejects with an in-doubt ConnectionError when the connection breaks", async () => {
-  const { clock, open } = bench((_request, end) => void end.close());
+  const { clock, open } = bench((_request, end) => void end.hangUp());
   const client = await open();
   const error = await assertRejects(() => clock.until(client.put(K1, { a: 1 })), ConnectionError);
   assertEquals(error.inDoubt, true);

@@ -6,6 +6,7 @@
  *
  * @module
  */
+export { type BatchResult, type BatchRow, NO_ANSWER } from "./batch.ts";
 export { AerieClient, connect, type ConnectOptions, type NodeInfo } from "./client.ts";
 export type { ClientPorts } from "./cluster.ts";
 export { parseAddress, parseInfoError } from "./cluster_info.ts";
@@ -24,6 +25,7 @@ export type {
   WritePolicy,
 } from "./policy.ts";
 export type { ClientRecord, OperateRecord, OperationResult, RecordMeta } from "./record.ts";
+export type { ScanRecord, ScanRequest } from "./scan.ts";
 export {
   type Bins,
   Double,

@@ -94,7 +94,7 @@ export class ManualClock implements Clock {
 
 /** Lets everything run that waits for promises. */
 function flush(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** The server's end of a connection. */
@@ -103,8 +103,8 @@ export interface ServerEnd {
   readonly id: number;
   /** Sends bytes to the client. */
   reply(bytes: Uint8Array): void;
-  /** Closes the connection. */
-  close(): void;
+  /** Closes the connection behind what was replied so far. */
+  hangUp(): void;
   /** Whether the client has paused reading. */
   readonly paused: boolean;
 }
@@ -214,7 +214,11 @@ export class ScriptedConnection implements Connection, ServerEnd {
     this.#end("local");
   }
 
-  /** Ends the connection from the server's side. */
+  hangUp(): void {
+    this.#later(() => this.breakOff());
+  }
+
+  /** Ends the connection from the server's side at once. */
   breakOff(): void {
     this.#end("peer");
   }
