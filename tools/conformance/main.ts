@@ -1,0 +1,127 @@
+/**
+ * Runs the official Node client's own test suite against a server and compares with what the stock server does.
+ *
+ * Example: `deno task conformance --file get --file put`
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { startNode } from "../node_process.ts";
+import { print } from "../print.ts";
+import { type Needs, needsOf, Observer } from "./observer.ts";
+import { printableReport, updatedList } from "./report.ts";
+import {
+  MUST_PASS_FILE,
+  readMustPass,
+  readStock,
+  regressionsOf,
+  resultsOf,
+  type StockTest,
+} from "./results.ts";
+import { type FileRun, runFile, type RunOptions } from "./run.ts";
+import { CLIENT_VERSION, prepareSuite } from "./suite.ts";
+
+const HELP =
+  `Usage: deno task conformance [--host H --port P] [--file F]... [--grep G] [--update] [--report FILE]
+
+Runs the test suite of the official Node client ${CLIENT_VERSION}. Exit code 1 when a test that must pass does not.
+--host, --port  an empty server with namespace "test", TTLs allowed; without them a node is started for it
+--file          only files whose name contains F; can be repeated
+--grep          only tests whose title contains G
+--update        write testdata/conformance/must_pass.json anew from what each test sends (whole suite only)
+--report        write all outcomes to FILE as JSON`;
+
+/** Limit for one file, in milliseconds; the slowest takes about 40 s. */
+const FILE_TIMEOUT_MS = 120_000;
+
+interface Arguments {
+  host?: string;
+  port?: string;
+  file?: string[];
+  grep?: string;
+  update: boolean;
+  report?: string;
+  help: boolean;
+}
+
+async function main(): Promise<number> {
+  const args = parseArgs(Deno.args, {
+    string: ["host", "port", "file", "grep", "report"],
+    boolean: ["update", "help"],
+    collect: ["file"],
+  }) as unknown as Arguments;
+  if (args.help) {
+    print(HELP);
+    return 0;
+  }
+  const suite = await prepareSuite();
+  const node = args.port === undefined ? await startNode() : undefined;
+  try {
+    const { host, port } = node ?? { host: args.host ?? "127.0.0.1", port: Number(args.port) };
+    const options: RunOptions = { suite, host, port, fileTimeoutMs: FILE_TIMEOUT_MS };
+    if (args.grep !== undefined) options.grep = args.grep;
+    return await runAll(args, options);
+  } finally {
+    await node?.stop();
+  }
+}
+
+async function runAll(args: Arguments, options: RunOptions): Promise<number> {
+  const stock = await readStock();
+  const files = [...new Set(stock.map((test) => test.file))]
+    .filter((file) => !args.file?.length || args.file.some((part) => file.includes(part)));
+  const { runs, needs } = args.update
+    ? await observedRuns(files, options)
+    : { runs: await plainRuns(files, options), needs: new Map<string, Needs>() };
+  const results = await retryFlaky(stock, runs, options);
+  if (args.update) {
+    const list = updatedList(results, needs);
+    await Deno.writeTextFile(MUST_PASS_FILE, `${JSON.stringify(list, null, 1)}\n`);
+  }
+  const list = await readMustPass();
+  const selected = args.grep === undefined ? results : results.filter((test) => test.outcome !== "missing");
+  const regressions = regressionsOf(selected, list);
+  print(printableReport({ results: selected, regressions, list, runs }));
+  if (args.report !== undefined) {
+    await Deno.writeTextFile(args.report, JSON.stringify({ results: selected, regressions }, null, 1));
+  }
+  return regressions.length === 0 ? 0 : 1;
+}
+
+async function plainRuns(files: readonly string[], options: RunOptions): Promise<FileRun[]> {
+  const runs: FileRun[] = [];
+  for (const file of files) runs.push(await runFile(file, options));
+  return runs;
+}
+
+async function observedRuns(
+  files: readonly string[],
+  options: RunOptions,
+): Promise<{ runs: FileRun[]; needs: Map<string, Needs> }> {
+  const observer = new Observer(options);
+  const runs: FileRun[] = [];
+  const needs = new Map<string, Needs>();
+  for (const file of files) {
+    const run = await runFile(file, { ...options, host: "127.0.0.1", port: observer.port });
+    runs.push(run);
+    needs.set(file, needsOf(run.lines, observer.sightings));
+  }
+  observer.close();
+  return { runs, needs };
+}
+
+/** Tests that fail now and then on the stock server too have a second chance. */
+async function retryFlaky(stock: readonly StockTest[], runs: FileRun[], options: RunOptions) {
+  const results = resultsOf(stock, runs);
+  const again = new Set(
+    results.filter((test) => test.flaky && test.outcome === "fail").map((test) => test.file),
+  );
+  const second = resultsOf(stock, await plainRuns([...again], options));
+  return results.map((test) => {
+    if (!test.flaky || test.outcome === "pass") return test;
+    return second.find((other) => other.file === test.file && other.name === test.name) ?? test;
+  });
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,85 @@
+import { assertEquals } from "@std/assert";
+import { needsOf, reasonFor } from "./observer.ts";
+import { updatedList } from "./report.ts";
+import { regressionsOf, resultsOf, type StockTest } from "./results.ts";
+import type { FileRun, ReportLine } from "./run.ts";
+
+const file = "test/a.js";
+const stock: StockTest[] = [
+  { file, title: "suite one", stock: "pass" },
+  { file, title: "suite twice", stock: "pass" },
+  { file, title: "suite twice", stock: "pass" },
+  { file, title: "suite inner three", stock: "pass" },
+  { file, title: "suite four", stock: "pending" },
+];
+
+const test = (title: string, state: "pass" | "fail", startMs: number): ReportLine => ({
+  type: "test",
+  state,
+  file,
+  title,
+  suite: "suite",
+  startMs,
+  endMs: startMs + 10,
+});
+
+const hook = (suite: string, startMs: number): ReportLine => ({
+  type: "hook",
+  file,
+  title: `${suite} "before all" hook`,
+  suite,
+  startMs,
+  endMs: startMs + 10,
+});
+
+const run: FileRun = {
+  file,
+  elapsedMs: 1,
+  lines: [
+    test("suite one", "pass", 100),
+    test("suite twice", "pass", 200),
+    test("suite twice", "fail", 300),
+    { ...hook("suite inner", 400), state: "fail", error: "no UDF" },
+    { type: "end", file, title: "", suite: "", endMs: 500 },
+  ],
+};
+
+Deno.test("resultsOf() pairs repeated titles in order and names why a test never ran", () => {
+  const results = resultsOf(stock, [run]);
+  assertEquals(results.map((result) => [result.name, result.outcome]), [
+    ["suite one", "pass"],
+    ["suite twice", "pass"],
+    ["suite twice #2", "fail"],
+    ["suite inner three", "missing"],
+    ["suite four", "missing"],
+  ]);
+  assertEquals(results[3].error, 'suite inner "before all" hook: no UDF');
+});
+
+Deno.test("regressionsOf() reports listed tests that failed or never ran", () => {
+  const results = resultsOf(stock, [run]);
+  const list = { mustPass: { [file]: ["suite one", "suite twice #2", "suite inner three"] }, exceptions: {} };
+  const names = regressionsOf(results, list).map((result) => result.name);
+  assertEquals(names, ["suite twice #2", "suite inner three"]);
+});
+
+Deno.test("updatedList() makes an exception of a test only when it or a hook around it sent what is missing", () => {
+  const needs = needsOf(run.lines, [
+    { atMs: 205, feature: "expression" },
+    { atMs: 250, feature: "bit operation" },
+    { atMs: 405, feature: "UDF" },
+  ]);
+  const list = updatedList(resultsOf(stock, [run]), new Map([[file, needs]]));
+  assertEquals(list.mustPass, { [file]: ["suite one"] });
+  assertEquals(list.exceptions[file], {
+    "suite twice": "uses expression",
+    "suite twice #2": "uses expression",
+    "suite inner three": "a hook around it uses UDF",
+  });
+});
+
+Deno.test("reasonFor() does not take a suite for another whose title it begins with", () => {
+  const needs = { tests: new Map(), suites: new Map([["suite", new Set(["UDF" as const])]]) };
+  assertEquals(reasonFor("suites other", needs), undefined);
+  assertEquals(reasonFor("suite other", needs), "a hook around it uses UDF");
+});
