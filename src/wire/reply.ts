@@ -36,8 +36,8 @@ const RESULT_CODE_AT = 5;
 
 /** Appends proto frames with record messages to a buffer. */
 export class ReplyWriter {
-  /** Where the frames go. */
-  readonly out: ByteBuffer;
+  /** Where the frames go; may be replaced between frames. */
+  out: ByteBuffer;
   #protoAt = -1;
   #messageAt = -1;
   #fieldCount = 0;

@@ -1,0 +1,170 @@
+/**
+ * `aerie serve`: runs a node until a signal ends it.
+ *
+ * @module
+ */
+
+import { readFile, writeFile } from "node:fs/promises";
+import process from "node:process";
+import {
+  formatDiagnostic,
+  type LoadInput,
+  loadSettings,
+  type Settings,
+  SHORT_FLAG_HELP,
+  splitSettingFlags,
+  yamlForm,
+} from "../src/config/mod.ts";
+import { AERIE_VERSION, AerieNode, createNode, SERVER_BUILD } from "../src/node/mod.ts";
+import { createLog, createPlatform } from "../src/platform/mod.ts";
+import { print, printError } from "./terminal.ts";
+
+const HELP = `aerie serve: run a node
+
+Usage: aerie serve [FLAGS]
+
+  --config-file FILE                   aerospike.conf, or its YAML form (by its ending, or --yaml)
+  --yaml                               the file is in the YAML form
+  --quiet                              don't print the start screen
+${SHORT_FLAG_HELP.map(([flag, doc]) => `  ${flag.padEnd(36)} ${doc}`).join("\n")}
+
+Without a file: namespace "test" in memory, on loopback, service port 3000.
+
+Examples
+  aerie serve --bind 0.0.0.0 --data-size 2G
+  aerie serve --config-file /etc/aerospike/aerospike.conf --service.proto-fd-max 1000`;
+
+/** What `serve` understands besides settings. */
+export interface ServeOptions {
+  /** Configuration file. */
+  configFile?: string;
+  /** The file is in the YAML form. */
+  yaml: boolean;
+  /** Print no screen. */
+  quiet: boolean;
+}
+
+/** Runs the verb; resolves to the exit code when the node has stopped. */
+export async function runServe(args: string[]): Promise<number> {
+  const startedMs = performance.now();
+  if (args.includes("--help") || args.includes("-h")) {
+    print(HELP);
+    return 0;
+  }
+  const { flags, rest } = splitSettingFlags(args);
+  const options = parseOptions(rest);
+  if (typeof options === "string") {
+    printError(`aerie serve: ${options}\n\n${HELP}`);
+    return 2;
+  }
+  const settings = await readSettings({ flags }, options);
+  return settings === undefined ? 1 : await serve(settings, { quiet: options.quiet, startedMs });
+}
+
+function parseOptions(words: string[]): ServeOptions | string {
+  const options: ServeOptions = { yaml: false, quiet: false };
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index];
+    if (word === "--yaml") options.yaml = true;
+    else if (word === "--quiet") options.quiet = true;
+    else if (word.startsWith("--config-file=")) options.configFile = word.slice("--config-file=".length);
+    else if (word === "--config-file" && words[index + 1] !== undefined) options.configFile = words[++index];
+    else return `unknown option "${word}"`;
+  }
+  return options;
+}
+
+/**
+ * Reads file, environment and flags; prints every remark.
+ *
+ * @returns the settings, or undefined when a remark is an error
+ */
+export async function readSettings(input: LoadInput, options: ServeOptions): Promise<Settings | undefined> {
+  const whole: LoadInput = { env: process.env, ...input };
+  if (options.configFile !== undefined) {
+    try {
+      whole.fileText = await readFile(options.configFile, "utf8");
+    } catch (error) {
+      printError(`Cannot read the configuration file "${options.configFile}": ${(error as Error).message}`);
+      return undefined;
+    }
+    whole.fileName = options.configFile;
+    if (options.yaml || /\.ya?ml$/.test(options.configFile)) whole.form = await yamlForm();
+  }
+  const result = loadSettings(whole);
+  for (const diagnostic of result.diagnostics) printError(formatDiagnostic(diagnostic));
+  return result.ok ? result.settings : undefined;
+}
+
+/**
+ * Runs a node with these settings until SIGTERM or SIGINT; a second signal ends the process at once.
+ *
+ * @param options `startedMs`: when the program began, for the "ready" line
+ * @returns the exit code
+ */
+export async function serve(
+  settings: Settings,
+  options: { quiet: boolean; startedMs: number },
+): Promise<number> {
+  const { logMillis, logLocalTime, pidfile } = settings.service;
+  const sinks = settings.logging.map(({ kind, path, levels }) =>
+    kind === "file" ? { path, levels } : { levels }
+  );
+  const log = createLog({ sinks, millis: logMillis, localTime: logLocalTime });
+  const ports = await createPlatform({ log });
+  let node: AerieNode;
+  try {
+    node = await createNode({ settings, ports });
+    await node.start();
+  } catch (error) {
+    printError(`aerie can't start: ${(error as Error).message}`);
+    return 1;
+  }
+  if (pidfile !== "") await writeFile(pidfile, `${process.pid}\n`);
+  if (!options.quiet) print(startScreen(node));
+  print(`ready in ${Math.round(performance.now() - options.startedMs)} ms`);
+  ports.log.write("info", "as", "service ready: soon there will be cake!");
+  await untilSignal(node);
+  const tookMs = await node.stop();
+  print(`stopped in ${Math.round(tookMs)} ms`);
+  return 0;
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process. */
+function untilSignal(node: AerieNode): Promise<void> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const onSignal = () => {
+      if (++count > 1) {
+        printError("second signal: stopped at once");
+        process.exit(1);
+      }
+      resolve();
+    };
+    node.ports.host.onSignal("SIGTERM", onSignal);
+    node.ports.host.onSignal("SIGINT", onSignal);
+  });
+}
+
+/** Facts for the person who started the node: one screen. */
+function startScreen(node: AerieNode): string {
+  const labels = { service: "clients", admin: "administrators", info: "info, as text too" };
+  const listeners = node.listeners.open.map(({ kind, host, port }) => {
+    const shown = host.includes(":") ? `[${host}]` : host;
+    return `  ${kind.padEnd(9)} ${`${shown}:${port}`.padEnd(22)} ${labels[kind]}`;
+  });
+  const namespaces = node.namespaces.map(({ settings, store }) =>
+    `  namespace ${settings.name.padEnd(22)} in memory, ${Math.round(store.arena.totalBytes / 2 ** 20)} MiB`
+  );
+  const onLoopback = node.listeners.open.every(({ host }) => host === "127.0.0.1" || host === "::1");
+  return [
+    `aerie ${AERIE_VERSION}, speaks Aerospike ${SERVER_BUILD}`,
+    `  node id   ${node.identity.id.padEnd(22)} ${node.identity.origin}`,
+    ...listeners,
+    ...namespaces,
+    "  Data is kept in memory only: it is gone when the node stops.",
+    onLoopback
+      ? "  Only this machine can connect; --bind 0.0.0.0 opens the node to the network."
+      : "  Everyone who reaches these addresses can read and write: there is no access control.",
+  ].join("\n");
+}

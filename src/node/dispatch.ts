@@ -1,0 +1,319 @@
+/**
+ * What happens to a frame: info, security or record message; which namespace; which transaction or job.
+ * Source: wire-protocol reference, section 2.9.
+ *
+ * @module
+ */
+
+import {
+  INFLATE_SIZE_MAX,
+  INFO_BODY_SIZE_MAX,
+  INFO_LINE_SIZE_MAX,
+  PROTO_BODY_SIZE_MAX,
+  readU48,
+  readU64,
+  ResultCode,
+} from "../base/mod.ts";
+import type { Settings } from "../config/mod.ts";
+import type { Clock, Compute, Log } from "../port/mod.ts";
+import { startQuery } from "../query/mod.ts";
+import {
+  BatchJob,
+  CAUSE,
+  findNamespace,
+  type Namespace,
+  type RefusalCause,
+  runTransaction,
+  STEP,
+} from "../transaction/mod.ts";
+import {
+  FIELD,
+  INFO1,
+  INFO2,
+  parseInfo,
+  PROTO_HEADER_SIZE,
+  PROTO_TYPE_AS_MSG,
+  PROTO_TYPE_AS_MSG_COMPRESSED,
+  PROTO_TYPE_INFO,
+  PROTO_TYPE_SECURITY,
+  type ProtoFault,
+  securityReply,
+  writeProtoHeader,
+} from "../wire/mod.ts";
+import { answerInfo, answerPlainLine } from "./info.ts";
+import { type Job, JobScheduler } from "./job.ts";
+import type { AerieNode } from "./node.ts";
+import type { FrameOutcome, Session } from "./session.ts";
+
+/** Bytes of the length that a compressed message's body begins with. */
+const INFLATED_LENGTH_SIZE = 8;
+/** Replies below this many bytes are never compressed, as clients do with requests. */
+const COMPRESS_SIZE_MIN_BYTES = 128;
+/** First byte of a binary frame on the info port; anything else is text. */
+const BINARY_FIRST_BYTE = 2;
+const LF = 0x0a;
+
+/** Runs the frames of all sessions of a node. */
+export class Dispatcher {
+  /** Time. */
+  readonly clock: Clock;
+  /** Runs jobs in slices. */
+  readonly scheduler: JobScheduler;
+  readonly #node: AerieNode;
+  readonly #settings: Settings;
+  readonly #namespaces: readonly Namespace[];
+  readonly #compute: Compute;
+  readonly #log: Log;
+
+  /** @param node whose frames */
+  constructor(node: AerieNode) {
+    this.#node = node;
+    this.clock = node.ports.clock;
+    this.scheduler = new JobScheduler(this.clock);
+    this.#settings = node.settings;
+    this.#namespaces = node.namespaces;
+    this.#compute = node.ports.compute;
+    this.#log = node.ports.log;
+  }
+
+  /**
+   * Runs one whole frame; replies go to the session's output.
+   *
+   * @param bytes lent; a job gets a copy
+   * @param at offset of the proto header
+   * @param end end of the frame
+   */
+  runFrame(session: Session, bytes: Uint8Array, at: number, end: number): FrameOutcome {
+    const type = bytes[at + 1];
+    const bodyAt = at + PROTO_HEADER_SIZE;
+    switch (type) {
+      case PROTO_TYPE_AS_MSG:
+        if (session.kind !== "service") return "close";
+        return this.#runMessage(session, bytes, bodyAt, end);
+      case PROTO_TYPE_INFO:
+        if (end - bodyAt > INFO_BODY_SIZE_MAX) return "close";
+        this.#runInfo(session, bytes.subarray(bodyAt, end));
+        return "done";
+      case PROTO_TYPE_SECURITY:
+        session.out.append(securityReply(ResultCode.SEC_NOT_SUPPORTED));
+        return "done";
+      case PROTO_TYPE_AS_MSG_COMPRESSED:
+        if (session.kind !== "service") return "close";
+        return this.#runCompressed(session, bytes.subarray(bodyAt, end));
+      default:
+        return "close";
+    }
+  }
+
+  /**
+   * Runs what arrived on the info port: frames when the first byte is that of a frame, else lines of text.
+   *
+   * @returns bytes done with
+   */
+  runPlainInfo(session: Session, bytes: Uint8Array, end: number): number {
+    let at = 0;
+    while (at < end) {
+      if (bytes[at] === BINARY_FIRST_BYTE) {
+        if (end - at < PROTO_HEADER_SIZE) return at;
+        const frameEnd = at + PROTO_HEADER_SIZE + readU48(bytes, at + 2);
+        if (bytes[at + 1] !== PROTO_TYPE_INFO || frameEnd - at > INFO_BODY_SIZE_MAX) {
+          return this.#drop(session, end);
+        }
+        if (frameEnd > end) return at;
+        this.#runInfo(session, bytes.subarray(at + PROTO_HEADER_SIZE, frameEnd));
+        at = frameEnd;
+      } else {
+        const lineEnd = bytes.indexOf(LF, at);
+        if (lineEnd < 0 || lineEnd >= end) {
+          return end - at > INFO_LINE_SIZE_MAX ? this.#drop(session, end) : at;
+        }
+        answerPlainLine(this.#node, session, bytes.subarray(at, lineEnd));
+        at = lineEnd + 1;
+      }
+    }
+    return at;
+  }
+
+  /** A frame's header can't be followed: counts it and says so; the session is closed by its owner. */
+  onProtoFault(session: Session, fault: ProtoFault): void {
+    this.#node.stats.demarshalError++;
+    if (!this.#log.enabled("debug", "proto")) return;
+    const { host, port } = session.remote;
+    const hint = fault === "tls" ? "a TLS client on a port without TLS" : `bad ${fault} in a frame's header`;
+    this.#log.write("debug", "proto", `dropping connection from ${host}:${port}: ${hint}`);
+  }
+
+  /** Forgets a session that holds or waits for records. */
+  abandon(session: Session): void {
+    for (const namespace of this.#namespaces) {
+      if (namespace.inFlight.heldCount > 0) namespace.inFlight.abandon(session);
+    }
+  }
+
+  /** A session's connection is gone. */
+  onSessionClosed(session: Session): void {
+    this.#node.listeners.onSessionClosed(session);
+  }
+
+  /** Milliseconds that the session's present request may take. */
+  budgetMs(session: Session): number {
+    return session.context.request.transactionTtlMs || this.#settings.service.transactionMaxMs || 0x7fff_ffff;
+  }
+
+  /** Counts a request whose time was over. */
+  noteTimeout(session: Session, cause: RefusalCause): void {
+    const namespace = findNamespace(session.context.request, this.#namespaces);
+    if (namespace === undefined) return;
+    namespace.stats.tsvcTimeout[session.context.origin]++;
+    namespace.refusals.note(cause);
+  }
+
+  #drop(session: Session, end: number): number {
+    this.#node.stats.demarshalError++;
+    session.close();
+    return end;
+  }
+
+  #runInfo(session: Session, body: Uint8Array): void {
+    const { out } = session;
+    const start = out.reserve(PROTO_HEADER_SIZE);
+    out.length = start + PROTO_HEADER_SIZE;
+    answerInfo(this.#node, session, parseInfo(body));
+    writeProtoHeader(out.bytes, start, {
+      type: PROTO_TYPE_INFO,
+      bodySizeBytes: out.length - start - PROTO_HEADER_SIZE,
+    });
+  }
+
+  #runCompressed(session: Session, body: Uint8Array): FrameOutcome {
+    const inner = this.#inflate(body);
+    if (inner === undefined) {
+      this.#node.stats.demarshalError++;
+      session.reply.frame({ resultCode: ResultCode.PARAMETER });
+      return "done";
+    }
+    return this.#runMessage(session, inner, PROTO_HEADER_SIZE, inner.length);
+  }
+
+  /** The message inside a compressed one, proto header included; undefined when it is not what it claims to be. */
+  #inflate(body: Uint8Array): Uint8Array | undefined {
+    if (body.length <= INFLATED_LENGTH_SIZE) return undefined;
+    const announced = readU64(body, 0);
+    if (announced < PROTO_HEADER_SIZE || announced > INFLATE_SIZE_MAX) return undefined;
+    const inner = this.#compute.inflate(body.subarray(INFLATED_LENGTH_SIZE), announced);
+    if (inner === undefined || inner.length !== announced || inner[1] !== PROTO_TYPE_AS_MSG) return undefined;
+    const bodySize = readU48(inner, 2);
+    return bodySize <= PROTO_BODY_SIZE_MAX && bodySize + PROTO_HEADER_SIZE === inner.length
+      ? inner
+      : undefined;
+  }
+
+  #runMessage(session: Session, bytes: Uint8Array, at: number, end: number): FrameOutcome {
+    const { request } = session.context;
+    if (!request.decode(bytes, at, end)) {
+      this.#node.stats.demarshalError++;
+      session.reply.frame({ resultCode: ResultCode.PARAMETER });
+      return "done";
+    }
+    if ((request.info1 & INFO1.BATCH) !== 0) return this.#startBatch(session, bytes.slice(at, end));
+    const namespace = findNamespace(request, this.#namespaces);
+    if (namespace === undefined) return this.#refuse(session, ResultCode.NAMESPACE);
+    if (namespace.partitions.generation < 0) return this.#refuse(session, ResultCode.UNAVAILABLE);
+    if (!request.has(FIELD.DIGEST)) return this.#startQuery(session, bytes.slice(at, end), namespace);
+    return this.#runSingle(session, namespace);
+  }
+
+  #refuse(session: Session, resultCode: number): FrameOutcome {
+    this.#node.stats.earlyTsvcClientError++;
+    session.reply.frame({ resultCode });
+    return "done";
+  }
+
+  #runSingle(session: Session, namespace: Namespace): FrameOutcome {
+    const { context, reply, activeMs } = session;
+    const { request } = context;
+    const startMs = this.clock.monotonicMs();
+    if (startMs - activeMs > this.budgetMs(session)) {
+      namespace.stats.tsvcTimeout[context.origin]++;
+      reply.frame({ resultCode: namespace.refusals.note(CAUSE.timeout) });
+      return "done";
+    }
+    const replyAt = session.out.length;
+    reply.beginProto();
+    reply.beginMessage();
+    if (runTransaction(context, namespace) === STEP.SUSPENDED) {
+      session.out.length = replyAt;
+      return "suspended";
+    }
+    reply.endProto();
+    if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) this.#compressReply(session, replyAt);
+    const { read, write } = namespace.stats.histograms;
+    const histogram = (request.info2 & INFO2.WRITE) !== 0 ? write : read;
+    histogram.add((this.clock.monotonicMs() - activeMs) * this.#node.latencyScale);
+    return "done";
+  }
+
+  /** Replaces the frame at the end of the output by a compressed one, if that is smaller. */
+  #compressReply(session: Session, frameAt: number): void {
+    const { out } = session;
+    const frame = out.bytes.subarray(frameAt, out.length);
+    if (frame.length <= COMPRESS_SIZE_MIN_BYTES) return;
+    const stream = this.#compute.deflate(frame);
+    const bodySize = INFLATED_LENGTH_SIZE + stream.length;
+    if (PROTO_HEADER_SIZE + bodySize >= frame.length) return;
+    const plainSize = frame.length;
+    out.length = frameAt;
+    const at = out.reserve(PROTO_HEADER_SIZE);
+    writeProtoHeader(out.bytes, at, { type: PROTO_TYPE_AS_MSG_COMPRESSED, bodySizeBytes: bodySize });
+    out.length = at + PROTO_HEADER_SIZE;
+    out.appendU32(0);
+    out.appendU32(plainSize);
+    out.append(stream);
+  }
+
+  #startBatch(session: Session, bytes: Uint8Array): FrameOutcome {
+    const { request } = session.context;
+    request.decode(bytes, 0, bytes.length);
+    const job = new BatchJob(request, {
+      reply: session.reply,
+      waiter: session,
+      namespaces: this.#namespaces,
+      stats: this.#node.stats.batch,
+    });
+    job.limitRows(this.#settings.service.batchMaxRequests);
+    return this.#timed(job, session);
+  }
+
+  /** Counts a batch's latency when it is done. */
+  #timed(job: Job, session: Session): Job {
+    const startMs = session.activeMs;
+    const histogram = this.#node.stats.batchIndexHistogram;
+    const wantsCompression = (session.context.request.info1 & INFO1.COMPRESS_RESPONSE) !== 0;
+    return {
+      step: (clock, deadlineMs) => {
+        const replyAt = session.out.length;
+        const step = job.step(clock, deadlineMs);
+        if (wantsCompression && step === "more") this.#compressReply(session, replyAt);
+        if (step === "done") histogram.add((clock.monotonicMs() - startMs) * this.#node.latencyScale);
+        return step;
+      },
+    };
+  }
+
+  #startQuery(session: Session, bytes: Uint8Array, namespace: Namespace): FrameOutcome {
+    const { request } = session.context;
+    request.decode(bytes, 0, bytes.length);
+    const started = startQuery(request, {
+      namespace,
+      reply: session.reply,
+      waiter: session,
+      clock: this.clock,
+      jobs: this.#node.queries,
+      remote: session.remote,
+      close: () => session.close(),
+    });
+    if (typeof started !== "number") return started;
+    session.reply.frame({ resultCode: started });
+    return "done";
+  }
+}

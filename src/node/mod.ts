@@ -1,0 +1,15 @@
+/**
+ * Puts a node together: order of start and stop, connections, dispatch, info commands, statistics. Read `node.ts`, then
+ * `session.ts` and `dispatch.ts`.
+ *
+ * @module
+ */
+export * from "./addresses.ts";
+export * from "./identity.ts";
+export * from "./info_commands.ts";
+export * from "./job.ts";
+export * from "./listeners.ts";
+export * from "./node.ts";
+export * from "./node_stats.ts";
+export * from "./session.ts";
+export * from "./version.ts";
