@@ -83,18 +83,16 @@ function denoResolver(packagesFolder: string): esbuild.Plugin {
   };
 }
 
-/** In a bundle only the entry is the main module. */
-function mainModule(entry: string): esbuild.Plugin {
-  return {
-    name: "main module",
-    setup(build) {
-      build.onLoad({ filter: /\/main\.ts$/ }, (args) => {
-        if (args.path !== entry) return undefined;
-        const source = Deno.readTextFileSync(entry);
-        return { contents: source.replaceAll("import.meta.main", "true"), loader: "ts" };
-      });
-    },
-  };
+/**
+ * What the bundle begins with. The entry's own start is behind `import.meta.main`, which a bundle for Node 22 lacks, and
+ * it awaits at the top level, which a script inside an executable can't.
+ */
+function start(entry: string): string {
+  return `import { main } from ${JSON.stringify(entry)};
+main(process.argv0, process.argv.slice(2)).then((code) => process.exit(code), (error) => {
+  console.error(error);
+  process.exit(1);
+});`;
 }
 
 interface BundleOptions {
@@ -107,7 +105,7 @@ interface BundleOptions {
 /** Writes one bundle. */
 async function bundle({ entry, packagesFolder, outfile, format }: BundleOptions): Promise<void> {
   await esbuild.build({
-    entryPoints: [entry],
+    stdin: { contents: start(entry), resolveDir: root, sourcefile: "start.js" },
     outfile,
     format,
     bundle: true,
@@ -128,7 +126,7 @@ async function bundle({ entry, packagesFolder, outfile, format }: BundleOptions)
         ? `const bundleUrl = require("node:url").pathToFileURL(process.execPath).href;`
         : `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);`,
     },
-    plugins: [mainModule(entry), denoResolver(packagesFolder)],
+    plugins: [denoResolver(packagesFolder)],
   });
   refuseLocalPaths(outfile);
 }

@@ -94,7 +94,7 @@ async function useOnce(
   await Deno.writeTextFile(configFile, configuration(directory, { service, fabric, heartbeat, info, http }));
   const server = await startServer(
     [...command, "asd", "--foreground", "--config-file", configFile],
-    directory,
+    { cwd: directory },
   );
   try {
     print(`ready after ${server.readyMs.toFixed(0)} ms, ${await server.residentMb()} MB resident`);

@@ -32,12 +32,26 @@ export interface Stopped {
   output: string;
 }
 
+/** Where a server runs. */
+export interface ServerOptions {
+  /** Working directory. */
+  cwd: string;
+  /** Its whole environment; this process's when absent. */
+  env?: Readonly<Record<string, string>>;
+}
+
 /** Starts a server and waits for its ready line; throws with its output when that doesn't come. */
-export async function startServer(command: readonly string[], cwd: string): Promise<Server> {
+export async function startServer(command: readonly string[], options: ServerOptions): Promise<Server> {
   const [program, ...args] = command;
   const startedMs = performance.now();
-  const child = new Deno.Command(program!, { args, cwd, stdin: "null", stdout: "piped", stderr: "piped" })
-    .spawn();
+  const child = new Deno.Command(program!, {
+    args,
+    cwd: options.cwd,
+    ...(options.env === undefined ? {} : { env: { ...options.env }, clearEnv: true }),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
   const printed = new Printed();
   const pipes = Promise.all([printed.collect(child.stdout), printed.collect(child.stderr)]);
   let ended = false;
