@@ -115,9 +115,10 @@ class FuzzRun {
   async work(): Promise<void> {
     while (this.#next < this.#end && this.result.failures.length < FAILURE_COUNT_MAX) {
       const from = this.#next;
-      this.#next = Math.min(this.#end, from + GROUP_SIZE);
+      const to = Math.min(this.#end, from + GROUP_SIZE);
+      this.#next = to;
       const group: Mutation[] = [];
-      for (let index = from; index < this.#next; index++) {
+      for (let index = from; index < to; index++) {
         group.push(await mutate(this.#options.shapes, { seed: this.#options.seed, index }));
       }
       await this.#sendAll(group);
