@@ -42,7 +42,7 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   if (name.length === 0 || name.length > NAME_LENGTH_MAX) return undefined;
   const wanted = name.toLowerCase().replaceAll("_", "-");
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];

@@ -370,11 +370,12 @@ export const tlsOptions: OptionTable = defineNames({
   caPath: text("", { status: "unsupported", doc: "trusted CA directory" }),
   certBlacklist: text("", { status: "unsupported", doc: "revoked serial numbers file" }),
   certFile: text("", { status: "unsupported", doc: "own certificate" }),
-  cipherSuite: text("", { status: "unsupported", doc: "cipher list" }),
+  cipherSuite: text("", { wordsMax: 3, status: "unsupported", doc: "cipher list" }),
   keyFile: text("", { secret: true, status: "unsupported", doc: "own key; file, env:, vault:, secrets:" }),
   keyFilePassword: text("", { secret: true, status: "unsupported", doc: "key password source" }),
   pkiUserAppendOu: bool(false, { status: "unsupported", doc: "add OU to the PKI user name (since 8.1)" }),
   protocols: text("TLSv1.2", {
+    wordsMax: 3,
     status: "unsupported",
     doc: "allowed versions, for example -all +TLSv1.2 +TLSv1.3",
   }),

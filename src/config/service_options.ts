@@ -179,7 +179,7 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
   }),
   logLocalTime: bool(false, { doc: "log in local time" }),
   logMillis: bool(false, { doc: "milliseconds in log times" }),
-  microsecondHistograms: bool(false, { dynamic: true, unit: "µs", doc: "histograms in microseconds" }),
+  microsecondHistograms: bool(false, { dynamic: true, doc: "histograms in microseconds" }),
   migrateFillDelay: seconds(0, {
     status: "unsupported",
     dynamic: true,

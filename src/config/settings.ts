@@ -188,16 +188,24 @@ export function starterNetwork(): NetworkSettings {
   return network;
 }
 
-/** Parts of settings that replace the defaults; objects are merged, lists and maps replaced. */
-export type SettingsOverrides = {
-  [K in keyof Settings]?: Settings[K] extends readonly unknown[] ? NamespaceOverrides<Settings[K]>
-    : DeepPartial<Settings[K]>;
-};
-type NamespaceOverrides<T> = T extends NamespaceSettings[]
-  ? (DeepPartial<NamespaceSettings> & { name: string })[]
-  : T;
-type DeepPartial<T> = T extends readonly unknown[] | Map<unknown, unknown> | string | number | boolean ? T
+/** A value of which any part may be left out; lists and maps come whole. */
+export type DeepPartial<T> = T extends readonly unknown[] | Map<unknown, unknown> | string | number | boolean
+  ? T
   : { [K in keyof T]?: DeepPartial<T[K]> };
+
+/** Parts of settings that replace the defaults; blocks are merged, lists and maps replaced. */
+export interface SettingsOverrides {
+  /** Of the whole node. */
+  service?: DeepPartial<ServiceSettings>;
+  /** Of the listeners. */
+  network?: DeepPartial<NetworkSettings>;
+  /** All log sinks. */
+  logging?: LogSinkSettings[];
+  /** Of user-defined functions. */
+  modLua?: DeepPartial<ModLuaSettings>;
+  /** All namespaces, each starting from the defaults of `test`. */
+  namespaces?: (DeepPartial<NamespaceSettings> & { name: string })[];
+}
 
 /**
  * The settings of a node without any file, for tests and embedding: namespace `test` in memory, loopback, ports 3000 to

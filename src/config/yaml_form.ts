@@ -109,6 +109,12 @@ class YamlReader {
     if (singular !== undefined) return this.#namedBlocks(value, { spec: singular, line, depth });
     const specs = context === undefined ? [] : childrenNamed(context, name);
     if (specs.length > 0) return [this.#block(value, { specs, line, depth })];
+    const scalar = context?.table.byName.get(name);
+    const isOne = scalar !== undefined && scalar.type !== "list";
+    if (isOne && (isSeq(value) || (isMap(value) && !isUnitValue(value)))) {
+      this.problem(line, `${name} takes a single value`);
+      return [];
+    }
     const option = context?.table.rows.find((row) => row.type === "list" && pluralName(row.name) === name);
     if (option !== undefined || isSeq(value)) {
       const entries = isSeq(value) ? value.items : [value];
