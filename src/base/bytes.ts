@@ -6,7 +6,8 @@
  */
 
 const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder();
+// A leading U+FEFF is part of a text that was stored, not a mark to be dropped.
+const textDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Encodes text as UTF-8. */
 export function utf8(text: string): Uint8Array {
