@@ -5,12 +5,12 @@
  */
 
 import { utf8Decode, WireError } from "../base/mod.ts";
-import type { Clock, Timer } from "../port/mod.ts";
+import type { Address, Clock, Network, Timer } from "../port/mod.ts";
 import { encodeInfoRequest, type Frame, parseInfoReply, PROTO_TYPE_INFO } from "../wire/mod.ts";
 import { parseInfoError } from "./cluster_info.ts";
 import type { ClientConnection, ReplyReceiver } from "./connection.ts";
 import { ConnectionError, ServerError, TimeoutError } from "./errors.ts";
-import type { ConnectionPool, ConnectionWaiter } from "./pool.ts";
+import { ConnectionPool, type ConnectionWaiter } from "./pool.ts";
 
 /** How to ask. */
 export interface InfoRequestOptions {
@@ -20,6 +20,33 @@ export interface InfoRequestOptions {
   timeoutMs: number;
 }
 
+/** Connections, waiting requests and idle time of a pool that lives for one request. */
+const ONE_REQUEST = { connectionCountMax: 1, waiterCountMax: 1, idleMaxMs: 0 };
+
+/**
+ * Asks a single node, without a client: for tools.
+ *
+ * @param ports network and clock
+ * @param commands lines without line feed, sent unchanged; none asks for the server's summary
+ * @param options address, and the time limit in milliseconds
+ * @returns the reply's text: per command its echo, a tab, the value, a line feed
+ * @throws {TimeoutError | ConnectionError} when there is no reply
+ */
+export async function requestInfoText(
+  ports: { network: Network; clock: Clock },
+  commands: readonly string[],
+  options: { address: Address; timeoutMs: number },
+): Promise<string> {
+  const { address, timeoutMs } = options;
+  const limits = { ...ONE_REQUEST, connectTimeoutMs: timeoutMs };
+  const pool = new ConnectionPool({ ...ports, compute: undefined, address, limits });
+  try {
+    return await requestPoolInfoText(pool, commands, { clock: ports.clock, timeoutMs });
+  } finally {
+    pool.close();
+  }
+}
+
 /**
  * Sends info commands in one request.
  *
@@ -27,7 +54,7 @@ export interface InfoRequestOptions {
  * @returns the reply's text: per command its echo, a tab, the value, a line feed
  * @throws {TimeoutError | ConnectionError} when there is no reply
  */
-export function requestInfoText(
+function requestPoolInfoText(
   pool: ConnectionPool,
   commands: readonly string[],
   options: InfoRequestOptions,
@@ -48,7 +75,7 @@ export async function requestInfo(
   commands: readonly string[],
   options: InfoRequestOptions,
 ): Promise<string[]> {
-  const answers = parseInfoReply(await requestInfoText(pool, commands, options));
+  const answers = parseInfoReply(await requestPoolInfoText(pool, commands, options));
   if (answers.length > 0 && answers[0].command === "") {
     const refusal = parseInfoError(answers[0].value);
     if (refusal !== undefined) {

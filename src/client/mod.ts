@@ -11,6 +11,7 @@ export { AerieClient, connect, type ConnectOptions, type NodeInfo } from "./clie
 export type { ClientPorts } from "./cluster.ts";
 export { parseAddress, parseInfoError } from "./cluster_info.ts";
 export * from "./errors.ts";
+export { requestInfoText } from "./info_request.ts";
 export type { AnyKey, DigestKey, Key, UserKey } from "./key.ts";
 export { type Call, type ContextStep, type Operation, ops } from "./operation.ts";
 export type {
@@ -39,3 +40,4 @@ export {
   WILDCARD,
 } from "./value.ts";
 export { ResultCode, resultCodeName } from "../base/mod.ts";
+export { type InfoAnswer, parseInfoReply as parseInfoAnswers } from "../wire/mod.ts";
