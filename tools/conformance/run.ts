@@ -59,7 +59,7 @@ const VERSION = "8.1.2.0";
 const REPORTER = new URL("./reporter.cjs", import.meta.url).pathname;
 
 /** How much of a crashed process's output is shown. */
-const OUTPUT_SIZE_MAX = 2000;
+const OUTPUT_SIZE_MAX = 500;
 
 /**
  * Runs one file.
@@ -105,5 +105,6 @@ function parseReport(text: string): ReportLine[] {
 
 function outputText(output: Deno.CommandOutput): string {
   const decoder = new TextDecoder();
-  return (decoder.decode(output.stdout) + decoder.decode(output.stderr)).slice(-OUTPUT_SIZE_MAX);
+  const text = decoder.decode(output.stderr) + decoder.decode(output.stdout);
+  return text.replace(/\s+/g, " ").slice(0, OUTPUT_SIZE_MAX);
 }

@@ -25,6 +25,11 @@ export const REPLAY_EXCEPTIONS: URL = new URL(
   import.meta.url,
 );
 
+/** Reads the documented exceptions. */
+export async function readExceptions(): Promise<ReplayException[]> {
+  return JSON.parse(await Deno.readTextFile(REPLAY_EXCEPTIONS));
+}
+
 /** Share of the comparable answers that must be equal. */
 export const EQUAL_SHARE_MIN = 0.99;
 
