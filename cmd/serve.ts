@@ -46,7 +46,6 @@ export interface ServeOptions {
 
 /** Runs the verb; resolves to the exit code when the node has stopped. */
 export async function runServe(args: string[]): Promise<number> {
-  const startedMs = performance.now();
   if (args.includes("--help") || args.includes("-h")) {
     print(HELP);
     return 0;
@@ -58,7 +57,7 @@ export async function runServe(args: string[]): Promise<number> {
     return 2;
   }
   const settings = await readSettings({ flags }, options);
-  return settings === undefined ? 1 : await serve(settings, { quiet: options.quiet, startedMs });
+  return settings === undefined ? 1 : await serve(settings, { quiet: options.quiet });
 }
 
 function parseOptions(words: string[]): ServeOptions | string {
@@ -99,13 +98,9 @@ export async function readSettings(input: LoadInput, options: ServeOptions): Pro
 /**
  * Runs a node with these settings until SIGTERM or SIGINT; a second signal ends the process at once.
  *
- * @param options `startedMs`: when the program began, for the "ready" line
  * @returns the exit code
  */
-export async function serve(
-  settings: Settings,
-  options: { quiet: boolean; startedMs: number },
-): Promise<number> {
+export async function serve(settings: Settings, options: { quiet: boolean }): Promise<number> {
   const { logMillis, logLocalTime, pidfile } = settings.service;
   const sinks = settings.logging.map(({ kind, path, levels }) =>
     kind === "file" ? { path, levels } : { levels }
@@ -114,7 +109,7 @@ export async function serve(
   const ports = await createPlatform({ log });
   let node: AerieNode;
   try {
-    node = await createNode({ settings, ports });
+    node = await createNode({ settings, ports, onFailure: dieOfFailure });
     await node.start();
   } catch (error) {
     printError(`aerie can't start: ${(error as Error).message}`);
@@ -122,12 +117,19 @@ export async function serve(
   }
   if (pidfile !== "") await writeFile(pidfile, `${process.pid}\n`);
   if (!options.quiet) print(startScreen(node));
-  print(`ready in ${Math.round(performance.now() - options.startedMs)} ms`);
+  // The clock of the runtime starts with the process, so this counts loading the program too.
+  print(`ready in ${Math.round(performance.now())} ms`);
   ports.log.write("info", "as", "service ready: soon there will be cake!");
   await untilSignal(node);
   const tookMs = await node.stop();
   print(`stopped in ${Math.round(tookMs)} ms`);
   return 0;
+}
+
+/** A failed assertion ends the process: nothing it would do from here on could be trusted. */
+function dieOfFailure(error: unknown): void {
+  printError(`aerie stops: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
+  process.exit(1);
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process. */

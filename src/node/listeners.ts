@@ -8,6 +8,7 @@ import type { Settings } from "../config/mod.ts";
 import type { Connection, Listener, Ports, Timer } from "../port/mod.ts";
 import { bindAddresses } from "./addresses.ts";
 import type { Dispatcher } from "./dispatch.ts";
+import { type OnFailure, setGuardedHandler } from "./guard.ts";
 import type { ConnectionStats, NodeStats } from "./node_stats.ts";
 import { Session, type SessionKind } from "./session.ts";
 
@@ -35,11 +36,13 @@ export class Listeners {
   readonly #settings: Settings;
   readonly #stats: NodeStats;
   readonly #listeners: Listener[] = [];
+  readonly #onFailure: OnFailure;
   #dispatcher: Dispatcher | undefined;
   #reaper: Timer | undefined;
 
-  /** @param options ports, settings and counters of the node */
-  constructor(options: { ports: Ports; settings: Settings; stats: NodeStats }) {
+  /** @param options ports, settings and counters of the node, and who hears of a failed assertion */
+  constructor(options: { ports: Ports; settings: Settings; stats: NodeStats; onFailure: OnFailure }) {
+    this.#onFailure = options.onFailure;
     this.#ports = options.ports;
     this.#settings = options.settings;
     this.#stats = options.stats;
@@ -48,10 +51,14 @@ export class Listeners {
   /**
    * Opens all listeners; when one can't be opened, those that were are closed again.
    *
+   * @param dispatcher runs the frames of the sessions
+   * @param listen false opens none
    * @throws {Error} that names address, port and cause
    */
-  async start(dispatcher: Dispatcher): Promise<void> {
+  async start(dispatcher: Dispatcher, listen: boolean): Promise<void> {
     this.#dispatcher = dispatcher;
+    this.#scheduleReaper();
+    if (!listen) return;
     const { service, admin, info } = this.#settings.network;
     try {
       await this.#listen("service", service);
@@ -61,7 +68,6 @@ export class Listeners {
       this.stopAccepting();
       throw error;
     }
-    this.#scheduleReaper();
   }
 
   /** Connections of a kind that are open. */
@@ -96,7 +102,7 @@ export class Listeners {
     for (const host of bindAddresses(listener.addresses, this.#ports.host)) {
       const opened = await this.#ports.network.listen(
         { host, port },
-        (connection) => this.#accept(connection, kind),
+        (connection) => this.accept(connection, kind),
       );
       // With port 0 the system chooses once; further addresses of the listener use the same.
       port = opened.address.port;
@@ -105,9 +111,10 @@ export class Listeners {
     }
   }
 
-  #accept(connection: Connection, kind: SessionKind): void {
+  /** Takes a new connection. */
+  accept(connection: Connection, kind: SessionKind): void {
     const session = new Session({ connection, kind, dispatcher: this.#dispatcher! });
-    connection.handler = session;
+    setGuardedHandler(connection, session, this.#onFailure);
     this.#statsOf(kind).opened++;
     this.sessions.add(session);
     const countMax = kind === "service" ? this.#settings.service.protoFdMax : ADMIN_CONNECTION_COUNT_MAX;

@@ -4,19 +4,24 @@
  * Start: identity → namespaces → partition table → background work → listeners; only then is the node ready.
  * Stop: listeners close → sessions finish what runs → sessions close → background work ends.
  *
+ * A failed assertion anywhere in the node fails it: listeners and sessions close at once, and whoever made the node is
+ * told. The executable ends then; a host program that embeds the node lives on.
+ *
  * @module
  */
 
 import type { NamespaceSettings, Settings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
-import type { Clock, Ports } from "../port/mod.ts";
+import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import { NamespaceStore, type RecordDevice } from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
 import { Dispatcher } from "./dispatch.ts";
+import { guardPorts } from "./guard.ts";
 import { findNodeIdentity, type NodeIdentity } from "./identity.ts";
 import { Listeners } from "./listeners.ts";
 import { NodeStats } from "./node_stats.ts";
+import { createPipeNetwork } from "./pipe.ts";
 
 /** How long a stopping node waits for requests that run. */
 const DRAIN_TIME_MAX_MS = 5000;
@@ -30,10 +35,12 @@ export interface NodeOptions {
   ports: Ports;
   /** Puts another device between stores and their records; tests use it. */
   wrapDevice?: (device: RecordDevice, clock: Clock) => RecordDevice;
+  /** Told when an assertion failed and the node has closed itself. */
+  onFailure?: (error: unknown) => void;
 }
 
 /** Life of a node. */
-export type NodeState = "starting" | "ready" | "stopping" | "stopped";
+export type NodeState = "starting" | "ready" | "stopping" | "stopped" | "failed";
 
 /** One node. */
 export class AerieNode {
@@ -57,15 +64,25 @@ export class AerieNode {
   readonly startedMs: number;
   /** Where in its life the node is. */
   state: NodeState = "starting";
+  readonly #onFailure: ((error: unknown) => void) | undefined;
 
   /** Use {@linkcode createNode}. */
   constructor(options: NodeOptions, identity: NodeIdentity) {
+    this.#onFailure = options.onFailure;
     this.settings = options.settings;
-    this.ports = options.ports;
+    this.settings.service.nodeId = identity.id;
+    this.ports = guardPorts(options.ports, (error) => this.fail(error));
     this.identity = identity;
     this.startedMs = options.ports.clock.monotonicMs();
-    this.namespaces = options.settings.namespaces.map((namespace) => createNamespace(namespace, options));
-    this.listeners = new Listeners({ ports: this.ports, settings: this.settings, stats: this.stats });
+    this.namespaces = options.settings.namespaces.map((namespace) =>
+      createNamespace(namespace, { ...options, ports: this.ports })
+    );
+    this.listeners = new Listeners({
+      ports: this.ports,
+      settings: this.settings,
+      stats: this.stats,
+      onFailure: (error) => this.fail(error),
+    });
     this.dispatcher = new Dispatcher(this);
   }
 
@@ -82,12 +99,13 @@ export class AerieNode {
   /**
    * Takes ownership of the partitions, starts background work and opens the listeners.
    *
+   * @param options `listen`: false opens no listeners, for a node that only its own process uses
    * @throws {Error} when a listener can't be opened; the node is stopped then
    */
-  async start(): Promise<void> {
+  async start(options: { listen?: boolean } = {}): Promise<void> {
     for (const namespace of this.namespaces) namespace.partitions.assignAll();
     try {
-      await this.listeners.start(this.dispatcher);
+      await this.listeners.start(this.dispatcher, options.listen ?? true);
     } catch (error) {
       this.state = "stopped";
       throw error;
@@ -109,6 +127,25 @@ export class AerieNode {
     this.listeners.closeSessions();
     this.state = "stopped";
     return this.ports.clock.monotonicMs() - startMs;
+  }
+
+  /** An assertion failed: closes everything at once. Calling it again does nothing. */
+  fail(error: unknown): void {
+    if (this.state === "failed" || this.state === "stopped") return;
+    this.state = "failed";
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.ports.log.write("critical", "as", `the node stops: ${text.replaceAll("\n", " ")}`);
+    this.listeners.stopAccepting();
+    this.listeners.closeSessions();
+    this.#onFailure?.(error);
+  }
+
+  /** A network on which every connection leads to this node, without sockets. */
+  inProcessNetwork(): Network {
+    return createPipeNetwork(this.ports.clock, (connection) => {
+      if (this.state !== "ready") throw new Error(`The node is ${this.state}: it takes no connections`);
+      this.listeners.accept(connection, "service");
+    });
   }
 
   #drain(deadlineMs: number): Promise<void> {
