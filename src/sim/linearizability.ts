@@ -1,0 +1,165 @@
+/**
+ * Checks that a history of operations on one record could have happened one after the other: that there is an order in
+ * which each operation takes effect between its call and its answer, and each answer is the one that a simple record
+ * would have given.
+ *
+ * The history is gone through in the order of time, with the set of all configurations that are possible so far: a
+ * state of the record, and which of the operations under way have taken effect in it. When an answer arrives, every
+ * configuration in which that operation has not taken effect yet is extended by operations under way, in all orders,
+ * until it has. No configuration left means no order exists. Reads that fit a state are taken at once, which never
+ * hurts; an operation in doubt may have taken effect or not, until the moment when it no longer can.
+ * Source: Lowe, "Testing for linearizability" (just-in-time linearization); Wing and Gong, "Testing and verifying
+ * concurrent objects".
+ *
+ * @module
+ */
+import { ABSENT, type Entry, isRead, type RecordModel, type RecordState } from "./record_model.ts";
+
+/** Operations on one record that may be under way at the same time. */
+const SLOT_COUNT_MAX = 31;
+
+/** More configurations than this are not followed; the verdict then is "unknown". */
+const CONFIGURATION_COUNT_MAX = 20_000;
+
+/** What {@linkcode checkHistory} found. */
+export interface Verdict {
+  /** `unknown` when there were too many possibilities to follow. */
+  result: "linearizable" | "violated" | "unknown";
+  /** The operation whose answer no order explains. */
+  entry?: Entry;
+  /** States that were possible before that answer. */
+  states?: string[];
+}
+
+/** A possible state and the slots of the operations under way that have taken effect in it. */
+interface Configuration {
+  state: RecordState;
+  done: number;
+}
+
+/** Something in the history: an operation is called, or answered. */
+interface Moment {
+  tick: number;
+  entry: Entry;
+  isCall: boolean;
+}
+
+/**
+ * Checks the history of one record, which is absent at first.
+ *
+ * @param entries all operations on the record, in any order; ticks are unique
+ */
+export function checkHistory(entries: readonly Entry[], model: RecordModel): Verdict {
+  const moments: Moment[] = [];
+  for (const entry of entries) {
+    moments.push({ tick: entry.invokedTick, entry, isCall: true });
+    moments.push({ tick: entry.returnedTick, entry, isCall: false });
+  }
+  // A call and an answer of the same moment are at the same time: the call comes first.
+  moments.sort((left, right) => left.tick - right.tick || Number(right.isCall) - Number(left.isCall));
+  return new Check(model).run(moments);
+}
+
+class Check {
+  readonly #model: RecordModel;
+  readonly #slots: (Entry | undefined)[] = [];
+  #configurations: Configuration[] = [{ state: ABSENT, done: 0 }];
+
+  constructor(model: RecordModel) {
+    this.#model = model;
+  }
+
+  run(moments: readonly Moment[]): Verdict {
+    for (const { entry, isCall } of moments) {
+      if (isCall) {
+        if (!this.#call(entry)) return { result: "unknown", entry };
+        continue;
+      }
+      const before = this.#configurations;
+      const possible = this.#answer(entry);
+      if (!possible) return { result: "unknown", entry };
+      if (this.#configurations.length === 0) {
+        return { result: "violated", entry, states: [...new Set(before.map(({ state }) => state.text))] };
+      }
+    }
+    return { result: "linearizable" };
+  }
+
+  #call(entry: Entry): boolean {
+    let slot = this.#slots.indexOf(undefined);
+    if (slot < 0) slot = this.#slots.length;
+    if (slot >= SLOT_COUNT_MAX) return false;
+    this.#slots[slot] = entry;
+    if (isRead(entry.action)) {
+      for (const configuration of this.#configurations) this.#takeRead(configuration, slot);
+    }
+    return true;
+  }
+
+  /** Keeps the configurations that explain the answer; false when there were too many. */
+  #answer(entry: Entry): boolean {
+    const slot = this.#slots.indexOf(entry);
+    const bit = 1 << slot;
+    const inDoubt = entry.outcome.code === undefined;
+    const explained = this.#extend(bit);
+    if (explained === undefined) return false;
+    this.#slots[slot] = undefined;
+    const kept = inDoubt && !isRead(entry.action) ? [...this.#configurations, ...explained] : explained;
+    const unique = new Map<string, Configuration>();
+    for (const { state, done } of kept) {
+      const configuration = { state, done: done & ~bit };
+      unique.set(keyOf(configuration), configuration);
+    }
+    this.#configurations = [...unique.values()];
+    return true;
+  }
+
+  /** All configurations with that operation done, each as early as can be; undefined when there are too many. */
+  #extend(bit: number): Configuration[] | undefined {
+    const explained: Configuration[] = [];
+    const seen = new Set<string>();
+    const open = [...this.#configurations];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if ((next.done & bit) !== 0) {
+        explained.push(next);
+        continue;
+      }
+      for (const follower of this.#followers(next)) {
+        const key = keyOf(follower);
+        if (seen.has(key)) continue;
+        if (seen.size >= CONFIGURATION_COUNT_MAX) return undefined;
+        seen.add(key);
+        open.push(follower);
+      }
+    }
+    return explained;
+  }
+
+  #followers({ state, done }: Configuration): Configuration[] {
+    const followers: Configuration[] = [];
+    for (let slot = 0; slot < this.#slots.length; slot++) {
+      const entry = this.#slots[slot];
+      if (entry === undefined || (done & (1 << slot)) !== 0) continue;
+      for (const next of this.#model.successors(state, entry)) {
+        const follower = { state: next, done: done | (1 << slot) };
+        for (let other = 0; other < this.#slots.length; other++) this.#takeRead(follower, other);
+        followers.push(follower);
+      }
+    }
+    return followers;
+  }
+
+  /** Lets a read that fits take effect now, when that leaves the state as it is. */
+  #takeRead(configuration: Configuration, slot: number): void {
+    const entry = this.#slots[slot];
+    if (entry === undefined || (configuration.done & (1 << slot)) !== 0 || !isRead(entry.action)) return;
+    const { state } = configuration;
+    if (this.#model.successors(state, entry).some((next) => next.text === state.text)) {
+      configuration.done |= 1 << slot;
+    }
+  }
+}
+
+function keyOf({ state, done }: Configuration): string {
+  return `${done} ${state.text}`;
+}
