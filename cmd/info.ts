@@ -3,11 +3,11 @@
  *
  * @module
  */
-// deno-lint-ignore-file no-console
 import { parseArgs } from "@std/cli/parse-args";
 import { parseAddress, parseInfoAnswers, parseInfoError, requestInfoText } from "../src/client/mod.ts";
 import { createPlatform } from "../src/platform/mod.ts";
 import type { Address } from "../src/port/mod.ts";
+import { print, printError } from "./terminal.ts";
 
 const help = `aerie info: ask a node info commands and print the answers (also callable as asinfo)
 
@@ -34,7 +34,7 @@ const FINE = 0;
 const FAILED = 1;
 const USAGE = 2;
 
-/** Where text goes; the console by default. */
+/** Where text goes; the terminal by default. */
 export interface InfoOutput {
   /** One text of the result. */
   print(text: string): void;
@@ -59,7 +59,7 @@ interface InfoFlags {
  */
 export async function runInfo(
   args: string[],
-  output: InfoOutput = { print: (text) => console.log(text), complain: (text) => console.error(text) },
+  output: InfoOutput = { print, complain: printError },
 ): Promise<number> {
   if (args.includes("--help")) {
     output.print(help);
@@ -156,7 +156,7 @@ function printReply(reply: string, flags: InfoFlags, output: InfoOutput): number
   for (const { command, value } of answers) {
     const text = flags.itemPerLine ? value.replaceAll(";", "\n") : value;
     output.print(flags.commands.length > 0 || command === "" ? text : `${command}\t${text}`);
-    if (parseInfoError(value) !== undefined) code = FAILED;
+    if (flags.commands.length > 0 && parseInfoError(value) !== undefined) code = FAILED;
   }
   return code;
 }
