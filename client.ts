@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { type AerieClient, connect as connectOn, type ConnectOptions } from "./src/client/mod.ts";
+import { type AerieClient, type ClientOptions, connect as connectOn } from "./src/client/mod.ts";
 import { createPlatform } from "./src/platform/mod.ts";
 
 export * from "./src/client/mod.ts";
@@ -26,7 +26,7 @@ export * from "./src/client/mod.ts";
  * @throws {TypeError | RangeError} when an option is wrong
  */
 export async function connect(
-  options: Omit<ConnectOptions, "ports"> & Partial<Pick<ConnectOptions, "ports">>,
+  options: Omit<ClientOptions, "ports"> & Partial<Pick<ClientOptions, "ports">>,
 ): Promise<AerieClient> {
   return await connectOn({ ...options, ports: options.ports ?? await createPlatform() });
 }

@@ -64,3 +64,18 @@ export const TRANSACTION_RESTART_MAX = 64;
 
 /** Seconds between 1970-01-01 and 2010-01-01, the epoch of void-times and LUTs. */
 export const CITRUSLEAF_EPOCH_S = 1_262_304_000;
+
+/** Connections of one client to one node unless its options say otherwise: what the official clients allow. */
+export const CLIENT_CONNECTIONS_PER_NODE_MAX = 100;
+
+/** Requests of one client that may wait for a connection to one node; more fail at once instead of growing a queue. */
+export const CLIENT_WAITERS_PER_NODE_MAX = 10_000;
+
+/** Nodes that a client adds: a cluster has no more. Keeps a broken list of peers from growing the client. */
+export const CLIENT_NODE_COUNT_MAX = 256;
+
+/** Replicas per partition that a client keeps; it asks no further ones. */
+export const CLIENT_REPLICA_COUNT_MAX = 8;
+
+/** Records of a scan that may wait for a slow reader before the client pauses the connections. */
+export const CLIENT_SCAN_QUEUE_COUNT_MAX = 1000;

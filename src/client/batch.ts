@@ -60,7 +60,7 @@ export interface BatchResult {
 }
 
 /** Code of a row that no server answered. */
-export const NO_ANSWER = -1;
+export const NO_ANSWER: number = -1;
 
 /** A row on its way. */
 interface PendingRow {

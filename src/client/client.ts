@@ -6,6 +6,8 @@
 
 import {
   ByteBuffer,
+  CLIENT_CONNECTIONS_PER_NODE_MAX,
+  CLIENT_WAITERS_PER_NODE_MAX,
   createDigester,
   type Digester,
   ResultCode,
@@ -46,7 +48,7 @@ import { runSingle } from "./single_command.ts";
 import type { Bins } from "./value.ts";
 
 /** How to reach a cluster. */
-export interface ConnectOptions {
+export interface ClientOptions {
   /** Some of its nodes: `host`, `host:port`, `[v6]:port`. The port defaults to 3000. */
   hosts: readonly string[];
   /** Network, clock, randomness, and compression where wanted. */
@@ -95,7 +97,11 @@ export interface NodeInfo {
  * client.close();
  * ```
  */
-export async function connect(options: ConnectOptions): Promise<AerieClient> {
+export async function connect(options: ClientOptions): Promise<AerieClient> {
+  return await AerieClient.open(options);
+}
+
+async function openCluster(options: ClientOptions): Promise<Cluster> {
   if (options.hosts.length === 0) throw new TypeError("Cannot connect: the list of hosts is empty");
   const cluster = new Cluster(options.ports, {
     seeds: options.hosts.map((host) => parseAddress(host)),
@@ -105,15 +111,17 @@ export async function connect(options: ConnectOptions): Promise<AerieClient> {
     connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 1000),
     useAlternateAddresses: options.useAlternateAddresses ?? false,
     limits: {
-      connectionCountMax: positive("connectionsPerNodeMax", options.connectionsPerNodeMax ?? 100),
-      waiterCountMax: positive("waitersPerNodeMax", options.waitersPerNodeMax ?? 10_000),
+      connectionCountMax: positive(
+        "connectionsPerNodeMax",
+        options.connectionsPerNodeMax ?? CLIENT_CONNECTIONS_PER_NODE_MAX,
+      ),
+      waiterCountMax: positive("waitersPerNodeMax", options.waitersPerNodeMax ?? CLIENT_WAITERS_PER_NODE_MAX),
       idleMaxMs: options.idleMaxMs ?? 55_000,
       connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 1000),
     },
   });
-  const digester = await createDigester();
   await cluster.open();
-  return new AerieClient(cluster, digester, options.policies ?? {});
+  return cluster;
 }
 
 function positive(name: string, value: number): number {
@@ -140,17 +148,16 @@ export class AerieClient {
   readonly #policies: DefaultPolicies;
   readonly #writer: RequestWriter = new RequestWriter(new ByteBuffer(1024));
 
-  /**
-   * Use {@linkcode connect}.
-   *
-   * @param cluster an open cluster
-   * @param digester the hash function
-   * @param policies default policies
-   */
-  constructor(cluster: Cluster, digester: Digester, policies: DefaultPolicies) {
+  private constructor(cluster: Cluster, digester: Digester, policies: DefaultPolicies) {
     this.#cluster = cluster;
     this.#keys = new KeyResolver(digester);
     this.#policies = policies;
+  }
+
+  /** See {@linkcode connect}. */
+  static async open(options: ClientOptions): Promise<AerieClient> {
+    const digester = await createDigester();
+    return new AerieClient(await openCluster(options), digester, options.policies ?? {});
   }
 
   /** Nodes of the cluster. */

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromHex, toHex } from "../base/mod.ts";
 import {
   type AerieClient,
+  type ClientOptions,
   connect,
   ConnectionError,
-  type ConnectOptions,
   GeoJson,
   ops,
   ServerError,
@@ -47,7 +47,7 @@ interface Bench {
   clock: ManualClock;
   network: ScriptedNetwork;
   requests: string[];
-  open(options?: Partial<ConnectOptions>): Promise<AerieClient>;
+  open(options?: Partial<ClientOptions>): Promise<AerieClient>;
 }
 
 /** A bench with one node whose record requests go to `serve`, which gets the request's hex and may return a reply. */

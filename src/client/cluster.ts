@@ -11,6 +11,7 @@
  * @module
  */
 
+import { CLIENT_NODE_COUNT_MAX } from "../base/mod.ts";
 import type { Address, Clock, Compute, Network, Random, Timer } from "../port/mod.ts";
 import { parseBuild, parseInfoError, parsePeers, parseReplicas, type Peer } from "./cluster_info.ts";
 import { ConnectionError, ServerError } from "./errors.ts";
@@ -26,8 +27,6 @@ const TEND_FAILURE_COUNT_MAX = 5;
 const TEND_FAST_INTERVAL_MS = 100;
 /** How long tends stay fast after the last sign of a change. */
 const TEND_FAST_PERIOD_MS = 5000;
-/** Nodes beyond these are not added: a cluster has at most 256. */
-const NODE_COUNT_MAX = 256;
 /** Oldest major version that has partition queries and writes in batches. */
 const BUILD_MAJOR_MIN = 6;
 
@@ -208,7 +207,7 @@ export class Cluster {
     for (const node of this.#list) {
       for (const peer of node.peers) {
         if (this.#nodes.has(peer.id) || this.#joining.has(peer.id) || peer.endpoints.length === 0) continue;
-        if (this.#nodes.size + this.#joining.size >= NODE_COUNT_MAX) return joins;
+        if (this.#nodes.size + this.#joining.size >= CLIENT_NODE_COUNT_MAX) return joins;
         joins.push(this.#adopt(peer));
       }
     }

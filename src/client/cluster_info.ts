@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PARTITION_COUNT, WireError } from "../base/mod.ts";
+import { CLIENT_REPLICA_COUNT_MAX, PARTITION_COUNT, WireError } from "../base/mod.ts";
 import type { Address } from "../port/mod.ts";
 
 /** A node as another node lists it. */
@@ -39,9 +39,6 @@ export const SERVICE_PORT_DEFAULT = 3000;
 
 /** Bytes of a bitmap with one bit per partition. */
 const BITMAP_SIZE_BYTES = PARTITION_COUNT / 8;
-
-/** Replicas beyond these are not kept: a client asks no further than the third. */
-const REPLICA_COUNT_MAX = 8;
 
 /**
  * Parses an address as people write it.
@@ -105,7 +102,9 @@ export function parseReplicas(text: string): NamespaceReplicas[] {
     if (colon < 1 || !/^\d+$/.test(regime) || Number(count) !== encoded.length || encoded.length === 0) {
       throw new WireError(`The server sent replicas that can't be read: "${part.slice(0, 60)}"`);
     }
-    const bitmaps = encoded.slice(0, REPLICA_COUNT_MAX).map((text) => decodeBase64(text, BITMAP_SIZE_BYTES));
+    const bitmaps = encoded.slice(0, CLIENT_REPLICA_COUNT_MAX).map((text) =>
+      decodeBase64(text, BITMAP_SIZE_BYTES)
+    );
     return { namespace: part.slice(0, colon), regime: Number(regime), bitmaps };
   });
 }

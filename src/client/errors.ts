@@ -23,7 +23,11 @@ export abstract class ClientError extends Error {
   /** Node that was asked last, when one was. */
   readonly node: string | undefined;
 
-  /** @param message what was attempted and what went wrong */
+  /**
+   * Completes the message with the doubt.
+   *
+   * @param message what was attempted and what went wrong
+   */
   constructor(message: string, options: ClientErrorOptions = {}) {
     const doubt = options.inDoubt ? " (the write may have been applied)" : "";
     super(message + doubt, options.cause === undefined ? undefined : { cause: options.cause });
@@ -34,11 +38,14 @@ export abstract class ClientError extends Error {
 
 /** A server answered with a result code other than 0. */
 export class ServerError extends ClientError {
+  /** Name of the class. */
   override readonly name = "ServerError";
   /** The code; see `ResultCode`. */
   readonly resultCode: number;
 
   /**
+   * Makes the message from the code.
+   *
    * @param resultCode the code from the wire
    * @param options node, doubt, and the server's own words when it sent some
    */
@@ -57,10 +64,12 @@ export class ServerError extends ClientError {
 
 /** A request did not finish within its time. */
 export class TimeoutError extends ClientError {
+  /** Name of the class. */
   override readonly name = "TimeoutError";
 }
 
 /** No connection could be had, or it broke before the reply was complete, or the reply was damaged. */
 export class ConnectionError extends ClientError {
+  /** Name of the class. */
   override readonly name = "ConnectionError";
 }

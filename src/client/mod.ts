@@ -7,7 +7,7 @@
  * @module
  */
 export { type BatchResult, type BatchRow, NO_ANSWER } from "./batch.ts";
-export { AerieClient, connect, type ConnectOptions, type NodeInfo } from "./client.ts";
+export { AerieClient, type ClientOptions, connect, type NodeInfo } from "./client.ts";
 export type { ClientPorts } from "./cluster.ts";
 export { parseAddress, parseInfoError } from "./cluster_info.ts";
 export * from "./errors.ts";
@@ -41,3 +41,17 @@ export {
 } from "./value.ts";
 export { ResultCode, resultCodeName } from "../base/mod.ts";
 export { type InfoAnswer, parseInfoReply as parseInfoAnswers } from "../wire/mod.ts";
+export type {
+  Address,
+  Clock,
+  CloseReason,
+  Compute,
+  Connection,
+  ConnectionHandler,
+  ConnectOptions,
+  Listener,
+  ListenOptions,
+  Network,
+  Random,
+  Timer,
+} from "../port/mod.ts";

@@ -9,7 +9,15 @@
  * @module
  */
 
-import { ByteBuffer, PARTITION_COUNT, partitionId, ResultCode, utf8Decode, WireError } from "../base/mod.ts";
+import {
+  ByteBuffer,
+  CLIENT_SCAN_QUEUE_COUNT_MAX,
+  PARTITION_COUNT,
+  partitionId,
+  ResultCode,
+  utf8Decode,
+  WireError,
+} from "../base/mod.ts";
 import { FIELD, INFO1, INFO3, PARTICLE, type ReplyMessage, RequestWriter, TTL_NEVER } from "../wire/mod.ts";
 import type { Cluster } from "./cluster.ts";
 import { compressRequest } from "./compression.ts";
@@ -22,9 +30,6 @@ import type { ResolvedPolicy, ScanPolicy } from "./policy.ts";
 import { type ClientRecord, readRecord } from "./record.ts";
 import { writeBinNames } from "./record_request.ts";
 import { sleep, StreamCommand, type StreamEnd } from "./stream_command.ts";
-
-/** Records that may wait for the reader before the connections pause. */
-const SCAN_QUEUE_COUNT_MAX = 1000;
 
 /** What to scan. */
 export interface ScanRequest {
@@ -260,7 +265,7 @@ export class Scan {
     share.receivedCount++;
     this.#receivedCount++;
     this.#queue.push(record);
-    if (this.#queue.length >= SCAN_QUEUE_COUNT_MAX) {
+    if (this.#queue.length >= CLIENT_SCAN_QUEUE_COUNT_MAX) {
       this.#paused = true;
       connection.pause();
     }

@@ -47,7 +47,11 @@ export class Double {
   /** The number. */
   readonly value: number;
 
-  /** @param value any number */
+  /**
+   * Marks a number as float.
+   *
+   * @param value any number
+   */
   constructor(value: number) {
     this.value = value;
   }
@@ -58,7 +62,11 @@ export class GeoJson {
   /** The text, for example `{"type":"Point","coordinates":[8.5,47.4]}`. */
   readonly text: string;
 
-  /** @param geometry the text, or an object to be turned into it */
+  /**
+   * Marks a text as GeoJSON; the server checks it.
+   *
+   * @param geometry the text, or an object to be turned into it
+   */
   constructor(geometry: string | object) {
     this.text = typeof geometry === "string" ? geometry : JSON.stringify(geometry);
   }
@@ -69,7 +77,11 @@ export class Hll {
   /** The bytes. */
   readonly bytes: Uint8Array;
 
-  /** @param bytes as read from a server */
+  /**
+   * Marks bytes as HLL; the server checks them.
+   *
+   * @param bytes as read from a server
+   */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
   }
@@ -83,6 +95,8 @@ export class TypedBlob {
   readonly bytes: Uint8Array;
 
   /**
+   * Marks bytes with a particle type.
+   *
    * @param type particle type: 7 Java, 8 C#, 9 Python, 10 Ruby, 11 PHP, 12 Erlang, 16 vector
    * @param bytes content
    */
@@ -100,6 +114,8 @@ export class Extension {
   readonly bytes: Uint8Array;
 
   /**
+   * Makes a marker.
+   *
    * @param type extension type, 0 to 255
    * @param bytes data
    */
