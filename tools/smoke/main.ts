@@ -109,8 +109,6 @@ async function useOnce(
       directory,
     );
     assertMatch(nodeId, /^[0-9A-F]{1,16}$/);
-    const live = await fetch(`http://127.0.0.1:${http}/livez`);
-    assertEquals(live.status, 200, await live.text());
     const { code, stopMs, output } = await server.stop();
     assertEquals(code, 0, `exit code after SIGTERM; the node said:\n${output}`);
     assertMatch(output, /\b\d+(\.\d+)? m?s\b[^\n]*\s*$/, "the last line says how long stopping took");
