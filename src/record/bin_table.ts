@@ -5,7 +5,7 @@
  * bits, a bool's 0 or 1 in `low`. Everything else is a range of one of the table's buffers: the stored record, the
  * request, or scratch space where operations build new values. Nothing is copied until the record is encoded.
  *
- * Removed bins keep their row, marked by particle type NULL, so that removing many bins of a wide record stays linear.
+ * A bin that is removed gives its place to the last bin, as the stock server does: clients see the order of bins.
  *
  * @module
  */
@@ -19,6 +19,10 @@ export const SOURCE = { STORED: 0, REQUEST: 1, SCRATCH: 2 } as const;
 
 /** Up to this many rows names are searched one after the other; beyond, through a hash table. */
 const LINEAR_SEARCH_COUNT_MAX = 24;
+
+/** Hash slots that hold no row: never used, and used by a row that is gone. */
+const EMPTY_SLOT = 0;
+const FORGOTTEN_SLOT = -1;
 
 /** Bins of one record; made once and filled again for each record. */
 export class BinTable {
@@ -51,6 +55,7 @@ export class BinTable {
   #nameHash: Int32Array;
   #slots: Int32Array = new Int32Array(0);
   #slotsRowCount = 0;
+  #forgottenCount = 0;
 
   /** @param capacity rows before the first growth */
   constructor(capacity = 32) {
@@ -159,11 +164,22 @@ export class BinTable {
     }
   }
 
-  /** Removes a bin. */
+  /** Removes a bin; the last row takes its place. */
   remove(row: number): void {
-    if (this.type[row] === PARTICLE.NULL) return;
-    this.type[row] = PARTICLE.NULL;
-    this.binCount--;
+    if (this.type[row] !== PARTICLE.NULL) this.binCount--;
+    const last = --this.rowCount;
+    this.#forgetRow(row, last);
+    if (row === last) return;
+    this.type[row] = this.type[last];
+    this.nameSource[row] = this.nameSource[last];
+    this.nameAt[row] = this.nameAt[last];
+    this.nameSize[row] = this.nameSize[last];
+    this.valueSource[row] = this.valueSource[last];
+    this.valueAt[row] = this.valueAt[last];
+    this.valueSize[row] = this.valueSize[last];
+    this.high[row] = this.high[last];
+    this.low[row] = this.low[last];
+    this.#nameHash[row] = this.#nameHash[last];
   }
 
   /** Removes all bins. */
@@ -209,26 +225,50 @@ export class BinTable {
     this.#fillSlots();
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask;; slot = (slot + 1) & mask) {
+      if (this.#slots[slot] === EMPTY_SLOT) return -1;
       const row = this.#slots[slot] - 1;
-      if (row < 0) return -1;
-      if (this.#nameHash[row] === hash && this.#isName(row, bytes, nameAt, nameSize)) return row;
+      if (row >= 0 && this.#nameHash[row] === hash && this.#isName(row, bytes, nameAt, nameSize)) return row;
     }
   }
 
-  /** Brings the hash table up to date; slots hold row + 1, at most half of them are used. */
+  /** The slot of a row; only rows that are in the hash table have one. */
+  #slotOf(row: number): number {
+    const mask = this.#slots.length - 1;
+    let slot = this.#nameHash[row] & mask;
+    while (this.#slots[slot] !== row + 1) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  /** Brings the hash table up with the last row taking the place of `row`. */
+  #forgetRow(row: number, last: number): void {
+    if (last >= this.#slotsRowCount) {
+      // The last row is not in the hash table yet: it is built anew at the next search.
+      if (row < this.#slotsRowCount) this.#slotsRowCount = 0;
+      return;
+    }
+    this.#slots[this.#slotOf(row)] = FORGOTTEN_SLOT;
+    this.#forgottenCount++;
+    if (row !== last) this.#slots[this.#slotOf(last)] = row + 1;
+    this.#slotsRowCount = last;
+  }
+
+  /** Brings the hash table up to date; slots hold row + 1, and a quarter of them at least is empty. */
   #fillSlots(): void {
     let wanted = Math.max(64, this.#slots.length);
     while (wanted < this.rowCount * 2) wanted *= 2;
     if (wanted > this.#slots.length) {
       this.#slots = new Int32Array(wanted);
       this.#slotsRowCount = 0;
-    } else if (this.#slotsRowCount === 0) {
-      this.#slots.fill(0);
+      this.#forgottenCount = 0;
+    } else if (this.#slotsRowCount === 0 || this.rowCount + this.#forgottenCount > wanted * 0.75) {
+      this.#slots.fill(EMPTY_SLOT);
+      this.#slotsRowCount = 0;
+      this.#forgottenCount = 0;
     }
     const mask = this.#slots.length - 1;
     for (let row = this.#slotsRowCount; row < this.rowCount; row++) {
       let slot = this.#nameHash[row] & mask;
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+      while (this.#slots[slot] !== EMPTY_SLOT) slot = (slot + 1) & mask;
       this.#slots[slot] = row + 1;
     }
     this.#slotsRowCount = this.rowCount;
