@@ -13,7 +13,8 @@
  * | 10   | 32    | last update time, lower bits of milliseconds since 2010                   |
  * | 11   | 8+16+8| last update time, upper bits; generation; flags                           |
  * | 12   | 12+6  | set id; tree id                                                           |
- * | 13-15|       | spare (transactions)                                                      |
+ * | 13   | 32    | priority of the entry in its tree                                         |
+ * | 14-15|       | spare (transactions)                                                      |
  *
  * @module
  */
@@ -36,6 +37,7 @@ export const WORD = {
   LUT_LOW: 10,
   LUT_HIGH_GENERATION_FLAGS: 11,
   SET_AND_TREE: 12,
+  PRIORITY: 13,
 } as const;
 
 /** Flag bits of an entry. */

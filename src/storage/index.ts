@@ -2,10 +2,10 @@
  * The primary index: digest to entry, off the JavaScript heap.
  *
  * Each partition has a power of two of sprigs, chosen by digest bits; each sprig is a treap, a binary search tree by
- * digest that is also a heap by priority. Priorities are a keyed hash of the digest, so they cost no memory, and a
- * client that chooses its digests can't unbalance a tree without knowing the key. Trees, rather than hash tables, keep
- * the records of a partition in a stable order that a scan can leave and resume by digest, even when the record at
- * which it stopped is gone.
+ * digest that is also a heap by priority. Priorities are a keyed hash (HalfSipHash) of the whole digest, computed once
+ * and kept in the entry: a client that chooses its digests can't unbalance a tree without knowing the key. Trees, rather
+ * than hash tables, keep the records of a partition in a stable order that a scan can leave and resume by digest, even
+ * when the record at which it stopped is gone.
  *
  * Order within a partition: the sprig number (bits of digest bytes 2 to 5), then digest bytes 4-19, then bytes 0-3.
  *
@@ -25,12 +25,15 @@ const TREE_DEPTH_MAX = 512;
 /** Sprigs are told apart by at most 16 digest bits, more would cost more memory in roots than they save in depth. */
 const SPRIG_BITS_MAX = 16;
 
+const DIGEST_WORD_COUNT = 5;
+const FINAL_ROUND_COUNT = 3;
+
 /** How to build an index. */
 export interface PrimaryIndexOptions {
   /** Trees per partition, a power of two. */
   sprigsPerPartition: number;
-  /** Key of the priorities, random per process. */
-  seed: number;
+  /** Key of the priorities, random per process: two 32-bit integers. */
+  seeds: readonly [number, number];
 }
 
 /** Tells a visit whether to go on. */
@@ -43,7 +46,7 @@ export class PrimaryIndex {
   /** Entries in all. */
   entryCount = 0;
   readonly #sprigBits: number;
-  readonly #seed: number;
+  readonly #seeds: readonly [number, number];
   readonly #roots: Uint32Array;
   readonly #chunks: Uint32Array[] = [];
   #freeHead = 0;
@@ -56,13 +59,30 @@ export class PrimaryIndex {
   constructor(options: PrimaryIndexOptions) {
     const bits = Math.min(SPRIG_BITS_MAX, Math.floor(Math.log2(options.sprigsPerPartition)));
     this.#sprigBits = Math.max(0, bits);
-    this.#seed = options.seed | 0;
+    this.#seeds = options.seeds;
     this.#roots = new Uint32Array(PARTITION_COUNT << this.#sprigBits);
   }
 
   /** Memory that entries in use take, in bytes. */
   get usedBytes(): number {
     return this.entryCount * ENTRY_SIZE_BYTES;
+  }
+
+  /** Entries that there is room for without asking for memory again; memory of removed entries is kept. */
+  get handleCount(): number {
+    return this.#nextFresh - 1;
+  }
+
+  /** Steps from the root to a digest, or to where it would be. */
+  depth(digest: Uint8Array, at: number): number {
+    let depth = 0;
+    let handle = this.#roots[this.#rootOf(digest, at)];
+    for (; handle !== 0; depth++) {
+      const order = this.#compare(digest, at, handle);
+      if (order === 0) break;
+      handle = this.#child(handle, order < 0 ? WORD.LEFT : WORD.RIGHT);
+    }
+    return depth;
   }
 
   /**
@@ -102,6 +122,7 @@ export class PrimaryIndex {
     this.#move(entry, handle);
     entry.words.fill(0, entry.base, entry.base + ENTRY_WORD_COUNT);
     for (let word = 0; word < 5; word++) entry.words[entry.base + word] = readU32(digest, at + word * 4);
+    entry.words[entry.base + WORD.PRIORITY] = keyedHash(entry.words, entry.base, this.#seeds);
     const depth = this.#descend(digest, at);
     assert(depth >= 0, "A digest that is inserted is not in the index");
     const root = this.#rootOf(digest, at);
@@ -212,13 +233,7 @@ export class PrimaryIndex {
   }
 
   #priority(handle: number): number {
-    const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
-    const base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
-    let hash = this.#seed ^ words[base + 1];
-    hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d) ^ words[base + 3];
-    hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b) ^ words[base + 4];
-    hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-    return (hash ^ (hash >>> 15)) >>> 0;
+    return this.#child(handle, WORD.PRIORITY);
   }
 
   /** Fills the path down to where a digest belongs; its length, or -1 when the digest is there already. */
@@ -291,6 +306,31 @@ export class PrimaryIndex {
     this.#setSide(handle, WORD.LEFT, this.#freeHead);
     this.#freeHead = handle;
   }
+}
+
+/** HalfSipHash-1-3 of the digest's five words. Source: Aumasson and Bernstein, "SipHash". */
+function keyedHash(words: Uint32Array, base: number, seeds: readonly [number, number]): number {
+  let v0 = seeds[0] | 0;
+  let v1 = seeds[1] | 0;
+  let v2 = v0 ^ 0x6c796765;
+  let v3 = v1 ^ 0x74656462;
+  for (let round = 0; round < DIGEST_WORD_COUNT + FINAL_ROUND_COUNT; round++) {
+    const word = round < DIGEST_WORD_COUNT ? words[base + round] : 0;
+    if (round === DIGEST_WORD_COUNT) v2 ^= 0xff;
+    v3 ^= word;
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= word;
+  }
+  return (v1 ^ v3) >>> 0;
 }
 
 /** Compares digest words 2, 3, 4 and 0, after word 1 was found equal. */

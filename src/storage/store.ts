@@ -107,7 +107,7 @@ export class NamespaceStore {
     this.#clock = options.clock;
     this.index = new PrimaryIndex({
       sprigsPerPartition: options.settings.partitionTreeSprigs,
-      seed: options.random.u32(),
+      seeds: [options.random.u32(), options.random.u32()],
     });
     const storage = options.settings.storage;
     this.arena = new Arena(storage.dataSize, storage.defragLwmPct);
