@@ -32,8 +32,17 @@ export interface Digester {
   digest(set: Uint8Array, key: Uint8Array): Uint8Array;
 }
 
-/** Loads the hash function; the digester that it resolves to is synchronous. */
-export async function createDigester(): Promise<Digester> {
+let loaded: Promise<Digester> | undefined;
+
+/**
+ * Loads the hash function, once; the digester that it resolves to is synchronous. After the first load has ended, later
+ * calls resolve within the same turn, which keeps simulated runs repeatable.
+ */
+export function createDigester(): Promise<Digester> {
+  return loaded ??= loadDigester();
+}
+
+async function loadDigester(): Promise<Digester> {
   const ripemd = await createRIPEMD160();
   return {
     digest(set, key) {
