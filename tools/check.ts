@@ -10,6 +10,9 @@ import { print } from "./print.ts";
 /** Generators that can say whether what they wrote is still what they would write. */
 const GENERATORS = ["tools/generate_config_reference.ts"];
 
+/** Findings of one check that are printed; what is wrong everywhere is seen after fewer. */
+const PRINTED_MAX = 50;
+
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
 function printFinding(finding: Finding): void {
@@ -34,7 +37,8 @@ async function main(): Promise<number> {
     const findings = check.run(tree);
     const errors = findings.filter((finding) => !finding.warning).length;
     print(`${errors === 0 ? "ok    " : "FAILED"} ${check.name}`);
-    findings.forEach(printFinding);
+    findings.slice(0, PRINTED_MAX).forEach(printFinding);
+    if (findings.length > PRINTED_MAX) print(`  and ${findings.length - PRINTED_MAX} more`);
     if (errors > 0) failed++;
   }
   const generators = GENERATORS.filter((path) => tree.has(path));

@@ -1,7 +1,7 @@
 /**
  * Imports point one way only, and a folder is entered through its door, `mod.ts`.
  *
- * Exempt: `tools/` and `bench/` may import anything; tests, benchmarks and test helpers may import any folder (a test of
+ * Exempt: `tools/`, `bench/` and `container/` may import anything; tests, benchmarks and test helpers may import any folder (a test of
  * storage needs the simulator's ports), yet through its door too.
  *
  * @module
@@ -28,6 +28,9 @@ const CLIENT_MAY_IMPORT = ["base", "port", "wire"];
 const CLIENT_IMPORTED_BY = ["xdr", "http"];
 const PLATFORM_MAY_IMPORT = ["base", "port"];
 const SIM_MAY_NOT_IMPORT = ["platform", "http"];
+
+/** Folders that may import anything, since nothing of the product imports them. */
+const TOOLING = ["tools", "bench", "container"];
 
 /** What each folder of `src/` may import. */
 export const MAY_IMPORT: ReadonlyMap<string, ReadonlySet<string>> = allowed();
@@ -66,8 +69,8 @@ function fault(path: string, specifier: string): string | undefined {
   const target = resolve(path, specifier);
   const from = folderOf(path);
   const to = folderOf(target);
-  if (from === to || from === "tools" || from === "bench") return undefined;
-  if (to === "cmd" || to === "tools" || to === "bench") {
+  if (from === to || TOOLING.includes(from)) return undefined;
+  if (to === "cmd" || TOOLING.includes(to)) {
     return `${from} imports ${target}: nothing outside imports ${to}/`;
   }
   if (to !== "mod.ts" && target !== `src/${to}/mod.ts`) {

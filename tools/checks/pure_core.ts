@@ -131,6 +131,8 @@ function deniedMember(node: ts.Identifier): string | undefined {
 /** True when the identifier stands for a name in scope, not for a property, a label or part of an import or export. */
 function isReference(node: ts.Identifier): boolean {
   const parent = node.parent;
+  if (ts.isShorthandPropertyAssignment(parent)) return true;
+  if ("name" in parent && parent.name === node) return false;
   if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
   if (ts.isQualifiedName(parent)) return parent.left === node;
   if (ts.isBindingElement(parent)) return parent.propertyName !== node;
@@ -141,9 +143,22 @@ function isReference(node: ts.Identifier): boolean {
   return !(ts.isImportAttribute(parent) || ts.isImportTypeNode(parent));
 }
 
+/**
+ * Looks a name up in the scopes around it, and nothing more: the public ways of the compiler compute types, which a tree
+ * without libraries does not have.
+ */
+interface ScopeLookup {
+  resolveName(
+    name: string,
+    at: ts.Node,
+    meaning: ts.SymbolFlags,
+    excludeGlobals: boolean,
+  ): ts.Symbol | undefined;
+}
+
 function isDeclared(node: ts.Identifier, checker: ts.TypeChecker): boolean {
-  const symbol = ts.isShorthandPropertyAssignment(node.parent) && node.parent.name === node
-    ? checker.getShorthandAssignmentValueSymbol(node.parent)
-    : checker.getSymbolAtLocation(node);
+  const kind = isType(node) ? ts.SymbolFlags.Type | ts.SymbolFlags.Namespace : ts.SymbolFlags.Value;
+  const lookup = checker as unknown as ScopeLookup;
+  const symbol = lookup.resolveName(node.text, node, kind | ts.SymbolFlags.Alias, false);
   return symbol !== undefined && symbol.declarations !== undefined && symbol.declarations.length > 0;
 }
