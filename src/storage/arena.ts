@@ -11,8 +11,13 @@
  * EXACT_CLASS_MAX units have a class per size; larger ones share classes, an eighth of a power of two each, where the
  * first slot that is large enough is taken and its rest becomes a slot again.
  *
+ * Free slots are never joined while their block is closed: joining would need a way to find a slot's neighbours. Blocks
+ * that are well filled, but whose slots fit no new record, are therefore emptied too when few empty blocks are left
+ * ("scarcity"). When there is no room for the last records of an emptying block, what was freed is joined and used again.
+ *
  * States of a block: open (appended to) → closed → emptying (defragmentation moves what is left) → empty (kept for the
- * next time a block is opened). Slots of an emptying block are dead: they are in no class and nothing is put there.
+ * next time a block is opened). Slots of an emptying block are dead: they are in no class and nothing is put there. The
+ * block is walked twice: first all its slots die, so that its records don't move within it, then records are moved.
  *
  * @module
  */
@@ -30,6 +35,8 @@ const SLOT_MAGIC = 0xf4ee_f4ee;
 const DEAD_MAGIC = 0xdead_f4ee;
 const EXACT_CLASS_MAX = 1024;
 const CLASS_COUNT = EXACT_CLASS_MAX + 1 + 8 * (BLOCK_UNIT_BITS - 10 + 1);
+/** Blocks that are fuller than this are not emptied even when blocks are scarce: too much moving for too little room. */
+const SCARCITY_USED_PCT_MAX = 90;
 /** How many slots of a shared class are looked at before a larger class is tried. */
 const FIRST_FIT_TRIES_MAX = 16;
 
@@ -53,14 +60,17 @@ export class Arena {
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #words: (Uint32Array | undefined)[] = [];
   readonly #blockUsedUnits: Uint32Array;
+  // Use at which emptying was given up for want of room, so that it is not tried again for nothing.
+  readonly #blockGivenUpUnits: Uint32Array;
   readonly #blockState: Uint8Array;
   readonly #classHeads = new Uint32Array(CLASS_COUNT);
   readonly #emptyBlocks: number[] = [];
   readonly #sparseBlocks: number[] = [];
-  #sparseQueued: Uint8Array;
+  readonly #sparseQueued: Uint8Array;
   #openBlock = -1;
   #openUnit = 0;
-  #lowWaterUnits: number;
+  #lowWaterUnits = 0;
+  #deadUnits = 0;
 
   /**
    * @param capacityBytes memory that may be used; at least one block
@@ -69,15 +79,19 @@ export class Arena {
   constructor(capacityBytes: number, lowWaterPct: number) {
     this.blockCountMax = Math.max(1, Math.floor(capacityBytes / BLOCK_SIZE_BYTES));
     this.#blockUsedUnits = new Uint32Array(this.blockCountMax);
+    this.#blockGivenUpUnits = new Uint32Array(this.blockCountMax).fill(BLOCK_UNITS);
     this.#blockState = new Uint8Array(this.blockCountMax);
     this.#sparseQueued = new Uint8Array(this.blockCountMax);
-    this.#lowWaterUnits = 0;
     this.setLowWater(lowWaterPct);
   }
 
-  /** Changes the use below which closed blocks are emptied, in percent. */
+  /** Changes the use below which closed blocks are emptied, in percent; acts on blocks that are closed already, too. */
   setLowWater(lowWaterPct: number): void {
-    this.#lowWaterUnits = Math.floor(BLOCK_UNITS * lowWaterPct / 100);
+    const units = Math.floor(BLOCK_UNITS * lowWaterPct / 100);
+    const rises = units > this.#lowWaterUnits;
+    this.#lowWaterUnits = units;
+    if (!rises) return;
+    for (let block = 0; block < this.#bytes.length; block++) this.#considerSparse(block);
   }
 
   /** Memory that the arena may use, in bytes. */
@@ -88,6 +102,21 @@ export class Arena {
   /** Memory that records take, in bytes. */
   get usedBytes(): number {
     return this.usedUnits * UNIT_SIZE_BYTES;
+  }
+
+  /**
+   * Memory that new records can get, in bytes: blocks not yet used, the rest of the open block, and free slots. Slots of
+   * a block that is being emptied count only when that is done.
+   */
+  get availableBytes(): number {
+    return this.totalBytes - this.usedBytes - this.#deadUnits * UNIT_SIZE_BYTES;
+  }
+
+  /** Blocks with memory of their own. */
+  get mappedBlockCount(): number {
+    let count = 0;
+    for (const bytes of this.#bytes) if (bytes !== undefined) count++;
+    return count;
   }
 
   /** Blocks that hold nothing. */
@@ -140,7 +169,7 @@ export class Arena {
     this.#considerSparse(block);
   }
 
-  /** Takes the next block to be emptied, -1 when there is none; the caller empties it with `sweep`. */
+  /** Takes the next block below the low-water mark, -1 when there is none; the caller empties it with `sweep`. */
   startEmptying(): number {
     for (;;) {
       const block = this.#sparseBlocks.shift();
@@ -155,53 +184,79 @@ export class Arena {
   }
 
   /**
+   * Takes the least used closed block although it may be above the low-water mark, -1 when none is worth it. Blocks that
+   * were given up are left alone until they hold less.
+   */
+  startEmptyingForRoom(): number {
+    let least = -1;
+    let leastUnits = Math.floor(BLOCK_UNITS * SCARCITY_USED_PCT_MAX / 100);
+    for (let block = 0; block < this.#bytes.length; block++) {
+      const usedUnits = this.#blockUsedUnits[block];
+      if (this.#blockState[block] !== BLOCK_STATE.CLOSED || usedUnits >= leastUnits) continue;
+      if (usedUnits >= this.#blockGivenUpUnits[block]) continue;
+      least = block;
+      leastUnits = usedUnits;
+    }
+    if (least >= 0) this.#blockState[least] = BLOCK_STATE.EMPTYING;
+    return least;
+  }
+
+  /**
    * Walks an emptying block.
    *
    * @param block number of the block
-   * @param unit where to go on, 0 at first
+   * @param cursor where to go on, 0 at first
    * @param options `move`: called with the location of each record; it must move the record away and release this
    *   place; `false` when there was no room. `slotCountMax`: slots and records to look at
    * @returns where to go on, or -1 when the block is empty now (or, for want of room, closed again)
    */
   sweep(
     block: number,
-    unit: number,
+    cursor: number,
     options: { move: (location: number) => boolean; slotCountMax: number },
   ): number {
     const words = this.#words[block]!;
     const bytes = this.#bytes[block]!;
+    let isMoving = cursor >= BLOCK_UNITS;
+    let unit = cursor & BLOCK_UNIT_MASK;
     for (let count = 0; count < options.slotCountMax; count++) {
+      // Unit 0 of block 0 is never in use.
       if (unit === 0 && block === 0) unit = 1;
-      if (unit >= BLOCK_UNITS) return this.#finishEmptying(block);
-      const location = block * BLOCK_UNITS + unit;
       const magic = words[unit * 4 + SLOT.MAGIC];
-      if (magic === FLAT_MAGIC) {
-        const units = flatSizeUnits(bytes, unit * UNIT_SIZE_BYTES);
-        if (!options.move(location)) return this.#giveUpEmptying(block);
-        unit += units;
-      } else {
-        const units = words[unit * 4 + SLOT.UNITS];
-        assert(magic === SLOT_MAGIC || magic === DEAD_MAGIC, "A closed block is a row of records and slots");
-        if (magic === SLOT_MAGIC) {
-          this.#unlink(location);
-          this.#markDead(location, units);
-        }
-        unit += units;
+      const isRecord = magic === FLAT_MAGIC;
+      assert(
+        isRecord || magic === SLOT_MAGIC || magic === DEAD_MAGIC,
+        "A closed block is a row of records and slots",
+      );
+      const units = isRecord ? flatSizeUnits(bytes, unit * UNIT_SIZE_BYTES) : words[unit * 4 + SLOT.UNITS];
+      const location = block * BLOCK_UNITS + unit;
+      if (magic === SLOT_MAGIC) {
+        this.#unlink(location);
+        this.#markDead(location, units);
+      } else if (isRecord && isMoving && !options.move(location)) {
+        return this.#giveUpEmptying(block);
       }
+      unit += units;
+      if (unit < BLOCK_UNITS) continue;
+      if (isMoving) return this.#finishEmptying(block);
+      isMoving = true;
+      unit = 0;
     }
-    return unit;
+    return unit + (isMoving ? BLOCK_UNITS : 0);
   }
 
   #fitsElsewhere(block: number): boolean {
     if (this.freeBlockCount > 0) return true;
-    const freeElsewhere = (this.blockCountMax * BLOCK_UNITS - this.usedUnits) -
+    const freeElsewhere = this.blockCountMax * BLOCK_UNITS - this.usedUnits - this.#deadUnits -
       (BLOCK_UNITS - this.#blockUsedUnits[block]);
-    return freeElsewhere > this.#blockUsedUnits[block] * 2;
+    return freeElsewhere > this.#blockUsedUnits[block];
   }
 
   #finishEmptying(block: number): number {
     assert(this.#blockUsedUnits[block] === 0, "An emptied block holds nothing");
     this.#blockState[block] = BLOCK_STATE.EMPTY;
+    this.#blockGivenUpUnits[block] = BLOCK_UNITS;
+    this.#deadUnits -= BLOCK_UNITS - firstUnit(block);
     // One spare block is kept for the next opening; the memory of more goes back to the system.
     if (this.#emptyBlocks.some((other) => this.#bytes[other] !== undefined)) {
       this.#bytes[block] = undefined;
@@ -212,20 +267,31 @@ export class Arena {
     return -1;
   }
 
-  /** No room for the rest: the dead slots become usable again. */
+  /** No room for the rest: the dead slots become usable again, neighbours joined. */
   #giveUpEmptying(block: number): number {
     this.#blockState[block] = BLOCK_STATE.CLOSED;
+    this.#blockGivenUpUnits[block] = this.#blockUsedUnits[block];
     const words = this.#words[block]!;
-    for (let unit = block === 0 ? 1 : 0; unit < BLOCK_UNITS;) {
-      const magic = words[unit * 4 + SLOT.MAGIC];
-      const isRecord = magic === FLAT_MAGIC;
-      const units = isRecord
-        ? flatSizeUnits(this.#bytes[block]!, unit * UNIT_SIZE_BYTES)
-        : words[unit * 4 + SLOT.UNITS];
-      if (magic === DEAD_MAGIC) this.#addSlot(block * BLOCK_UNITS + unit, units);
+    let deadAt = -1;
+    for (let unit = firstUnit(block); unit < BLOCK_UNITS;) {
+      const isDead = words[unit * 4 + SLOT.MAGIC] === DEAD_MAGIC;
+      const units = isDead
+        ? words[unit * 4 + SLOT.UNITS]
+        : flatSizeUnits(this.#bytes[block]!, unit * UNIT_SIZE_BYTES);
+      if (isDead && deadAt < 0) deadAt = unit;
+      if (!isDead && deadAt >= 0) {
+        this.#revive(block, deadAt, unit);
+        deadAt = -1;
+      }
       unit += units;
     }
+    if (deadAt >= 0) this.#revive(block, deadAt, BLOCK_UNITS);
     return -1;
+  }
+
+  #revive(block: number, start: number, end: number): void {
+    this.#deadUnits -= end - start;
+    this.#addSlot(block * BLOCK_UNITS + start, end - start);
   }
 
   #considerSparse(block: number): void {
@@ -257,8 +323,7 @@ export class Arena {
     }
     this.#blockState[block] = BLOCK_STATE.OPEN;
     this.#openBlock = block;
-    // Unit 0 of block 0 stays unused, so that location 0 can mean "none".
-    this.#openUnit = block === 0 ? 1 : 0;
+    this.#openUnit = firstUnit(block);
     return true;
   }
 
@@ -329,9 +394,15 @@ export class Arena {
   }
 
   #markDead(location: number, units: number): void {
+    this.#deadUnits += units;
     this.#setSlotWord(location, SLOT.MAGIC, DEAD_MAGIC);
     this.#setSlotWord(location, SLOT.UNITS, units);
   }
+}
+
+/** Unit 0 of block 0 stays unused, so that location 0 can mean "none". */
+function firstUnit(block: number): number {
+  return block === 0 ? 1 : 0;
 }
 
 /** Class of a slot by its size. */

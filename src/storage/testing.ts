@@ -159,7 +159,8 @@ export class TestStore {
   /** Stores a blob of `sizeBytes` bytes, each with the low byte of `number`, under record number `number`. */
   put(
     number: number,
-    options: { sizeBytes?: number; ttlS?: number; set?: string; origin?: ChangeOrigin; tombstone?: boolean } = {},
+    options: { sizeBytes?: number; ttlS?: number; set?: string; origin?: ChangeOrigin; tombstone?: boolean } =
+      {},
   ): ResultCode {
     const { store } = this;
     const digest = testDigest(number);
@@ -170,7 +171,12 @@ export class TestStore {
     request.set(value, name.length);
     this.#table.reset(request, request);
     if (options.tombstone !== true) {
-      this.#table.setFromRequest(this.#table.add(1, 0, name.length), PARTICLE.BLOB, name.length, value.length);
+      this.#table.setFromRequest(
+        this.#table.add(1, 0, name.length),
+        PARTICLE.BLOB,
+        name.length,
+        value.length,
+      );
     }
     const setName = utf8(options.set ?? "");
     const set = options.set === undefined ? undefined : store.sets.findOrCreate(setName, 0, setName.length);
