@@ -308,6 +308,7 @@ export class Dispatcher {
       reply: session.reply,
       waiter: session,
       clock: this.clock,
+      schedule: (run) => this.scheduler.schedule(run),
       jobs: this.#node.queries,
       remote: session.remote,
       close: () => session.close(),

@@ -18,10 +18,10 @@ export type Kind = (typeof KIND)[keyof typeof KIND];
 const KIND_COUNT = 4;
 
 /** Where requests come from. */
-export const ORIGIN = { CLIENT: 0, BATCH: 1 } as const;
+export const ORIGIN = { CLIENT: 0, BATCH: 1, QUERY_OPS: 2 } as const;
 /** An origin of requests. */
 export type Origin = (typeof ORIGIN)[keyof typeof ORIGIN];
-const ORIGIN_COUNT = 2;
+const ORIGIN_COUNT = 3;
 
 /** Counters of one namespace. */
 export class RequestStats {

@@ -1,0 +1,243 @@
+/**
+ * Background jobs: write operations applied to every record of a set or namespace, each as a transaction of its own.
+ * The client is answered at once; how the job stands is seen in `query-show`.
+ * Source: wire-protocol reference, section 8.7.
+ *
+ * The index must not change while it is walked, so records are gathered first, a few at a time, and then written. Those
+ * that disappear in between are passed over. A write that is suspended suspends the job.
+ *
+ * @module
+ */
+
+import { ByteBuffer, DIGEST_SIZE_BYTES, PARTITION_COUNT, ResultCode, SLICE_MAX_MS } from "../base/mod.ts";
+import type { Clock, Timer } from "../port/mod.ts";
+import { checkWrite } from "../record/mod.ts";
+import type { EntryRef, VisitEntry, Waiter } from "../storage/mod.ts";
+import { type Namespace, ORIGIN, runTransaction, STEP, TransactionContext } from "../transaction/mod.ts";
+import { AS_MSG_HEADER_SIZE, FIELD, INFO1, INFO2, INFO3, OP, OpCursor, ReplyWriter } from "../wire/mod.ts";
+import type { QueryPlan } from "./plan.ts";
+import type { QueryProgress, QueryStatus } from "./progress.ts";
+import { RateLimit } from "./rate_limit.ts";
+import type { QueryRegistry } from "./registry.ts";
+import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
+import { PartitionWalk } from "./walk.ts";
+
+/** Records that are gathered before they are written. */
+const GATHER_COUNT_MAX = 64;
+/** Entries that are passed over before the job leaves the loop to others. */
+const PASSED_COUNT_MAX = 4096;
+
+/** What a background job needs besides its plan. */
+export interface BackgroundOptions {
+  /** Namespace asked. */
+  namespace: Namespace;
+  /** Time. */
+  clock: Clock;
+  /** Runs a function in a later turn. */
+  schedule: (run: () => void) => void;
+  /** The node's queries. */
+  jobs: QueryRegistry;
+  /** What is known about the job. */
+  progress: QueryProgress;
+}
+
+/** A job that applies operations to records. */
+export class BackgroundOps implements Waiter {
+  readonly #namespace: Namespace;
+  readonly #options: BackgroundOptions;
+  readonly #clock: Clock;
+  readonly #progress: QueryProgress;
+  readonly #walk: PartitionWalk;
+  readonly #rate: RateLimit;
+  readonly #context: TransactionContext;
+  readonly #plan: QueryPlan;
+  readonly #gathered = new Uint8Array(GATHER_COUNT_MAX * DIGEST_SIZE_BYTES);
+  #gatheredCount = 0;
+  #writtenCount = 0;
+  #passedCount = 0;
+  #nowMs = 0;
+  #waits = false;
+  #timer: Timer | undefined;
+
+  /**
+   * Starts a job.
+   *
+   * @returns OK, or the result code of a refusal; then nothing has begun
+   */
+  static start(plan: QueryPlan, options: BackgroundOptions): number {
+    const refusal = checkOps(plan);
+    if (refusal !== ResultCode.OK) return refusal;
+    const job = new BackgroundOps(plan, options);
+    options.schedule(() => job.#run());
+    return ResultCode.OK;
+  }
+
+  private constructor(plan: QueryPlan, options: BackgroundOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#namespace = options.namespace;
+    this.#clock = options.clock;
+    this.#progress = options.progress;
+    this.#walk = new PartitionWalk(allPartitions(), new Uint8Array(0));
+    this.#rate = new RateLimit(plan.recordsPerSecond, options.progress.startMs);
+    const reply = new ReplyWriter(new ByteBuffer(256));
+    this.#context = new TransactionContext({ reply, waiter: this });
+    this.#context.origin = ORIGIN.QUERY_OPS;
+    const message = recordMessage(plan, this.#namespace);
+    this.#context.request.decode(message, 0, message.length);
+    this.#progress.partitionCount = this.#walk.count;
+    this.#progress.onAbort = () => this.#finish("done(user-aborted)", QUERY_OUTCOME.ABORT);
+    options.jobs.start(this.#progress, { isListed: true });
+  }
+
+  /** See {@linkcode Waiter}: the suspended write, or the next record, may go on. */
+  wake(): void {
+    if (!this.#waits) return;
+    this.#waits = false;
+    this.#run();
+  }
+
+  /** Runs a slice and arranges for the next. */
+  #run(): void {
+    if (!this.#progress.isActive) return;
+    const deadlineMs = this.#clock.monotonicMs() + SLICE_MAX_MS;
+    this.#nowMs = this.#namespace.store.nowMs();
+    this.#rate.fill(this.#clock.monotonicMs());
+    this.#passedCount = 0;
+    for (;;) {
+      if (this.#writtenCount === this.#gatheredCount && !this.#gather()) {
+        if (!this.#walk.isDone) break;
+        this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
+        return;
+      }
+      if (!this.#rate.hasToken) {
+        this.#waits = true;
+        this.#timer = this.#clock.after(this.#rate.waitMs(), () => this.wake());
+        return;
+      }
+      if (!this.#writeNext()) {
+        this.#waits = true;
+        return;
+      }
+      if (this.#clock.monotonicMs() >= deadlineMs) break;
+    }
+    this.#options.schedule(() => this.#run());
+  }
+
+  /** Gathers digests of the next records; false when there are none within the slice. */
+  #gather(): boolean {
+    this.#gatheredCount = 0;
+    this.#writtenCount = 0;
+    const walk = this.#walk;
+    const { index } = this.#namespace.store;
+    while (!walk.isDone) {
+      const isServed = this.#namespace.partitions.admit(walk.partition) === ResultCode.OK;
+      if (isServed && !walk.visit(index, this.#visit)) break;
+      walk.nextPartition();
+      if (this.#passedCount++ >= PASSED_COUNT_MAX) break;
+    }
+    this.#progress.partitionsDone = walk.doneCount;
+    return this.#gatheredCount > 0;
+  }
+
+  readonly #visit: VisitEntry = (entry: EntryRef): boolean => {
+    const { store } = this.#namespace;
+    const { namesSet, set } = this.#plan;
+    this.#passedCount++;
+    const inSet = !namesSet || entry.setId === set?.id;
+    if (inSet && store.isLive(entry, this.#nowMs)) {
+      entry.copyDigest(this.#gathered, this.#gatheredCount++ * DIGEST_SIZE_BYTES);
+    }
+    if (this.#gatheredCount < GATHER_COUNT_MAX && this.#passedCount < PASSED_COUNT_MAX) return true;
+    this.#walk.passed(entry);
+    return false;
+  };
+
+  /** Writes the next of the gathered records; false when the write is suspended. */
+  #writeNext(): boolean {
+    const context = this.#context;
+    const { reply, request } = context;
+    const at = this.#writtenCount * DIGEST_SIZE_BYTES;
+    request.bytes.set(this.#gathered.subarray(at, at + DIGEST_SIZE_BYTES), context.digestAt);
+    reply.out.reset();
+    reply.beginProto();
+    reply.beginMessage();
+    if (runTransaction(context, this.#namespace) === STEP.SUSPENDED) return false;
+    this.#writtenCount++;
+    this.#rate.take();
+    this.#progress.recordsThrottled++;
+    const { resultCode } = context;
+    if (resultCode === ResultCode.OK) this.#progress.recordsSucceeded++;
+    else if (resultCode === ResultCode.FILTERED_OUT) this.#progress.recordsFilteredBins++;
+    else if (resultCode === ResultCode.NOT_FOUND) this.#progress.recordsFilteredMeta++;
+    else this.#progress.recordsFailed++;
+    return true;
+  }
+
+  #finish(status: QueryStatus, outcome: QueryOutcome): void {
+    if (!this.#progress.isActive) return;
+    this.#waits = false;
+    this.#timer?.cancel();
+    this.#namespace.inFlight.abandon(this);
+    const { jobs } = this.#options;
+    const doneCountMax = this.#namespace.service.queryMaxDone;
+    jobs.finish(this.#progress, { status, nowMs: this.#clock.monotonicMs(), isListed: true, doneCountMax });
+    jobs.stats(this.#namespace.settings.name).primary.add(QUERY_KIND.OPS_BACKGROUND, outcome);
+  }
+}
+
+function allPartitions(): Uint16Array {
+  return Uint16Array.from({ length: PARTITION_COUNT }, (_, partition) => partition);
+}
+
+const cursor = new OpCursor();
+
+/** Refusals that don't depend on a record: only operations that write. */
+function checkOps(plan: QueryPlan): number {
+  const { request } = plan;
+  if (request.opCount === 0 || (request.info1 & INFO1.READ) !== 0) return ResultCode.PARAMETER;
+  cursor.start(request);
+  while (cursor.next()) {
+    switch (cursor.op) {
+      case OP.WRITE:
+      case OP.INCR:
+      case OP.APPEND:
+      case OP.PREPEND:
+      case OP.TOUCH:
+      case OP.DELETE_ALL:
+        break;
+      case OP.CDT_MODIFY:
+      case OP.BITS_MODIFY:
+      case OP.HLL_MODIFY:
+      case OP.EXP_MODIFY:
+        return ResultCode.UNSUPPORTED_FEATURE;
+      default:
+        return ResultCode.PARAMETER;
+    }
+  }
+  const shape = checkWrite(request);
+  return typeof shape === "number" ? shape : ResultCode.OK;
+}
+
+/** The message that writes one record: header, namespace, set, digest (filled in per record), operations. */
+function recordMessage(plan: QueryPlan, namespace: Namespace): Uint8Array {
+  const { request } = plan;
+  const out = new ByteBuffer(256);
+  out.append(request.bytes, 0, AS_MSG_HEADER_SIZE);
+  out.bytes[1] = 0;
+  out.bytes[2] = INFO2.WRITE | (request.info2 & INFO2.DURABLE_DELETE);
+  out.bytes[3] = INFO3.UPDATE_ONLY;
+  out.bytes.fill(0, 6, 10);
+  const fields: [number, Uint8Array][] = [[FIELD.NAMESPACE, namespace.nameBytes]];
+  if (plan.set !== undefined) fields.push([FIELD.SET, plan.set.nameBytes]);
+  fields.push([FIELD.DIGEST, new Uint8Array(DIGEST_SIZE_BYTES)]);
+  for (const [type, payload] of fields) {
+    out.appendU32(payload.length + 1);
+    out.appendU8(type);
+    out.append(payload);
+  }
+  out.bytes[18] = 0;
+  out.bytes[19] = fields.length;
+  out.append(request.bytes, request.opsAt, request.end);
+  return out.toBytes();
+}

@@ -1,0 +1,352 @@
+/**
+ * Foreground scans: records of the chosen partitions, sent as they are found.
+ * Source: wire-protocol reference, sections 8.4 to 8.6.
+ *
+ * States of a scan: running (a slice per turn) → waiting (for a record's bytes, or for its records per second; woken by
+ * device or timer) → running … → over. While the client does not read, the session gives no slices; when that lasts
+ * longer than the socket timeout, the scan closes the connection.
+ *
+ * A slice ends when its time is over or when its frame has reached FRAME_SIZE_BYTES. Records are visited in the index's
+ * order; between slices the scan holds a digest, so every record that is there all the time is sent exactly once,
+ * whatever is written meanwhile.
+ *
+ * @module
+ */
+
+import { DIGEST_SIZE_BYTES, ResultCode, SESSION_OUTPUT_HIGH_WATER_BYTES } from "../base/mod.ts";
+import type { Clock, Timer } from "../port/mod.ts";
+import { applyRead, replyAllBins } from "../record/mod.ts";
+import {
+  ENTRY_FLAG,
+  type EntryRef,
+  type NamespaceStore,
+  NO_SET,
+  type VisitEntry,
+  type Waiter,
+} from "../storage/mod.ts";
+import type { Namespace } from "../transaction/mod.ts";
+import { FIELD, INFO1, INFO3, type ReplyWriter } from "../wire/mod.ts";
+import type { QueryPlan } from "./plan.ts";
+import type { QueryProgress, QueryStatus } from "./progress.ts";
+import { RateLimit } from "./rate_limit.ts";
+import type { QueryRegistry } from "./registry.ts";
+import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
+import { PartitionWalk } from "./walk.ts";
+
+/** A frame that has reached this size is sent; it ends the slice. */
+const FRAME_SIZE_BYTES = 128 * 1024;
+/** Work between two looks at the clock: an entry passed over counts 1. */
+const WORK_PER_CLOCK_READ = 64;
+/** Work of sending one record, in entries passed over. */
+const RECORD_WORK = 4;
+/** Work of visiting a partition, in entries passed over. */
+const PARTITION_WORK = 4;
+
+/** Why a visit of a partition was left before its end. */
+const STOP = { NONE: 0, SLICE_OVER: 1, PENDING: 2, RATE: 3, ENOUGH: 4 } as const;
+
+/** What a scan needs besides its plan. */
+export interface ScanOptions {
+  /** Namespace asked. */
+  namespace: Namespace;
+  /** Where replies go. */
+  reply: ReplyWriter;
+  /** Woken when the suspended scan may go on. */
+  waiter: Waiter;
+  /** Time. */
+  clock: Clock;
+  /** The node's queries. */
+  jobs: QueryRegistry;
+  /** What is known about the scan. */
+  progress: QueryProgress;
+  /** Closes the connection of a client that does not read. */
+  close: () => void;
+}
+
+/** One foreground scan. */
+export class ScanJob implements Waiter {
+  readonly #plan: QueryPlan;
+  readonly #options: ScanOptions;
+  readonly #namespace: Namespace;
+  readonly #store: NamespaceStore;
+  readonly #reply: ReplyWriter;
+  readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
+  readonly #clock: Clock;
+  readonly #progress: QueryProgress;
+  readonly #walk: PartitionWalk;
+  readonly #rate: RateLimit;
+  readonly #setId: number;
+  readonly #applyOptions: { reply: ReplyWriter; opOverride: number };
+  readonly #budgetEndMs: number;
+  #left: number;
+  #protoOpen = false;
+  #stop: number = STOP.NONE;
+  #work = 0;
+  #deadlineMs = 0;
+  #nowMs = 0;
+  #nowMonotonicMs = 0;
+  #over = false;
+  #endCode: number = ResultCode.OK;
+  #rateTimer: Timer | undefined;
+  #socketTimer: Timer | undefined;
+  #lastStepMs: number;
+  #waitsForPeer = false;
+
+  /** @param plan checked; the scan begins to count in `options.jobs` */
+  constructor(plan: QueryPlan, options: ScanOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#namespace = options.namespace;
+    this.#store = options.namespace.store;
+    this.#reply = options.reply;
+    this.#clock = options.clock;
+    this.#progress = options.progress;
+    const startMs = options.progress.startMs;
+    this.#walk = new PartitionWalk(plan.partitions, plan.digests);
+    this.#rate = new RateLimit(plan.recordsPerSecond, startMs);
+    this.#setId = plan.set?.id ?? -1;
+    this.#applyOptions = { reply: options.reply, opOverride: 0 };
+    this.#left = plan.recordCountMax;
+    this.#lastStepMs = startMs;
+    this.#budgetEndMs = plan.isShort
+      ? startMs + (plan.request.transactionTtlMs || this.#namespace.service.transactionMaxMs || Infinity)
+      : Infinity;
+    options.progress.partitionCount = this.#walk.count;
+    options.progress.onAbort = () => this.#abort();
+    options.jobs.start(options.progress, { isListed: !plan.isShort });
+    if (plan.socketTimeoutMs > 0) this.#watchPeer(plan.socketTimeoutMs);
+  }
+
+  /**
+   * Runs a slice.
+   *
+   * @param deadlineMs monotonic time at which the slice is over
+   */
+  step(_clock: Clock, deadlineMs: number): "done" | "more" | "suspended" {
+    const reply = this.#reply;
+    this.#lastStepMs = this.#nowMonotonicMs = this.#clock.monotonicMs();
+    this.#deadlineMs = deadlineMs;
+    const sizeBefore = reply.out.length;
+    const outcome = this.#slice();
+    this.#progress.netIoBytes += reply.out.length - sizeBefore;
+    this.#waitsForPeer = outcome === "more";
+    return outcome;
+  }
+
+  /** The connection is gone. */
+  cancel(): void {
+    this.#finish("done(abandoned-response-error)", QUERY_OUTCOME.ERROR);
+    this.#leave();
+  }
+
+  /** See {@linkcode Waiter}. */
+  wake(): void {
+    if (!this.#over) this.#options.waiter.wake();
+  }
+
+  #slice(): "done" | "more" | "suspended" {
+    if (this.#endCode !== ResultCode.OK) return this.#end(this.#endCode);
+    if (this.#nowMonotonicMs >= this.#budgetEndMs) {
+      this.#finish("done(abandoned-unknown)", QUERY_OUTCOME.TIMEOUT);
+      return this.#end(ResultCode.TIMEOUT);
+    }
+    if (this.#reply.out.length > SESSION_OUTPUT_HIGH_WATER_BYTES) return "more";
+    this.#nowMs = this.#store.nowMs();
+    this.#rate.fill(this.#nowMonotonicMs);
+    this.#work = 0;
+    this.#stop = STOP.NONE;
+    const walk = this.#walk;
+    while (!walk.isDone) {
+      if (!this.#visitPartition()) break;
+      walk.nextPartition();
+      this.#work += PARTITION_WORK;
+      if (this.#isSliceOver() && !walk.isDone) this.#stop = STOP.SLICE_OVER;
+      if (this.#stop !== STOP.NONE) break;
+    }
+    this.#progress.partitionsDone = walk.doneCount;
+    return this.#leaveSlice();
+  }
+
+  /** Ends a slice in the way that `#stop` tells. */
+  #leaveSlice(): "done" | "more" | "suspended" {
+    switch (this.#stop) {
+      case STOP.SLICE_OVER:
+        this.#closeProto();
+        return "more";
+      case STOP.RATE:
+        this.#rateTimer = this.#clock.after(this.#rate.waitMs(), () => this.wake());
+        this.#closeProto();
+        return "suspended";
+      case STOP.PENDING:
+        this.#closeProto();
+        return "suspended";
+      default:
+        this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
+        return this.#end(ResultCode.OK);
+    }
+  }
+
+  /** Visits what is left of a partition; false when it was left before its end, for the reason in `#stop`. */
+  #visitPartition(): boolean {
+    const { partition } = this.#walk;
+    const admitted = this.#namespace.partitions.admit(partition);
+    if (admitted !== ResultCode.OK) {
+      this.#openProto();
+      this.#reply.message({ resultCode: admitted, info3: INFO3.PARTITION_DONE, generation: partition });
+      return true;
+    }
+    const { namesSet, set } = this.#plan;
+    if (namesSet && (set === undefined || set.objects === 0)) return true;
+    return this.#walk.visit(this.#store.index, this.#visit);
+  }
+
+  /** Deals with one entry of the index; false to leave. */
+  readonly #visit: VisitEntry = (entry: EntryRef): boolean => {
+    this.#work++;
+    const inSet = !this.#plan.namesSet || entry.setId === this.#setId;
+    const wanted = inSet && this.#store.isLive(entry, this.#nowMs);
+    if (wanted && !this.#sendRecord(entry)) return false;
+    const isOver = this.#isSliceOver();
+    // The digest is copied only when it may be needed: after a record that must not be sent again, and on leaving.
+    if (wanted || isOver) this.#walk.passed(entry);
+    if (this.#left <= 0) this.#stop = STOP.ENOUGH;
+    else if (isOver) this.#stop = STOP.SLICE_OVER;
+    return this.#stop === STOP.NONE;
+  };
+
+  /** Whether it is time to let others run; looks at the clock only when enough was done since the last time. */
+  #isSliceOver(): boolean {
+    if (this.#protoOpen && this.#reply.protoBodySize() >= FRAME_SIZE_BYTES) return true;
+    if (this.#work < WORK_PER_CLOCK_READ) return false;
+    this.#work = 0;
+    this.#nowMonotonicMs = this.#clock.monotonicMs();
+    return this.#nowMonotonicMs >= this.#deadlineMs;
+  }
+
+  /** Sends a record; false when it must wait, for the reason in `#stop`. */
+  #sendRecord(entry: EntryRef): boolean {
+    const { headerOnly } = this.#plan;
+    const hasKey = (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
+    if (this.#rate.isLimited && !this.#rate.hasToken) {
+      this.#stop = STOP.RATE;
+      return false;
+    }
+    if ((hasKey || !headerOnly) && !this.#store.load(entry, this)) {
+      this.#stop = STOP.PENDING;
+      return false;
+    }
+    if (this.#rate.isLimited) {
+      this.#rate.take();
+      this.#progress.recordsThrottled++;
+    }
+    this.#work += RECORD_WORK;
+    this.#openProto();
+    this.#reply.beginMessage();
+    this.#writeFields(entry, hasKey);
+    if (headerOnly) this.#reply.setInfo1(INFO1.GET_NO_BINS);
+    else if (!this.#writeBins()) {
+      this.#reply.dropMessage();
+      return true;
+    }
+    this.#reply.endMessage(ResultCode.OK, entry.generation, entry.voidTime, 0);
+    this.#progress.recordsSucceeded++;
+    this.#left--;
+    return true;
+  }
+
+  #writeFields(entry: EntryRef, hasKey: boolean): void {
+    const { nameBytes } = this.#namespace;
+    const { flat, sets } = this.#store;
+    const reply = this.#reply;
+    reply.field(FIELD.NAMESPACE, nameBytes, 0, nameBytes.length);
+    entry.copyDigest(this.#digest, 0);
+    reply.field(FIELD.DIGEST, this.#digest, 0, DIGEST_SIZE_BYTES);
+    if (entry.setId !== NO_SET) {
+      const name = sets.byId(entry.setId)!.nameBytes;
+      reply.field(FIELD.SET, name, 0, name.length);
+    }
+    if (hasKey) reply.field(FIELD.KEY, flat.bytes, flat.keyAt, flat.keySize);
+  }
+
+  /** Writes the record's bins; false when it has none of those that were chosen. */
+  #writeBins(): boolean {
+    const { table } = this.#namespace;
+    const { flat } = this.#store;
+    const { projection, request } = this.#plan;
+    table.reset(flat.bytes, request.bytes);
+    flat.loadBins(table);
+    if (projection === undefined) {
+      replyAllBins(table, this.#reply);
+      return true;
+    }
+    applyRead(projection, table, this.#applyOptions);
+    return this.#reply.opCount > 0;
+  }
+
+  #openProto(): void {
+    if (this.#protoOpen) return;
+    this.#reply.beginProto();
+    this.#protoOpen = true;
+  }
+
+  #closeProto(): void {
+    if (!this.#protoOpen) return;
+    this.#reply.endProto();
+    this.#protoOpen = false;
+  }
+
+  /** Sends the last message: for a short query behind the records, else in a frame of its own. */
+  #end(resultCode: number): "done" {
+    if (!this.#plan.isShort) this.#closeProto();
+    this.#openProto();
+    this.#reply.message({ resultCode, info3: INFO3.LAST });
+    this.#closeProto();
+    const scale = this.#namespace.service.microsecondHistograms ? 1000 : 1;
+    const tookMs = this.#clock.monotonicMs() - this.#progress.startMs;
+    this.#namespace.stats.histograms.piQuery.add(tookMs * scale);
+    this.#leave();
+    return "done";
+  }
+
+  /** Ends the scan from outside; the client is told when the scan may send again. */
+  #abort(): void {
+    this.#endCode = ResultCode.QUERY_ABORT;
+    this.#finish("done(user-aborted)", QUERY_OUTCOME.ABORT);
+    this.#clock.nextTurn(() => this.wake());
+  }
+
+  /** Counts the scan's end and moves it to those that are done; later calls do nothing. */
+  #finish(status: QueryStatus, outcome: QueryOutcome): void {
+    if (!this.#progress.isActive) return;
+    const { jobs } = this.#options;
+    const { isShort } = this.#plan;
+    const nowMs = this.#clock.monotonicMs();
+    jobs.finish(this.#progress, {
+      status,
+      nowMs,
+      isListed: !isShort,
+      doneCountMax: this.#namespace.service.queryMaxDone,
+    });
+    const kind = isShort ? QUERY_KIND.SHORT_BASIC : QUERY_KIND.LONG_BASIC;
+    jobs.stats(this.#namespace.settings.name).primary.add(kind, outcome);
+  }
+
+  /** Stops all timers: no step follows. */
+  #leave(): void {
+    this.#over = true;
+    this.#rateTimer?.cancel();
+    this.#socketTimer?.cancel();
+  }
+
+  /** Closes the connection when the scan has waited for its client for the whole socket timeout. */
+  #watchPeer(delayMs: number): void {
+    this.#socketTimer = this.#clock.after(delayMs, () => {
+      const { socketTimeoutMs } = this.#plan;
+      const idleMs = this.#waitsForPeer ? this.#clock.monotonicMs() - this.#lastStepMs : 0;
+      if (idleMs < socketTimeoutMs) return this.#watchPeer(socketTimeoutMs - idleMs);
+      this.#finish("done(abandoned-response-timeout)", QUERY_OUTCOME.ERROR);
+      this.#leave();
+      this.#options.close();
+    });
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * From a query's message to a job that runs in slices.
+ *
+ * @module
+ */
+
+import { INFO3, type RecordRequest, type ReplyWriter } from "../wire/mod.ts";
+import { ResultCode } from "../base/mod.ts";
+import type { Address, Clock } from "../port/mod.ts";
+import type { Waiter } from "../storage/mod.ts";
+import type { Namespace } from "../transaction/mod.ts";
+import { BackgroundOps } from "./background.ts";
+import { planQuery, QUERY_JOB, type QueryPlan } from "./plan.ts";
+import { QueryProgress } from "./progress.ts";
+import type { QueryRegistry } from "./registry.ts";
+import { ScanJob } from "./scan.ts";
+
+/** What a query needs. */
+export interface QueryOptions {
+  /** Namespace asked. */
+  namespace: Namespace;
+  /** Where replies go. */
+  reply: ReplyWriter;
+  /** Woken when a suspended query may go on. */
+  waiter: Waiter;
+  /** Time. */
+  clock: Clock;
+  /** Runs a function in a later turn, in turn with the jobs of all connections. */
+  schedule: (run: () => void) => void;
+  /** The node's queries. */
+  jobs: QueryRegistry;
+  /** Who asks. */
+  remote: Address;
+  /** Closes the connection of a client that does not read. */
+  close: () => void;
+}
+
+/** A query that runs in slices. */
+export interface QueryJob {
+  /**
+   * Runs for a while.
+   *
+   * @param deadlineMs monotonic time at which the slice is over
+   */
+  step(clock: Clock, deadlineMs: number): "done" | "more" | "suspended";
+  /** The connection is gone. */
+  cancel(): void;
+}
+
+/**
+ * Starts a query.
+ *
+ * @param message the decoded request: it begins at offset 0 of its buffer, which stays as it is until the query is done
+ * @returns a job, or the result code of a refusal
+ */
+export function startQuery(message: RecordRequest, options: QueryOptions): QueryJob | number {
+  const { namespace, jobs, clock } = options;
+  const plan = planQuery(message, namespace);
+  if (typeof plan === "number") return plan;
+  if (!plan.isShort && plan.trid !== "" && jobs.isActive(plan.trid)) return ResultCode.PARAMETER;
+  if (jobs.activeCount + jobs.activeShortCount >= namespace.service.queryThreadsLimit) {
+    return ResultCode.FORBIDDEN;
+  }
+  const progress = new QueryProgress(identityOf(plan, options), clock.monotonicMs());
+  if (plan.kind === QUERY_JOB.BASIC) return new ScanJob(plan, { ...options, progress });
+  const refusal = BackgroundOps.start(plan, { ...options, progress });
+  return refusal === ResultCode.OK ? new Acknowledgement(options.reply, progress) : refusal;
+}
+
+function identityOf(plan: QueryPlan, options: QueryOptions): QueryProgress["identity"] {
+  const { namespace, remote, jobs } = options;
+  const isBasic = plan.kind === QUERY_JOB.BASIC;
+  return {
+    trid: plan.trid === "" ? jobs.nextTrid() : plan.trid,
+    namespaceName: namespace.settings.name,
+    setName: plan.setName,
+    jobType: isBasic ? "basic" : "background-ops",
+    recordsPerSecond: plan.recordsPerSecond,
+    pidsRequested: plan.partitions.length,
+    digestsRequested: plan.digests.length / 20,
+    socketTimeoutMs: plan.socketTimeoutMs,
+    from: `${remote.host}:${remote.port}`,
+  };
+}
+
+/** Tells the client of a background job that it has begun. */
+class Acknowledgement implements QueryJob {
+  readonly #reply: ReplyWriter;
+  readonly #progress: QueryProgress;
+
+  constructor(reply: ReplyWriter, progress: QueryProgress) {
+    this.#reply = reply;
+    this.#progress = progress;
+  }
+
+  step(): "done" {
+    const { out } = this.#reply;
+    const sizeBefore = out.length;
+    this.#reply.frame({ resultCode: ResultCode.OK, info3: INFO3.LAST });
+    this.#progress.netIoBytes += out.length - sizeBefore;
+    return "done";
+  }
+
+  cancel(): void {}
+}
