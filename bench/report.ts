@@ -1,0 +1,101 @@
+/**
+ * The report's lines. Targets: design, section 7.
+ *
+ * @module
+ */
+
+import type { MacroFigures, MacroOptions, MacroResult } from "./macro.ts";
+import type { MicroResult } from "./micro.ts";
+import type { StartResult } from "./start_time.ts";
+
+/** Most CPU per request, as a multiple of the echo server's, by workload, at this many connections. */
+const CPU_TARGETS: ReadonlyMap<string, number> = new Map([["get", 1.3], ["put", 1.5]]);
+const CPU_TARGET_CONNECTION_COUNT = 32;
+
+const START_TARGET_MS = 150;
+const RESIDENT_TARGET_BYTES = 60 * 1024 * 1024;
+
+/** The machine and the runtime. */
+export function machineLine(): string {
+  const cores = navigator.hardwareConcurrency;
+  return `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${Deno.build.target}, ${cores} cores`;
+}
+
+/** Quick runs are too short for a verdict. */
+function verdict(isMet: boolean, quick: boolean): string {
+  return quick ? "" : isMet ? " met" : " MISSED";
+}
+
+/** One micro benchmark. */
+export function microLine({ name, medianNs, leastNs, targetNs }: MicroResult, quick: boolean): string {
+  const target = targetNs === undefined ? "" : `  <= ${targetNs}${verdict(medianNs <= targetNs, quick)}`;
+  return `  ${name.padEnd(46)} ${medianNs.toFixed(0).padStart(7)} ${leastNs.toFixed(0).padStart(7)}${target}`;
+}
+
+/** What the columns of the macro benchmark are. */
+export function macroHeading(options: MacroOptions): string {
+  const { roundCount, runMs, loaderCount } = options;
+  const columns = [
+    "  workload".padEnd(15),
+    "conns".padStart(5),
+    " server".padEnd(8),
+    "ops/s".padStart(9),
+    "p50 µs".padStart(9),
+    "p99 µs".padStart(9),
+    "p99.9 µs".padStart(9),
+    "CPU µs/op".padStart(10),
+    " CPU of aerie to it".padEnd(19),
+  ];
+  return `\nServers on loopback in turns: ${roundCount} turns of ${runMs / 1000} s each, ` +
+    `${loaderCount} load process${loaderCount === 1 ? "" : "es"}, one request under way per connection\n` +
+    columns.join(" ");
+}
+
+/** All servers under one load. */
+export function macroLines(result: MacroResult, quick: boolean): string[] {
+  const aerie = result.servers.aerie;
+  return Object.entries(result.servers).map(([name, figures], index) => {
+    const head = index === 0 ? result.workload : "";
+    return [
+      `  ${head}`.padEnd(15),
+      String(index === 0 ? result.connectionCount : "").padStart(5),
+      ` ${name}`.padEnd(8),
+      figures.opsPerS.toFixed(0).padStart(9),
+      figures.p50Us.toFixed(0).padStart(9),
+      figures.p99Us.toFixed(0).padStart(9),
+      figures.p999Us.toFixed(0).padStart(9),
+      (figures.cpuUsPerOp?.toFixed(2) ?? "?").padStart(10),
+      index === 0 ? "" : ` ${ratio(aerie, figures)}${cpuVerdict(result, name, quick)}`,
+    ].join(" ");
+  });
+}
+
+function ratio(aerie: MacroFigures, other: MacroFigures): string {
+  if (aerie.cpuUsPerOp === undefined || other.cpuUsPerOp === undefined) return "?";
+  return `${(aerie.cpuUsPerOp / other.cpuUsPerOp).toFixed(2)} x`;
+}
+
+function cpuVerdict(
+  { workload, connectionCount, servers }: MacroResult,
+  name: string,
+  quick: boolean,
+): string {
+  const target = CPU_TARGETS.get(workload);
+  const aerie = servers.aerie.cpuUsPerOp;
+  const echo = servers.echo.cpuUsPerOp;
+  if (name !== "echo" || target === undefined || connectionCount !== CPU_TARGET_CONNECTION_COUNT) return "";
+  if (aerie === undefined || echo === undefined) return "";
+  return `  <= ${target}${verdict(aerie / echo <= target, quick)}`;
+}
+
+/** Start time and memory. */
+export function startLine(result: StartResult, quick: boolean): string {
+  const { name, medianMs, leastMs, residentBytes } = result;
+  const time = `${medianMs.toFixed(0)} ms (least ${leastMs.toFixed(0)})  <= ${START_TARGET_MS}` +
+    verdict(medianMs <= START_TARGET_MS, quick);
+  if (residentBytes === undefined) return `  ${name}: ${time}`;
+  const memory =
+    `${(residentBytes / 2 ** 20).toFixed(0)} MiB resident  <= ${RESIDENT_TARGET_BYTES / 2 ** 20}` +
+    verdict(residentBytes <= RESIDENT_TARGET_BYTES, quick);
+  return `  ${name}: ${time}, ${memory}`;
+}

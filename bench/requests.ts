@@ -1,0 +1,125 @@
+/**
+ * Requests for the benchmarks, encoded beforehand so that a load generator only has to send bytes: aerie's client
+ * protocol, and Redis's for comparison.
+ *
+ * @module
+ */
+
+import { ByteBuffer, type Digester, utf8 } from "../src/base/mod.ts";
+import { BATCH_FLAG, FIELD, INFO1, INFO2, OP, PARTICLE, RequestWriter } from "../src/wire/mod.ts";
+
+/** Namespace of all benchmark records. */
+export const NAMESPACE = "test";
+/** Set of all benchmark records. */
+export const SET = "bench";
+
+/** The value of a record's one bin: an integer, or a blob of so many bytes. */
+export type ValueShape = "integer" | number;
+
+/** Makes request frames of aerie's client protocol. */
+export class RequestMaker {
+  readonly #digester: Digester;
+  readonly #buffer = new ByteBuffer(4096);
+  readonly #writer = new RequestWriter(this.#buffer);
+
+  /** @param digester computes the records' digests */
+  constructor(digester: Digester) {
+    this.#digester = digester;
+  }
+
+  /** Digest of record number `record`. */
+  digest(record: number): Uint8Array {
+    return this.#digester.digest(utf8(SET), integerKey(record));
+  }
+
+  /** Reads a whole record. */
+  get(record: number): Uint8Array {
+    this.#begin(record, { info1: INFO1.READ | INFO1.GET_ALL, info2: 0 });
+    return this.#finish();
+  }
+
+  /** Writes a record's only bin. */
+  put(record: number, shape: ValueShape): Uint8Array {
+    this.#begin(record, { info1: 0, info2: INFO2.WRITE });
+    if (shape === "integer") {
+      this.#integerOp(OP.WRITE, record);
+    } else {
+      const at = this.#writer.beginOp(OP.WRITE, "a");
+      this.#buffer.append(new Uint8Array(shape).fill(record));
+      this.#writer.endOp(at, PARTICLE.BLOB);
+    }
+    return this.#finish();
+  }
+
+  /** Adds 1 to a record's bin and reads it. */
+  operate(record: number): Uint8Array {
+    this.#begin(record, { info1: INFO1.READ, info2: INFO2.WRITE });
+    this.#integerOp(OP.INCR, 1);
+    this.#writer.endOp(this.#writer.beginOp(OP.READ, "a"), PARTICLE.NULL);
+    return this.#finish();
+  }
+
+  /** Reads `count` records from number `first` on, in one batch; rows after the first repeat its header. */
+  batchGet(first: number, count: number): Uint8Array {
+    this.#buffer.reset();
+    this.#writer.begin({ info1: INFO1.READ | INFO1.BATCH, info2: 0, info3: 0 });
+    const field = this.#writer.beginField(FIELD.BATCH);
+    this.#buffer.appendU32(count);
+    this.#buffer.appendU8(BATCH_FLAG.INLINE);
+    const info = {
+      info1: INFO1.READ | INFO1.GET_ALL,
+      info2: 0,
+      info3: 0,
+      generation: undefined,
+      recordTtl: 0,
+    };
+    const mark = this.#writer.beginRow({ index: 0, digest: this.digest(first), ...info });
+    this.#writer.textField(FIELD.NAMESPACE, NAMESPACE);
+    this.#writer.textField(FIELD.SET, SET);
+    this.#writer.endRow(mark);
+    for (let index = 1; index < count; index++) this.#writer.repeatRow(index, this.digest(first + index));
+    this.#writer.endField(field);
+    return this.#finish();
+  }
+
+  #begin(record: number, info: { info1: number; info2: number }): void {
+    this.#buffer.reset();
+    this.#writer.begin({ ...info, info3: 0 });
+    this.#writer.textField(FIELD.NAMESPACE, NAMESPACE);
+    this.#writer.textField(FIELD.SET, SET);
+    this.#writer.field(FIELD.DIGEST, this.digest(record));
+  }
+
+  #finish(): Uint8Array {
+    this.#writer.finish();
+    return this.#buffer.toBytes();
+  }
+
+  #integerOp(op: number, value: number): void {
+    const at = this.#writer.beginOp(op, "a");
+    this.#buffer.appendU32(0);
+    this.#buffer.appendU32(value);
+    this.#writer.endOp(at, PARTICLE.INTEGER);
+  }
+}
+
+/** The key of a record as it is hashed: particle type and eight bytes. */
+export function integerKey(record: number): Uint8Array {
+  const key = new Uint8Array(9);
+  key[0] = PARTICLE.INTEGER;
+  new DataView(key.buffer).setUint32(5, record);
+  return key;
+}
+
+/** A Redis command in its wire form. */
+export function redisCommand(...words: (string | Uint8Array)[]): Uint8Array {
+  const buffer = new ByteBuffer(256);
+  buffer.appendText(`*${words.length}\r\n`);
+  for (const word of words) {
+    const bytes = typeof word === "string" ? utf8(word) : word;
+    buffer.appendText(`$${bytes.length}\r\n`);
+    buffer.append(bytes);
+    buffer.appendText("\r\n");
+  }
+  return buffer.toBytes();
+}
