@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CpuUse, Host, HostSignal, InterfaceAddress, MemoryUse } from "../port/mod.ts";
+import type { CpuUse, Host, HostSignal, InterfaceAddress, MachineCpuUse, MemoryUse } from "../port/mod.ts";
 
 const GIB_BYTES = 1024 * 1024 * 1024;
 
@@ -83,6 +83,10 @@ export class SimHost implements Host {
 
   cpu(): CpuUse {
     return { userUs: 0, systemUs: 0 };
+  }
+
+  machineCpu(): MachineCpuUse {
+    return { userUs: 0, systemUs: 0, idleUs: 0 };
   }
 
   cpuCount(): number {

@@ -36,13 +36,15 @@ export interface EventOwner {
   readonly id: number;
   /** False after a kill. */
   readonly alive: boolean;
+  /** Virtual time until which it stands still; its events happen then, in their order. */
+  readonly frozenUntilUs: number;
 }
 
 /** Something that will happen in virtual time. */
 export class SimEvent implements QueuedEvent {
   slot = -1;
-  readonly atUs: number;
-  readonly sequence: number;
+  atUs: number;
+  sequence: number;
   readonly kind: EventKind;
   readonly owner: EventOwner | undefined;
   readonly run: () => void;
@@ -148,7 +150,12 @@ export class Simulation {
       const event = this.#queue.pop();
       if (event === undefined) break;
       this.#advance(event);
-      if (event.owner !== undefined && !event.owner.alive) continue;
+      const { owner } = event;
+      if (owner !== undefined && !owner.alive) continue;
+      if (owner !== undefined && owner.frozenUntilUs > this.nowUs) {
+        this.#postpone(event, owner);
+        continue;
+      }
       this.#run(event);
       await this.#settle();
       this.#check();
@@ -161,6 +168,12 @@ export class Simulation {
     assert(++this.eventCount < SIM_EVENT_COUNT_MAX, "A simulation ends");
     this.hash.mix(event.atUs >>> 0);
     this.hash.mix((event.kind << 16) | (event.owner?.id ?? 0));
+  }
+
+  #postpone(event: SimEvent, owner: EventOwner): void {
+    event.atUs = owner.frozenUntilUs;
+    event.sequence = this.#sequence++;
+    this.#queue.push(event);
   }
 
   #run(event: SimEvent): void {

@@ -31,6 +31,7 @@ export class SimProcess implements EventOwner {
   readonly ports: Ports;
   /** Its log. */
   readonly log: SimLog;
+  frozenUntilUs = 0;
   #host: SimHost;
   #alive = true;
 
@@ -67,6 +68,11 @@ export class SimProcess implements EventOwner {
   /** Ends it at once, as `kill -9` does: its sockets close, its timers and promises never fire. */
   kill(): void {
     this.#die((network) => network.closeAll(this));
+  }
+
+  /** Lets it stand still, as a debugger, a busy machine or SIGSTOP does; what arrives meanwhile waits. */
+  freeze(durationUs: number): void {
+    this.frozenUntilUs = Math.max(this.frozenUntilUs, this.machine.world.simulation.nowUs + durationUs);
   }
 
   /** Ends it as a power cut does: its peers hear nothing. */

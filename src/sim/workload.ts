@@ -1,0 +1,423 @@
+/**
+ * Clients that do all kinds of things to a few records, and write down what they were told.
+ *
+ * @module
+ */
+import { ResultCode } from "../base/mod.ts";
+import {
+  type AerieClient,
+  type BatchResult,
+  type BatchRow,
+  type Bins,
+  type ClientError,
+  type Key,
+  NO_ANSWER,
+  type Operation,
+  ops,
+  ServerError,
+  type WritePolicy,
+} from "../client/mod.ts";
+import type { History, OpenEntry } from "./history.ts";
+import { type Action, isRead, type ModelBins, type Outcome, type Step } from "./record_model.ts";
+import type { SeededRandom } from "./seeded_random.ts";
+
+/** Namespace and set of the workload's records. */
+export const WORKLOAD_NAMESPACE = "test";
+const SET = "sim";
+
+/** Records whose writes often carry a TTL; they come last. */
+const EXPIRING_KEY_COUNT = 2;
+
+/** What the loops of one run share. */
+export interface WorkloadOptions {
+  /** Records in use. */
+  keyCount: number;
+  /** Longest pause between two operations of a loop. */
+  thinkMaxMs: number;
+  /** Time that an operation may take. */
+  timeoutMs: number;
+}
+
+/** Names of the records. */
+export function workloadKeys({ keyCount }: WorkloadOptions): string[] {
+  return Array.from(
+    { length: keyCount },
+    (_, index) => index < keyCount - EXPIRING_KEY_COUNT ? `k${index}` : `t${index}`,
+  );
+}
+
+/** What a loop does next, with these weights. */
+const CHOICES = [
+  "get",
+  "exists",
+  "put",
+  "add",
+  "text",
+  "operate",
+  "touch",
+  "delete",
+  "batch",
+  "scan",
+] as const;
+const WEIGHTS = [30, 5, 18, 14, 10, 8, 4, 5, 5, 1];
+
+/** Generation that a batch row or a write policy expects: the one that was read last, or one that is surely wrong. */
+const GENERATION_CHANCE = 0.1;
+
+/** One client's loop. */
+export class WorkloadLoop {
+  /** Operations that ended with an error or in doubt. */
+  troubleCount = 0;
+  /** The last such error, for reports. */
+  lastTrouble = "";
+  /** Operations that ended. */
+  doneCount = 0;
+  readonly #name: string;
+  readonly #client: AerieClient;
+  readonly #history: History;
+  readonly #random: SeededRandom;
+  readonly #options: WorkloadOptions;
+  readonly #keys: readonly string[];
+  readonly #generations = new Map<string, number>();
+  #unique = 0;
+
+  /** @param name of the loop; values that it writes carry it */
+  constructor(
+    parts: {
+      name: string;
+      client: AerieClient;
+      history: History;
+      random: SeededRandom;
+      options: WorkloadOptions;
+    },
+  ) {
+    this.#name = parts.name;
+    this.#client = parts.client;
+    this.#history = parts.history;
+    this.#random = parts.random;
+    this.#options = parts.options;
+    this.#keys = workloadKeys(parts.options);
+  }
+
+  /** Does one thing, whatever it is. */
+  async step(): Promise<void> {
+    const choice = CHOICES[this.#random.pickWeighted(WEIGHTS)];
+    if (choice === "batch") await this.#batch();
+    else if (choice === "scan") await this.#scan();
+    else await this.#single(this.#random.pick(this.#keys), choice);
+  }
+
+  /** Reads every record once; gives the errors. */
+  async readAll(): Promise<unknown[]> {
+    const errors: unknown[] = [];
+    for (const key of this.#keys) {
+      const error = await this.#run(key, { type: "get" });
+      if (error !== undefined) errors.push(error);
+    }
+    return errors;
+  }
+
+  async #single(key: string, choice: (typeof CHOICES)[number]): Promise<void> {
+    await this.#run(key, this.#choose(key, choice));
+  }
+
+  #choose(key: string, choice: (typeof CHOICES)[number]): Action {
+    switch (choice) {
+      case "get":
+        return this.#random.chance(0.2) ? { type: "get", bins: ["a", "s"] } : { type: "get" };
+      case "exists":
+        return { type: "exists" };
+      case "delete":
+        return { type: "delete" };
+      default:
+        return this.#chooseWrite(key, choice);
+    }
+  }
+
+  #chooseWrite(key: string, choice: (typeof CHOICES)[number]): Action {
+    const steps = this.#chooseSteps(choice);
+    const action: Action & { type: "write" } = { type: "write", steps };
+    const random = this.#random;
+    if (choice === "put" && random.chance(0.3)) {
+      action.exists = random.pick(["update-only", "replace", "replace-only", "create-only"] as const);
+    }
+    if (choice === "put" && random.chance(GENERATION_CHANCE)) {
+      const known = this.#generations.get(key);
+      // On an absent record servers differ about which refusal comes first.
+      if (known !== undefined && action.exists === undefined) action.generation = known;
+    }
+    if (key.startsWith("t")) action.ttlS = random.pick([1, 2, 3, 3, -1, -2]);
+    return action;
+  }
+
+  #chooseSteps(choice: (typeof CHOICES)[number]): Step[] {
+    const random = this.#random;
+    const value = ++this.#unique;
+    const text = `${this.#name}${value},`;
+    switch (choice) {
+      case "add":
+        return [{ type: "add", bin: "n", by: random.between(-3, 9) }];
+      case "text":
+        return [{ type: random.chance(0.7) ? "append" : "prepend", bin: "s", text }];
+      case "touch":
+        return [{ type: "touch" }];
+      case "operate": {
+        const steps: Step[] = [{ type: "add", bin: "n", by: 1 }, { type: "read", bin: "n" }];
+        if (random.chance(0.5)) steps.push({ type: "append", bin: "s", text }, { type: "read", bin: "s" });
+        if (random.chance(0.3)) steps.unshift({ type: "put", bin: "s", value: text });
+        return steps;
+      }
+      default: {
+        const steps: Step[] = [{ type: "put", bin: "a", value: `${this.#name}${value}` }];
+        if (random.chance(0.5)) steps.push({ type: "put", bin: "n", value });
+        if (random.chance(0.5)) steps.push({ type: "put", bin: "s", value: text });
+        return steps;
+      }
+    }
+  }
+
+  /** Runs one operation and writes down what became of it; gives the error, if any. */
+  async #run(key: string, action: Action): Promise<unknown> {
+    const entry = this.#history.call(this.#name, key, action);
+    try {
+      this.#note(entry, await this.#ask(this.#key(key), action));
+      return undefined;
+    } catch (error) {
+      this.#noteError(entry, error as ClientError);
+      return error;
+    }
+  }
+
+  async #ask(key: Key, action: Action): Promise<Outcome> {
+    const policy = { totalTimeoutMs: this.#options.timeoutMs };
+    switch (action.type) {
+      case "get": {
+        const options = action.bins === undefined ? { policy } : { bins: action.bins, policy };
+        const record = await this.#client.get(key, options);
+        if (record === undefined) return { code: ResultCode.NOT_FOUND };
+        return { code: ResultCode.OK, generation: record.generation, bins: modelBins(record.bins) };
+      }
+      case "exists": {
+        const meta = await this.#client.exists(key, policy);
+        return meta === undefined
+          ? { code: ResultCode.NOT_FOUND }
+          : { code: ResultCode.OK, generation: meta.generation };
+      }
+      case "delete":
+        return { code: await this.#client.delete(key, policy) ? ResultCode.OK : ResultCode.NOT_FOUND };
+      case "write":
+        return await this.#askWrite(key, action);
+      default:
+        throw new TypeError(`No client asks for ${action.type}`);
+    }
+  }
+
+  async #askWrite(key: Key, action: Action & { type: "write" }): Promise<Outcome> {
+    const { steps } = action;
+    const policy = { ...writePolicy(action), totalTimeoutMs: this.#options.timeoutMs };
+    const client = this.#client;
+    const [first] = steps;
+    if (first.type === "touch") {
+      const meta = await client.touch(key, policy);
+      return meta === undefined
+        ? { code: ResultCode.NOT_FOUND }
+        : { code: ResultCode.OK, generation: meta.generation };
+    }
+    if (steps.length === 1 && first.type === "add") {
+      return written(await client.increment(key, { [first.bin]: first.by }, policy));
+    }
+    if (steps.length === 1 && first.type === "append") {
+      return written(await client.append(key, { [first.bin]: first.text }, policy));
+    }
+    if (steps.length === 1 && first.type === "prepend") {
+      return written(await client.prepend(key, { [first.bin]: first.text }, policy));
+    }
+    if (steps.every((step) => step.type === "put")) {
+      return written(await client.put(key, binsOf(steps), policy));
+    }
+    const record = await client.operate(key, steps.map(operationOf), policy);
+    return { code: ResultCode.OK, generation: record.generation, bins: modelBins(record.bins) };
+  }
+
+  /** A batch of reads and writes; each row is an operation of its own. */
+  async #batch(): Promise<void> {
+    const random = this.#random;
+    const rows: { row: BatchRow; entry: OpenEntry }[] = [];
+    const keys = this.#keys.filter(() => random.chance(0.5));
+    for (const key of keys) {
+      const action = this.#choose(key, random.pick(["get", "exists", "put", "operate", "delete", "get"]));
+      rows.push({
+        row: batchRow(this.#key(key), action),
+        entry: this.#history.call(this.#name, key, action),
+      });
+    }
+    if (rows.length === 0) return;
+    const results = await this.#client.batch(rows.map(({ row }) => row), {
+      totalTimeoutMs: this.#options.timeoutMs,
+    });
+    results.forEach((result, at) => this.#noteRow(rows[at].entry, result));
+  }
+
+  #noteRow(entry: OpenEntry, result: BatchResult): void {
+    const { resultCode, inDoubt, record, error } = result;
+    if (inDoubt || (resultCode === ResultCode.TIMEOUT && !isRead(entry.action))) {
+      this.#noteDoubt(entry, error);
+    } else if (resultCode === NO_ANSWER || resultCode === ResultCode.TIMEOUT) {
+      this.#noteNothing(error);
+    } else if (error !== undefined || record === undefined) {
+      this.#note(entry, { code: resultCode });
+    } else {
+      const { action } = entry;
+      const tellsBins = action.type === "get" || (action.type === "write" && action.steps.some(isReadStep));
+      const bins = tellsBins ? modelBins(record.bins) : undefined;
+      const tellsGeneration = action.type !== "delete";
+      this.#note(entry, {
+        code: resultCode,
+        generation: tellsGeneration ? record.generation : undefined,
+        bins,
+      });
+    }
+  }
+
+  /** A scan reads every record at some moment while it runs, and gives none twice. */
+  async #scan(): Promise<void> {
+    const entries = new Map(
+      this.#keys.map((key) => [key, this.#history.call(this.#name, key, { type: "seen", found: false })]),
+    );
+    const policy = { totalTimeoutMs: this.#options.timeoutMs * 3, socketTimeoutMs: this.#options.timeoutMs };
+    const names = new Map(
+      this.#keys.map((key) => [digestText(this.#client.digest(this.#key(key)).digest), key]),
+    );
+    const seen = new Set<string>();
+    try {
+      for await (const record of this.#client.scan({ namespace: WORKLOAD_NAMESPACE, set: SET, policy })) {
+        const key = names.get(digestText(record.digest));
+        if (key === undefined) {
+          throw new WorkloadError(`A scan gave a record that nobody wrote: ${JSON.stringify(record)}`);
+        }
+        if (seen.has(key)) throw new WorkloadError(`A scan gave the record ${key} twice`);
+        seen.add(key);
+        const bins = modelBins(record.bins);
+        const entry = { ...entries.get(key)!, action: { type: "seen", found: true } as const };
+        this.#history.answer(entry, { code: ResultCode.OK, generation: record.generation, bins });
+      }
+    } catch (error) {
+      if (error instanceof WorkloadError) throw error;
+      this.#noteNothing(error);
+      return;
+    }
+    this.doneCount++;
+    for (const [key, entry] of entries) {
+      if (!seen.has(key)) this.#history.answer(entry, { code: ResultCode.NOT_FOUND });
+    }
+  }
+
+  #key(key: string): Key {
+    return { namespace: WORKLOAD_NAMESPACE, set: SET, key };
+  }
+
+  #note(entry: OpenEntry, outcome: Outcome): void {
+    this.doneCount++;
+    if (outcome.generation !== undefined) this.#generations.set(entry.key, outcome.generation);
+    this.#history.answer(entry, outcome);
+  }
+
+  #noteError(entry: OpenEntry, error: ClientError): void {
+    if (typeof error.inDoubt !== "boolean") throw error;
+    const isServerError = error instanceof ServerError;
+    if (error.inDoubt) this.#noteDoubt(entry, error);
+    else if (isServerError && error.resultCode !== ResultCode.TIMEOUT) {
+      this.#note(entry, { code: error.resultCode });
+    } else this.#noteNothing(error);
+  }
+
+  #noteDoubt(entry: OpenEntry, error: unknown): void {
+    this.#noteNothing(error);
+    this.#history.answer(entry, { code: undefined });
+  }
+
+  /** A read without an answer, or a write that was certainly not sent, leaves no trace in the history. */
+  #noteNothing(error: unknown): void {
+    this.doneCount++;
+    this.troubleCount++;
+    this.lastTrouble = String(error);
+  }
+}
+
+/** What a client was told is wrong by itself, whatever the history. */
+export class WorkloadError extends Error {
+  override readonly name = "WorkloadError";
+}
+
+function isReadStep(step: Step): boolean {
+  return step.type === "read";
+}
+
+function digestText(digest: Uint8Array): string {
+  return digest.join();
+}
+
+function written({ generation }: { generation: number }): Outcome {
+  return { code: ResultCode.OK, generation };
+}
+
+function modelBins(bins: Bins): ModelBins {
+  const result: Record<string, number | string> = {};
+  for (const [name, value] of Object.entries(bins)) {
+    if (value === null) continue;
+    if (typeof value !== "number" && typeof value !== "string") {
+      throw new WorkloadError(`Bin ${name} has a value that nobody wrote: ${String(value)}`);
+    }
+    result[name] = value;
+  }
+  return result;
+}
+
+function binsOf(steps: readonly Step[]): Bins {
+  const bins: Bins = {};
+  for (const step of steps) if (step.type === "put") bins[step.bin] = step.value;
+  return bins;
+}
+
+function operationOf(step: Step): Operation {
+  switch (step.type) {
+    case "put":
+      return ops.put(step.bin, step.value);
+    case "add":
+      return ops.increment(step.bin, step.by);
+    case "append":
+      return ops.append(step.bin, step.text);
+    case "prepend":
+      return ops.prepend(step.bin, step.text);
+    case "read":
+      return ops.get(step.bin);
+    case "touch":
+      return ops.touch();
+  }
+}
+
+function writePolicy({ exists, generation, ttlS }: Action & { type: "write" }): WritePolicy {
+  const policy: WritePolicy = {};
+  if (exists !== undefined) policy.exists = exists;
+  if (ttlS !== undefined) policy.ttlS = ttlS;
+  if (generation !== undefined) {
+    policy.generation = generation;
+    policy.generationPolicy = "equal";
+  }
+  return policy;
+}
+
+function batchRow(key: Key, action: Action): BatchRow {
+  switch (action.type) {
+    case "get":
+      return action.bins === undefined ? { type: "get", key } : { type: "get", key, bins: action.bins };
+    case "exists":
+      return { type: "exists", key };
+    case "delete":
+      return { type: "delete", key };
+    case "write":
+      return { type: "operate", key, operations: action.steps.map(operationOf), policy: writePolicy(action) };
+    default:
+      throw new TypeError(`No batch has a row for ${action.type}`);
+  }
+}
