@@ -291,7 +291,8 @@ export class ScanJob implements Waiter {
 
   #closeProto(): void {
     if (!this.#protoOpen) return;
-    this.#reply.endProto();
+    if (this.#reply.protoBodySize() > 0) this.#reply.endProto();
+    else this.#reply.dropProto();
     this.#protoOpen = false;
   }
 
