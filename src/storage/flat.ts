@@ -15,8 +15,7 @@
  * | …     | bins: name size and name, particle type, value                                                |
  *
  * Values: integer a size byte (1, 2, 4, 8) and that many bytes, zero-extended; float 8 bytes; bool 1 byte; all others a
- * 4-byte size and bytes, where list and map begin with a byte of their own (the flags of the ordering marker).
- * A bin whose byte after the name has its top bit set carries metadata: flags, then 5 bytes (0x01) and 1 byte (0x02).
+ * 4-byte size and bytes. A bin whose byte after the name has its top bit set carries metadata: flags, then 5 bytes (0x01) and 1 byte (0x02).
  * A tombstone has no bins. Variable-length integers are groups of 7 bits, highest first, top bit set on all but the
  * last. Records are padded to 16 bytes. Source: server-operations reference, section 15, and recorded replica writes.
  *
@@ -24,7 +23,6 @@
  */
 
 import {
-  assert,
   type ByteBuffer,
   copyBytes,
   CorruptionError,
@@ -34,7 +32,7 @@ import {
   writeU32LE,
 } from "../base/mod.ts";
 import { type BinTable, isNumberParticle, SOURCE } from "../record/mod.ts";
-import { isMsgpackList, PARTICLE } from "../wire/mod.ts";
+import { PARTICLE } from "../wire/mod.ts";
 
 /** First word of every flat record. */
 export const FLAT_MAGIC = 0x037a_f201;
@@ -54,7 +52,7 @@ const HAS_EXTRA = 1 << 25;
 const BIN_HAS_METADATA = 0x80;
 const BIN_METADATA_LUT = 0x01;
 const BIN_METADATA_SOURCE = 0x02;
-/** Largest bytes of one bin besides name and value: sizes, type, container flags. */
+/** Largest bytes of one bin besides name and value: sizes and type. */
 const BIN_OVERHEAD_MAX = 8;
 
 /** What a flat record says besides its bins. */
@@ -202,8 +200,7 @@ function loadValue(bytes: Uint8Array, at: number, table: BinTable, row: number):
       return at + 2;
     default: {
       const size = readU32LE(bytes, at + 1);
-      const own = isContainer(type) ? 1 : 0;
-      table.setRange(row, type, SOURCE.STORED, at + 5 + own, size - own);
+      table.setRange(row, type, SOURCE.STORED, at + 5, size);
       return at + 5 + size;
     }
   }
@@ -309,29 +306,10 @@ function writeNumber(bytes: Uint8Array, at: number, table: BinTable, row: number
 }
 
 function writeRange(bytes: Uint8Array, at: number, table: BinTable, row: number): number {
-  const type = table.type[row];
   const size = table.valueSize[row];
-  const source = table.valueBuffer(row);
-  const own = isContainer(type) ? 1 : 0;
-  writeU32LE(bytes, at, size + own);
-  at += 4;
-  if (own === 1) bytes[at++] = containerFlags(source, table.valueAt[row], size);
-  copyBytes(source, table.valueAt[row], bytes, at, size);
-  return at + size;
-}
-
-function isContainer(type: number): boolean {
-  return type === PARTICLE.LIST || type === PARTICLE.MAP;
-}
-
-/** Type byte of the ordering marker that a list or map begins with, 0 when it has none. */
-function containerFlags(bytes: Uint8Array, at: number, size: number): number {
-  const header = bytes[at];
-  const long = header === 0xdc || header === 0xde ? 3 : header === 0xdd || header === 0xdf ? 5 : 1;
-  assert(size >= long, "A stored list or map has been checked");
-  const isList = isMsgpackList(header);
-  const marked = size >= long + 3 && bytes[at + long] === 0xc7 && bytes[at + long + 1] === 0;
-  return marked && (isList || bytes[at + long + 3] === 0xc0) ? bytes[at + long + 2] : 0;
+  writeU32LE(bytes, at, size);
+  copyBytes(table.valueBuffer(row), table.valueAt[row], bytes, at + 4, size);
+  return at + 4 + size;
 }
 
 function readVariable(bytes: Uint8Array, at: number): number {

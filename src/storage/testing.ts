@@ -5,13 +5,13 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES, ResultCode, utf8, writeU32 } from "../base/mod.ts";
+import { DIGEST_SIZE_BYTES, type ResultCode, utf8, writeU32 } from "../base/mod.ts";
 import { defaultSettings, type NamespaceSettings, type SettingsOverrides } from "../config/mod.ts";
 import type { ChangeOrigin, Clock, Log, LogLevel, Random, Timer } from "../port/mod.ts";
 import { BinTable } from "../record/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import { EntryRef } from "./entry.ts";
-import { type RecordDevice } from "./device.ts";
+import type { RecordDevice } from "./device.ts";
 import { NamespaceStore, nextGeneration } from "./store.ts";
 
 /** Wall time at which every {@linkcode TestClock} starts: 2025-11-05, 500,000,000 s after 2010. */
