@@ -12,7 +12,17 @@
  */
 
 import { toHex, utf8Decode } from "../../src/base/mod.ts";
-import { FIELD, INFO1, INFO2, INFO3, OP, PARTICLE, PROTO_TYPE_AS_MSG, TTL_KEEP } from "../../src/wire/mod.ts";
+import {
+  FIELD,
+  INFO1,
+  INFO2,
+  INFO3,
+  OP,
+  PARTICLE,
+  PROTO_TYPE_AS_MSG,
+  PROTO_TYPE_INFO,
+  TTL_KEEP,
+} from "../../src/wire/mod.ts";
 import { featuresOfFrame, featuresOfMessage, isBatch, isQuery } from "./features.ts";
 import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 import type { Exchange } from "./recording.ts";
@@ -47,6 +57,8 @@ export interface Judgement {
   ignoredDigests?: ReadonlySet<string>;
   /** Digests whose generation in a scan must be ignored. */
   maskedDigests?: ReadonlySet<string>;
+  /** The recorded scan ran while its set was truncated: it returned some of the records. */
+  partial?: boolean;
 }
 
 interface Verdict {
@@ -57,17 +69,21 @@ interface Verdict {
 
 const NOTHING: ReadonlySet<number> = new Set();
 
-/** Seconds between two writes that show that the recorded client waited. */
 const RESULT_OK = 0;
+
+/** How many of the next requests may have run together with a scan for which the client did not wait. */
+const OVERLAP_COUNT_MAX = 3;
 
 /** Follows a recording and judges each exchange; must be given all of them in order. */
 export class ScopeTracker {
   readonly #records = new Map<string, RecordState>();
   readonly #times: RecordedTimes;
+  readonly #exchanges: readonly Exchange[];
 
   /** @param exchanges the whole recording, for the clock that its void-times show */
   constructor(exchanges: readonly Exchange[]) {
     this.#times = new RecordedTimes(exchanges);
+    this.#exchanges = exchanges;
   }
 
   /** Time of an exchange in the recording, at the earliest; seconds of the epoch of void-times. */
@@ -140,7 +156,17 @@ export class ScopeTracker {
       if (!sameExistence(state) || !state.sameContent) ignoredDigests.add(digest);
       else if (!state.sameGeneration) maskedDigests.add(digest);
     }
-    return { inScope: true, maskedRows: NOTHING, ignoredDigests, maskedDigests };
+    const partial = this.#isTruncatedMeanwhile(exchange, set);
+    return { inScope: true, maskedRows: NOTHING, ignoredDigests, maskedDigests, partial };
+  }
+
+  /** The recorded client did not wait for some scans before it went on. */
+  #isTruncatedMeanwhile(exchange: Exchange, set: string): boolean {
+    const at = this.#exchanges.indexOf(exchange);
+    return this.#exchanges.slice(at + 1, at + 1 + OVERLAP_COUNT_MAX).some((later) =>
+      later.conn !== exchange.conn && frameType(later.request) === PROTO_TYPE_INFO &&
+      utf8Decode(frameBody(later.request)).trimEnd().endsWith(`;set=${set}`)
+    );
   }
 
   /** A background job may have changed any record of its set. */
