@@ -13,6 +13,7 @@ import {
   readU48,
   readU64,
   ResultCode,
+  TIMER_DELAY_MAX_MS,
 } from "../base/mod.ts";
 import type { Settings } from "../config/mod.ts";
 import type { Clock, Compute, Log } from "../port/mod.ts";
@@ -157,7 +158,8 @@ export class Dispatcher {
 
   /** Milliseconds that the session's present request may take. */
   budgetMs(session: Session): number {
-    return session.context.request.transactionTtlMs || this.#settings.service.transactionMaxMs || 0x7fff_ffff;
+    const wantedMs = session.context.request.transactionTtlMs || this.#settings.service.transactionMaxMs;
+    return wantedMs === 0 ? TIMER_DELAY_MAX_MS : Math.min(wantedMs, TIMER_DELAY_MAX_MS);
   }
 
   /** Counts a request whose time was over. */

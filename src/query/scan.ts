@@ -13,7 +13,12 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES, ResultCode, SESSION_OUTPUT_HIGH_WATER_BYTES } from "../base/mod.ts";
+import {
+  DIGEST_SIZE_BYTES,
+  ResultCode,
+  SESSION_OUTPUT_HIGH_WATER_BYTES,
+  TIMER_DELAY_MAX_MS,
+} from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
 import { applyRead, replyAllBins } from "../record/mod.ts";
 import {
@@ -341,7 +346,7 @@ export class ScanJob implements Waiter {
 
   /** Closes the connection when the scan has waited for its client for the whole socket timeout. */
   #watchPeer(delayMs: number): void {
-    this.#socketTimer = this.#clock.after(delayMs, () => {
+    this.#socketTimer = this.#clock.after(Math.min(delayMs, TIMER_DELAY_MAX_MS), () => {
       const { socketTimeoutMs } = this.#plan;
       const idleMs = this.#waitsForPeer ? this.#clock.monotonicMs() - this.#lastStepMs : 0;
       if (idleMs < socketTimeoutMs) return this.#watchPeer(socketTimeoutMs - idleMs);
