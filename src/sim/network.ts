@@ -308,10 +308,11 @@ export class SimNetwork {
     this.#connections.add(near);
     this.#connections.add(far);
     this.simulation.schedule(this.random.between(1, 30), EventKind.ACCEPT, listener.process, () => {
-      listener.onConnection(far);
+      if (!far.closed) listener.onConnection(far);
     });
     this.carry(machine, process.machine, backUs, EventKind.CONNECT, () => {
-      if (!process.alive || !attempt.succeed(near)) near.abandon();
+      if (near.closed) attempt.fail("ECONNRESET", "the peer reset the connection");
+      else if (!process.alive || !attempt.succeed(near)) near.abandon();
     });
   }
 }

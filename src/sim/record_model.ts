@@ -134,11 +134,12 @@ export class RecordModel {
     if (outcome.code !== undefined && REFUSALS.has(outcome.code)) return [state];
     const found: RecordState[] = [];
     const { mayBeGone, mustBeGone } = this.#expiry(state, entry);
-    if (!mustBeGone) this.#apply(state, state, entry, found);
+    if (!mustBeGone) this.#apply(state, entry, found);
     if (mayBeGone) {
-      this.#apply(ABSENT, ABSENT, entry, found);
-      // A clock that goes back brings back what had only been hidden.
-      if (this.#wall.wentBack && isRead(action)) this.#apply(ABSENT, state, entry, found);
+      const count = found.length;
+      this.#apply(ABSENT, entry, found);
+      // What left nothing behind left the hidden record; a clock that goes back brings it back.
+      if (this.#wall.wentBack && found.slice(count).includes(ABSENT)) found.push(state);
     }
     return found;
   }
@@ -153,14 +154,14 @@ export class RecordModel {
     };
   }
 
-  /** Adds what follows when the operation sees `seen` and reads leave `kept` behind. */
-  #apply(seen: RecordState, kept: RecordState, entry: Entry, found: RecordState[]): void {
+  /** Adds what follows when the operation sees this state. */
+  #apply(seen: RecordState, entry: Entry, found: RecordState[]): void {
     const { action, outcome } = entry;
     switch (action.type) {
       case "get":
       case "exists":
       case "seen":
-        if (readMatches(seen, action, outcome)) found.push(kept);
+        if (readMatches(seen, action, outcome)) found.push(seen);
         break;
       case "delete":
         if (codeMatches(outcome, seen.generation === 0 ? ResultCode.NOT_FOUND : ResultCode.OK)) {
