@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
+import { freePorts } from "../tools/node_process.ts";
+import { startServer } from "../tools/smoke/server.ts";
 import { buildImage, type ImageRoot, readDockerfile, textsOf } from "./image_testing.ts";
 
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -7,6 +9,15 @@ const dockerfile = readDockerfile(await Deno.readTextFile(`${root}/Dockerfile`))
 
 /** Stands for the executable: prints the name it was called by and its arguments. */
 const RECORDER = `#!/bin/bash\nprintf '%s\\n' "\${0##*/}" "$@"\n`;
+
+/** Stands for the executable: the sources, under the name by which they are called. */
+const SOURCES = `#!/bin/bash
+${["HOME", "DENO_DIR"].map((name) => `export ${name}='${Deno.env.get(name) ?? ""}'`).join("\n")}
+[ -n "$DENO_DIR" ] || unset DENO_DIR
+name=\${0##*/}
+[ "$name" = aerie ] || set -- "$name" "$@"
+exec '${Deno.execPath()}' run -A --config '${root}/deno.json' '${root}/cmd/main.ts' "$@"
+`;
 
 interface Service {
   build: { context: string };
@@ -32,7 +43,15 @@ async function withImage(script: string, use: (image: ImageRoot) => Promise<void
 
 /** Runs a container to its end. */
 async function run(image: ImageRoot, args: string[], env: Record<string, string> = {}) {
-  const { code, stdout, stderr } = await image.command(args, env).output();
+  const [program, ...rest] = image.command(args);
+  const command = new Deno.Command(program!, {
+    args: rest,
+    cwd: image.folder,
+    env: image.env(env),
+    clearEnv: true,
+    stdin: "null",
+  });
+  const { code, stdout, stderr } = await command.output();
   const decoder = new TextDecoder();
   return { code, words: decoder.decode(stdout).trimEnd().split("\n"), errors: decoder.decode(stderr) };
 }
@@ -177,4 +196,64 @@ Deno.test("compose.yaml has three nodes of this image with their own ports, data
     assert(service.ports.includes(`${accessPort}:3000`));
   }
   assertEquals(new Set(services.map(({ volumes }) => volumes[1])).size, 3);
+});
+
+/** Free ports for every listener, as a container's environment. */
+function portsEnv(): { env: Record<string, string>; port: string } {
+  const names = ["SERVICE", "FABRIC", "HEARTBEAT", "INFO", "HTTP"];
+  const ports = freePorts(names.length);
+  const env = Object.fromEntries(names.map((name, i) => [`AERIE_NETWORK__${name}__PORT`, String(ports[i])]));
+  return { env, port: String(ports[0]) };
+}
+
+/** Starts a container, asks its node through the image's own `asinfo`, stops it, and returns the answer. */
+async function askContainer(
+  image: ImageRoot,
+  args: string[],
+  options: { env: Record<string, string>; port: string; ask: string },
+) {
+  const server = await startServer(image.command(args), { cwd: image.folder, env: image.env(options.env) });
+  try {
+    const { code, words, errors } = await run(image, [
+      "asinfo",
+      "-h",
+      "127.0.0.1",
+      "-p",
+      options.port,
+      "-v",
+      options.ask,
+    ]);
+    assertEquals(code, 0, errors);
+    assertEquals((await server.stop()).code, 0);
+    return words.join("\n");
+  } finally {
+    server.kill();
+  }
+}
+
+Deno.test("asd --foreground --config-file serves a mounted configuration and tells clients the access-address", async () => {
+  await withImage(SOURCES, async (image) => {
+    const etc = `${image.folder}/opt/aerospike/etc/aerospike.conf`;
+    const config = (await Deno.readTextFile(`${root}/container/cluster.conf`))
+      .replace("/opt/aerospike/data", `${image.folder}/opt/aerospike/data`)
+      .replace("port 3000", "port 3000\n\t\taccess-address 203.0.113.7");
+    await Deno.writeTextFile(etc, config);
+    const args = ["asd", "--foreground", "--config-file", etc];
+    const ports = portsEnv();
+    const reply = await askContainer(image, args, { ...ports, ask: "service-clear-std" });
+    assertEquals(reply, `203.0.113.7:${ports.port}`);
+  });
+});
+
+Deno.test("a container with flags alone serves the configuration of the template, and keeps its node id when made anew", async () => {
+  await withImage(SOURCES, async (image) => {
+    const args = ["--config-file", `${image.folder}/etc/aerospike/aerospike.conf`];
+    const ids: string[] = [];
+    for (let start = 0; start < 2; start++) {
+      ids.push(await askContainer(image, args, { ...portsEnv(), ask: "node" }));
+    }
+    assertMatch(ids[0]!, /^[0-9A-F]{1,16}$/);
+    assertEquals(ids[1], ids[0]);
+    assert((await Array.fromAsync(Deno.readDir(`${image.folder}/opt/aerospike/data`))).length > 0);
+  });
 });

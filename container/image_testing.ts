@@ -36,8 +36,10 @@ export function textsOf(instructions: readonly Instruction[], name: string): str
 export interface ImageRoot {
   /** The folder. */
   folder: string;
-  /** Runs a container: the entrypoint with arguments, as the image's ENTRYPOINT and CMD say. */
-  command(args: readonly string[], env?: Readonly<Record<string, string>>): Deno.Command;
+  /** The command line of a container: the entrypoint with arguments, as the image's ENTRYPOINT and CMD say. */
+  command(args: readonly string[]): string[];
+  /** The environment of a container that is given these names. */
+  env(given?: Readonly<Record<string, string>>): Record<string, string>;
 }
 
 /**
@@ -62,22 +64,13 @@ export async function buildImage(folder: string, executable: string): Promise<Im
   const defaults = JSON.parse(textsOf(instructions, "CMD")[0]!) as string[];
   return {
     folder,
-    command: (args, env = {}) =>
-      new Deno.Command(`${folder}${entrypoint}`, {
-        args: [...(args.length > 0 ? args : defaults)],
-        cwd: folder,
-        clearEnv: true,
-        env: {
-          PATH: `${folder}/usr/bin:/usr/local/bin:/usr/bin:/bin`,
-          HOME: Deno.env.get("HOME") ?? folder,
-          NETLINK: "none",
-          AERIE_PREFIX: folder,
-          ...env,
-        },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-      }),
+    command: (args) => [`${folder}${entrypoint}`, ...(args.length > 0 ? args : defaults)],
+    env: (given = {}) => ({
+      PATH: `${folder}/usr/bin:/usr/local/bin:/usr/bin:/bin`,
+      NETLINK: "none",
+      AERIE_PREFIX: folder,
+      ...given,
+    }),
   };
 }
 
