@@ -53,6 +53,9 @@ export const INFO_LINE_SIZE_MAX = 64 * 1024;
 /** Longest body of an info request; tools send at most an encoded UDF module of 1 MiB. */
 export const INFO_BODY_SIZE_MAX = 2 * 1024 * 1024;
 
+/** Longest text that a client may have written into the log, so that a line stays a line. */
+export const LOG_MESSAGE_SIZE_MAX = 1024;
+
 /** A compressed request may announce at most this size; larger ones are malformed. */
 export const INFLATE_SIZE_MAX = PROTO_BODY_SIZE_MAX;
 

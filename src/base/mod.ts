@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./assert.ts";
+export * from "./base64.ts";
 export * from "./bytes.ts";
 export * from "./digest.ts";
 export * from "./errors.ts";

@@ -49,7 +49,11 @@ function bindAddress(address: string, host: Host): string[] {
  * @param listener settings of the service listener
  * @param port port that is bound in fact
  */
-export function accessEndpoints(listener: ServiceListenerSettings, port: number, host: Host): Endpoint[] {
+export function accessEndpoints(
+  listener: Pick<ServiceListenerSettings, "accessAddresses" | "accessPort" | "addresses">,
+  port: number,
+  host: Host,
+): Endpoint[] {
   const accessPort = listener.accessPort || port;
   const configured = listener.accessAddresses;
   const addresses = configured.length > 0

@@ -1,18 +1,18 @@
 /**
- * Info commands: one table of name, parameters, who asks and how it is answered; `help` and the reference page come
- * from it. Source: wire-protocol reference, section 9.
+ * Answers info requests from the table of commands. Source: wire-protocol reference, section 9.
  *
  * @module
  */
 
-import { utf8Decode } from "../base/mod.ts";
+import { utf8, utf8Decode } from "../base/mod.ts";
 import { appendInfoAnswer, type InfoCommand, parseInfoLine } from "../wire/mod.ts";
 import { infoCommands } from "./info_commands.ts";
+import { InfoContext, UNRECOGNIZED } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
 import type { Session } from "./session.ts";
 
 /** Commands that an empty request asks for. */
-const SUMMARY = [
+const SUMMARY: readonly InfoCommand[] = [
   "features",
   "node",
   "compatibility-id",
@@ -28,19 +28,32 @@ const SUMMARY = [
   "services-alumni",
   "services",
   "partition-generation",
-];
+].map((name) => parseInfoLine(utf8(name)));
+
+/** What a request gets in place of all answers when they take too long. */
+const TIMEOUT_LINE = "ERROR:9:timeout\n";
+
+/** Characters of a command that a log line shows. */
+const LOGGED_SIZE_MAX = 200;
 
 /** Answers a binary info request: every command in order, appended to the session's output. */
 export function answerInfo(node: AerieNode, session: Session, commands: readonly InfoCommand[]): void {
-  if (commands.length === 0) {
-    for (const name of SUMMARY) {
-      const line = new TextEncoder().encode(name);
-      appendInfoAnswer(session.out, line, answerCommand(node, session, parseInfoLine(line)));
-    }
+  const { clock } = node.ports;
+  const { out } = session;
+  const start = out.length;
+  const startMs = clock.monotonicMs();
+  const deadlineMs = startMs + node.settings.service.infoMaxMs;
+  for (const command of commands.length === 0 ? SUMMARY : commands) {
+    appendInfoAnswer(out, command.line, answerCommand(node, session, command));
+    if (clock.monotonicMs() <= deadlineMs) continue;
+    out.length = start;
+    out.appendText(TIMEOUT_LINE);
+    node.stats.infoTimeout++;
     return;
   }
-  for (const command of commands) {
-    appendInfoAnswer(session.out, command.line, answerCommand(node, session, command));
+  node.stats.infoComplete++;
+  if (node.settings.service.enableHistInfo) {
+    node.stats.infoHistogram.add((clock.monotonicMs() - startMs) * node.latencyScale);
   }
 }
 
@@ -49,18 +62,26 @@ export function answerPlainLine(node: AerieNode, session: Session, line: Uint8Ar
   const end = line.length > 0 && line[line.length - 1] === 0x0d ? line.length - 1 : line.length;
   const command = parseInfoLine(line.subarray(0, end));
   session.out.appendText(answerCommand(node, session, command) + "\n");
+  node.stats.infoComplete++;
 }
 
 function answerCommand(node: AerieNode, session: Session, command: InfoCommand): string {
-  const startMs = node.ports.clock.monotonicMs();
+  const { log } = node.ports;
   const row = infoCommands.get(command.name);
-  const answer = row === undefined ? "ERROR:4:unrecognized command" : row.answer({ node, session, command });
-  node.stats.infoComplete++;
-  if (node.settings.service.enableHistInfo) {
-    node.stats.infoHistogram.add((node.ports.clock.monotonicMs() - startMs) * node.latencyScale);
+  const context = new InfoContext({ node, session, command });
+  const answer = row === undefined ? UNRECOGNIZED : row.answer(context);
+  if (row?.deprecated !== undefined || context.usedDeprecatedForm) {
+    node.stats.deprecatedRequests++;
+    if (log.enabled("detail", "deprecation")) {
+      log.write("detail", "deprecation", `"${shown(command)}" is deprecated`);
+    }
   }
-  if (node.ports.log.enabled("detail", "info-command")) {
-    node.ports.log.write("detail", "info-command", `answered "${utf8Decode(command.line).slice(0, 200)}"`);
+  if (log.enabled("detail", "info-command")) {
+    log.write("detail", "info-command", `answered "${shown(command)}"`);
   }
   return answer;
+}
+
+function shown(command: InfoCommand): string {
+  return utf8Decode(command.line).slice(0, LOGGED_SIZE_MAX);
 }

@@ -16,12 +16,16 @@ import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import { NamespaceStore, type RecordDevice } from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
+import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { guardPorts } from "./guard.ts";
 import { findNodeIdentity, type NodeIdentity } from "./identity.ts";
 import { Listeners } from "./listeners.ts";
+import { LatencyReporter } from "./latencies.ts";
 import { NodeStats } from "./node_stats.ts";
 import { createPipeNetwork } from "./pipe.ts";
+import { SoloCluster } from "./solo_cluster.ts";
+import { Ticker } from "./ticker.ts";
 
 /** How long a stopping node waits for requests that run. */
 const DRAIN_TIME_MAX_MS = 5000;
@@ -60,10 +64,17 @@ export class AerieNode {
   readonly listeners: Listeners;
   /** Runs frames. */
   readonly dispatcher: Dispatcher;
+  /** The cluster, of which this node is the only member. */
+  readonly cluster: SoloCluster;
+  /** Latencies of the last slice. */
+  readonly latencies: LatencyReporter;
+  /** How busy machine and process are. */
+  readonly cpu: CpuSampler;
   /** Monotonic time of the start. */
   readonly startedMs: number;
   /** Where in its life the node is. */
   state: NodeState = "starting";
+  readonly #ticker: Ticker;
   readonly #onFailure: ((error: unknown) => void) | undefined;
 
   /** Use {@linkcode createNode}. */
@@ -84,6 +95,11 @@ export class AerieNode {
       onFailure: (error) => this.fail(error),
     });
     this.dispatcher = new Dispatcher(this);
+    this.cluster = new SoloCluster(this.ports);
+    this.cpu = new CpuSampler(this.ports);
+    const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;
+    this.latencies = new LatencyReporter({ namespaces: this.namespaces, batchIndex, info }, this.ports.clock);
+    this.#ticker = new Ticker(this);
   }
 
   /** Factor from milliseconds to the unit of latency histograms. */
@@ -111,6 +127,7 @@ export class AerieNode {
       throw error;
     }
     this.state = "ready";
+    this.#ticker.start();
   }
 
   /**
@@ -122,6 +139,7 @@ export class AerieNode {
     const startMs = this.ports.clock.monotonicMs();
     if (this.state === "stopped") return 0;
     this.state = "stopping";
+    this.#ticker.stop();
     this.listeners.stopAccepting();
     await this.#drain(startMs + DRAIN_TIME_MAX_MS);
     this.listeners.closeSessions();
@@ -133,6 +151,7 @@ export class AerieNode {
   fail(error: unknown): void {
     if (this.state === "failed" || this.state === "stopped") return;
     this.state = "failed";
+    this.#ticker.stop();
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.ports.log.write("critical", "as", `the node stops: ${text.replaceAll("\n", " ")}`);
     this.listeners.stopAccepting();

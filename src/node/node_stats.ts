@@ -27,13 +27,15 @@ export class NodeStats {
   reapedFds = 0;
   /** Connections refused because `proto-fd-max` was reached. */
   refusedFds = 0;
-  /** Info commands answered. */
+  /** Info requests answered, each with any number of commands. */
   infoComplete = 0;
+  /** Info requests that took longer than `info-max-ms`. */
+  infoTimeout = 0;
   /** Bad frames and malformed messages. */
   demarshalError = 0;
   /** Requests that failed before their namespace was known. */
   earlyTsvcClientError = 0;
-  /** Deprecated info commands answered. */
+  /** Deprecated info commands, or forms of them, answered. */
   deprecatedRequests = 0;
   /** Batches. */
   readonly batch: BatchStats = { initiated: 0, completed: 0, failed: 0 };

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { lookup } from "node:dns/promises";
 import * as os from "node:os";
 import process from "node:process";
-import type { Host, HostSignal, InterfaceAddress, MemoryUse } from "../port/mod.ts";
+import type { Host, HostSignal, InterfaceAddress, MachineCpuUse, MemoryUse } from "../port/mod.ts";
 
 const ZERO_MAC = "00:00:00:00:00:00";
 
@@ -117,6 +117,16 @@ function memory(): MemoryUse {
   };
 }
 
+function machineCpu(): MachineCpuUse {
+  const sum: MachineCpuUse = { userUs: 0, systemUs: 0, idleUs: 0 };
+  for (const { times } of os.cpus()) {
+    sum.userUs += (times.user + times.nice) * 1000;
+    sum.systemUs += (times.sys + times.irq) * 1000;
+    sum.idleUs += times.idle * 1000;
+  }
+  return sum;
+}
+
 function onSignal(signal: HostSignal, fn: () => void): () => void {
   const listener = () => fn();
   try {
@@ -144,6 +154,7 @@ export function createHost(): Host {
       const { user, system } = process.cpuUsage();
       return { userUs: user, systemUs: system };
     },
+    machineCpu,
     cpuCount: () => Math.max(1, os.cpus().length),
     pid: () => process.pid,
     platform: () => ({

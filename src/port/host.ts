@@ -42,6 +42,16 @@ export interface CpuUse {
   systemUs: number;
 }
 
+/** CPU time of all processors of the machine since it started, in microseconds. */
+export interface MachineCpuUse {
+  /** Spent in programs. */
+  userUs: number;
+  /** Spent in the kernel and its interrupts. */
+  systemUs: number;
+  /** Not used. */
+  idleUs: number;
+}
+
 /** Signals that a node reacts to. */
 export type HostSignal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
 
@@ -57,6 +67,8 @@ export interface Host {
   memory(): MemoryUse;
   /** CPU time so far. */
   cpu(): CpuUse;
+  /** CPU time of the whole machine so far. */
+  machineCpu(): MachineCpuUse;
   /** Number of logical processors. */
   cpuCount(): number;
   /** This process. */

@@ -36,6 +36,8 @@ export const hostCases: readonly PortCase[] = [
       assert(memory.heapUsedBytes > 0 && memory.heapUsedBytes <= memory.heapTotalBytes);
       const { userUs, systemUs } = ports.host.cpu();
       assert(userUs >= 0 && systemUs >= 0);
+      const machine = ports.host.machineCpu();
+      assert(machine.userUs >= 0 && machine.systemUs >= 0 && machine.idleUs >= 0);
       assert(ports.host.cpuCount() >= 1);
       assert(ports.host.pid() > 0);
       assert(ports.host.hostname().length > 0);

@@ -231,6 +231,21 @@ export class NamespaceStore {
     this.arena.release(location, units);
   }
 
+  /**
+   * Truncates a set or, without one, the namespace: records last updated up to the mark are gone for clients at once.
+   *
+   * @param lutMs ms since 2010; an earlier mark than the present one changes nothing
+   */
+  truncate(set: SetInfo | undefined, lutMs: number): void {
+    const target = set ?? this;
+    target.truncateLutMs = Math.max(target.truncateLutMs, lutMs);
+  }
+
+  /** Forgets the mark of a set or, without one, of the namespace: records that were not removed yet come back. */
+  undoTruncate(set: SetInfo | undefined): void {
+    (set ?? this).truncateLutMs = 0;
+  }
+
   /** Hears of every change from now on. */
   subscribe(subscriber: RecordChangeSubscriber): void {
     this.#subscribers.push(subscriber);

@@ -1,0 +1,34 @@
+/**
+ * Base64 with padding (RFC 4648, section 4).
+ *
+ * @module
+ */
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const VALUES: ReadonlyMap<string, number> = new Map([...ALPHABET].map((letter, value) => [letter, value]));
+
+/** Bytes as base64 text. */
+export function encodeBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 3) {
+    const left = bytes.length - at;
+    const word = (bytes[at] << 16) | ((left > 1 ? bytes[at + 1] : 0) << 8) | (left > 2 ? bytes[at + 2] : 0);
+    text += ALPHABET[word >>> 18] + ALPHABET[(word >>> 12) & 63];
+    text += left > 1 ? ALPHABET[(word >>> 6) & 63] : "=";
+    text += left > 2 ? ALPHABET[word & 63] : "=";
+  }
+  return text;
+}
+
+/** The bytes of a base64 text; undefined when it is not one. */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const bytes = new Uint8Array(text.length / 4 * 3 - padding);
+  for (let at = 0, target = 0; at < text.length; at += 4) {
+    let word = 0;
+    for (let index = 0; index < 4; index++) word = (word << 6) | (VALUES.get(text[at + index]) ?? 0);
+    for (let shift = 16; shift >= 0 && target < bytes.length; shift -= 8) bytes[target++] = word >>> shift;
+  }
+  return bytes;
+}

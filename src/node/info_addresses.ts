@@ -1,0 +1,111 @@
+/**
+ * Info commands that tell addresses. Source: wire-protocol reference, section 9.4.
+ *
+ * @module
+ */
+
+import { accessEndpoints, alternateEndpoints, type Endpoint, endpointText } from "./addresses.ts";
+import { type InfoRow, OK } from "./info_row.ts";
+import type { AerieNode } from "./node.ts";
+
+function serviceEndpoints(node: AerieNode): Endpoint[] {
+  return accessEndpoints(node.settings.network.service, node.listeners.port("service"), node.ports.host);
+}
+
+function alternateServiceEndpoints(node: AerieNode): Endpoint[] {
+  return alternateEndpoints(node.settings.network.service, node.listeners.port("service"), node.ports.host);
+}
+
+function adminEndpoints(node: AerieNode): Endpoint[] {
+  const port = node.listeners.port("admin");
+  const { admin } = node.settings.network;
+  if (admin === undefined || port === 0) return [];
+  const listener = { addresses: admin.addresses, accessAddresses: [], accessPort: 0 };
+  return accessEndpoints(listener, port, node.ports.host);
+}
+
+function list(endpoints: readonly Endpoint[], separator = ","): string {
+  return endpoints.map(endpointText).join(separator);
+}
+
+function everyEndpoint(node: AerieNode): string {
+  const bound = node.listeners.open.map((listener) => `${listener.kind}=${endpointText(listener)}`);
+  return [
+    ...bound,
+    `access=${list(serviceEndpoints(node))}`,
+    `alternate-access=${list(alternateServiceEndpoints(node))}`,
+  ].join(";");
+}
+
+/** See the module's text. */
+export const addressCommands: readonly InfoRow[] = [
+  {
+    name: "service-clear-std",
+    reply: "HOST:PORT,...",
+    doc: "addresses of this node's clients",
+    askedBy: "clients, asadm, exporter",
+    answer: ({ node }) => list(serviceEndpoints(node)),
+  },
+  {
+    name: "service-clear-alt",
+    reply: "HOST:PORT,... or empty",
+    doc: "alternate addresses of this node",
+    askedBy: "clients, asadm",
+    answer: ({ node }) => list(alternateServiceEndpoints(node)),
+  },
+  {
+    name: "admin-clear-std",
+    reply: "HOST:PORT,... or empty",
+    doc: "addresses of the admin port",
+    askedBy: "asadm",
+    answer: ({ node }) => list(adminEndpoints(node)),
+  },
+  {
+    name: "service",
+    reply: "HOST:PORT;...",
+    doc: "addresses of this node's clients",
+    askedBy: "old clients and tools",
+    deprecated: "service-clear-std",
+    answer: ({ node }) => list(serviceEndpoints(node), ";"),
+  },
+  {
+    name: "services",
+    reply: "HOST:PORT;...",
+    doc: "addresses of the other nodes",
+    askedBy: "old clients and tools",
+    deprecated: "peers-clear-std",
+    answer: () => "",
+  },
+  {
+    name: "services-alternate",
+    reply: "HOST:PORT;...",
+    doc: "alternate addresses of the other nodes",
+    askedBy: "old clients and tools",
+    deprecated: "peers-clear-alt",
+    answer: () => "",
+  },
+  {
+    name: "services-alumni",
+    reply: "HOST:PORT;...",
+    doc: "addresses of nodes that were ever seen",
+    askedBy: "asadm",
+    deprecated: "alumni-clear-std",
+    answer: () => "",
+  },
+  {
+    name: "services-alumni-reset",
+    reply: "ok",
+    doc: "forget the nodes that are gone; a node alone has seen none",
+    askedBy: "operators",
+    permission: "service-ctrl",
+    answer: () => OK,
+  },
+  {
+    name: "endpoints",
+    reply: "KIND=HOST:PORT;...",
+    doc: "bound and announced addresses",
+    askedBy: "people who look for faults",
+    hidden: true,
+    answer: ({ node }) => everyEndpoint(node),
+  },
+];

@@ -1,0 +1,244 @@
+/**
+ * Info commands by which clients follow a cluster, and tools look at it and change it. Source: wire-protocol reference,
+ * sections 9.4 and 9.12.
+ *
+ * @module
+ */
+
+import { decodeBase64, encodeBase64 } from "../base/mod.ts";
+import type { AerieNode } from "./node.ts";
+import { type InfoContext, type InfoRow, OK } from "./info_row.ts";
+
+/** Port of which peers lists say that endpoints without a port have it. */
+const DEFAULT_PORT = 3000;
+const NO_PEERS = `0,${DEFAULT_PORT},[]`;
+
+/** A user agent in base64 is shorter than this. */
+const USER_AGENT_SIZE_MAX = 88;
+/** Kinds of user agents that `user-agents` tells apart; those of further connections are left out. */
+const USER_AGENT_KIND_COUNT_MAX = 1000;
+
+const ALONE = "ERROR:16:clusters are not supported yet, this node runs alone";
+
+function partitionGeneration(node: AerieNode): string {
+  return String(node.namespaces[0]?.partitions.generation ?? -1);
+}
+
+function replicas(context: InfoContext): string {
+  const limit = Number(context.get("max") ?? Infinity);
+  return context.node.namespaces.map(({ partitions, settings }) => {
+    const factor = partitions.effectiveReplicationFactor;
+    const maps = bitmaps(partitions, Math.max(1, limit > 0 ? Math.min(factor, limit) : factor));
+    return `${settings.name}:0,${maps.length},${maps.join(",")}`;
+  }).join(";");
+}
+
+function bitmaps(partitions: AerieNode["namespaces"][number]["partitions"], count: number): string[] {
+  return Array.from({ length: count }, (_, replica) => encodeBase64(partitions.bitmap(replica)));
+}
+
+function replicasAll({ node }: InfoContext): string {
+  return node.namespaces.map(({ partitions, settings }) => {
+    const factor = partitions.effectiveReplicationFactor;
+    return `${settings.name}:${factor},${bitmaps(partitions, factor).join(",")}`;
+  }).join(";");
+}
+
+function replicasMaster({ node }: InfoContext): string {
+  return node.namespaces.map(({ partitions, settings }) => `${settings.name}:${bitmaps(partitions, 1)}`)
+    .join(";");
+}
+
+function clusterStable(context: InfoContext): string {
+  const { node } = context;
+  const size = context.get("size");
+  if (size !== undefined && !/^\d+$/.test(size)) return "ERROR:4:bad size";
+  const ignore = context.get("ignore-migrations");
+  if (ignore !== undefined && ignore !== "true" && ignore !== "false") {
+    return "ERROR:4:bad ignore-migrations";
+  }
+  if (context.get("namespace") !== undefined) {
+    const { error } = context.namespace();
+    if (error !== undefined) return error;
+  }
+  if (node.state !== "ready") return "ERROR:7:unstable cluster";
+  if (size !== undefined && Number(size) !== node.cluster.size) return "ERROR:7:cluster not specified size";
+  return node.cluster.key;
+}
+
+function setUserAgent(context: InfoContext): string {
+  const { session } = context;
+  const { value, error } = context.need("value", { sizeMaxBytes: USER_AGENT_SIZE_MAX - 1 });
+  if (error !== undefined) return error;
+  if (session.userAgent !== undefined) return "ERROR:4:already set";
+  if (decodeBase64(value) === undefined) return "ERROR:4:'value' invalid base64";
+  session.userAgent = value;
+  return OK;
+}
+
+function userAgents({ node }: InfoContext): string {
+  const counts = new Map<string, number>();
+  for (const { userAgent } of node.listeners.sessions) {
+    if (userAgent === undefined) continue;
+    const count = counts.get(userAgent) ?? 0;
+    if (count > 0 || counts.size < USER_AGENT_KIND_COUNT_MAX) counts.set(userAgent, count + 1);
+  }
+  return [...counts].map(([agent, count]) => `user-agent=${agent}:count=${count}`).join(";");
+}
+
+/** Heartbeat's address as one of the two modes has it. */
+function heartbeatAddress({ node }: InfoContext, mode: "mesh" | "multicast"): string {
+  const { heartbeat } = node.settings.network;
+  if (heartbeat.mode !== mode) return `ERROR:4:heartbeat is in ${heartbeat.mode} mode`;
+  const addresses = mode === "mesh" ? heartbeat.addresses : heartbeat.multicastGroups;
+  return (addresses.length === 0 ? ["any"] : addresses).map((one) => `${one}:${heartbeat.port}`).join(",");
+}
+
+function recluster({ node }: InfoContext): string {
+  node.cluster.recluster();
+  node.ports.log.write("info", "clustering", `reclustered on request, new cluster key ${node.cluster.key}`);
+  return OK;
+}
+
+/** Lists of peers under their names: alone, all are empty. */
+function peerList(name: string, doc: string): InfoRow {
+  return {
+    name,
+    reply: "GENERATION,PORT,[PEER,...]",
+    doc,
+    askedBy: "clients, asadm",
+    answer: () => NO_PEERS,
+  };
+}
+
+/** See the module's text. */
+export const clusterCommands: readonly InfoRow[] = [
+  {
+    name: "partition-generation",
+    reply: "NUMBER, -1 before the node is ready",
+    doc: "changes with the partition map",
+    askedBy: "clients",
+    answer: ({ node }) => partitionGeneration(node),
+  },
+  {
+    name: "peers-generation",
+    reply: "NUMBER",
+    doc: "changes with the list of peers",
+    askedBy: "clients",
+    answer: () => "0",
+  },
+  {
+    name: "rebalance-generation",
+    reply: "NUMBER",
+    doc: "counts rebalances",
+    askedBy: "rack-aware clients",
+    hidden: true,
+    answer: ({ node }) => String(node.cluster.rebalanceGeneration),
+  },
+  {
+    name: "replicas",
+    parameters: "[max=N]",
+    reply: "NS:REGIME,FACTOR,BITMAP,...;...",
+    doc: "partitions of this node: a base64 bitmap per replica",
+    askedBy: "clients",
+    hidden: true,
+    answer: replicas,
+  },
+  {
+    name: "replicas-all",
+    reply: "NS:FACTOR,BITMAP,...;...",
+    doc: "the same without regime",
+    askedBy: "old clients",
+    deprecated: "replicas",
+    hidden: true,
+    answer: replicasAll,
+  },
+  {
+    name: "replicas-master",
+    reply: "NS:BITMAP;...",
+    doc: "partitions of which this node is master",
+    askedBy: "old clients",
+    deprecated: "replicas",
+    hidden: true,
+    answer: replicasMaster,
+  },
+  peerList("peers-clear-std", "other nodes of the cluster"),
+  peerList("peers-clear-alt", "other nodes, by their alternate addresses"),
+  peerList("alumni-clear-std", "nodes that were ever seen"),
+  peerList("alumni-clear-alt", "nodes that were ever seen, by their alternate addresses"),
+  {
+    name: "cluster-stable",
+    parameters: "[size=N][;ignore-migrations=true|false][;namespace=NS]",
+    reply: "CLUSTER-KEY | ERROR:7:unstable cluster | ERROR:7:cluster not specified size",
+    doc: "key of the cluster when it has its size and has settled",
+    askedBy: "scripts, operators",
+    answer: clusterStable,
+  },
+  {
+    name: "user-agent-set",
+    parameters: "value=BASE64",
+    reply: "ok | ERROR:4:already set",
+    doc: "the client says what it is, once per connection",
+    askedBy: "clients",
+    hidden: true,
+    answer: setUserAgent,
+  },
+  {
+    name: "user-agents",
+    reply: "user-agent=BASE64:count=N;...",
+    doc: "what the connected clients say they are, with their connections",
+    askedBy: "asadm, exporter",
+    answer: userAgents,
+  },
+  {
+    name: "mesh",
+    reply: "HOST:PORT,... | ERROR:4:heartbeat is in multicast mode",
+    doc: "configured heartbeat addresses",
+    askedBy: "old tools",
+    deprecated: "get-config",
+    hidden: true,
+    answer: (context) => heartbeatAddress(context, "mesh"),
+  },
+  {
+    name: "mcast",
+    reply: "HOST:PORT,... | ERROR:4:heartbeat is in mesh mode",
+    doc: "configured heartbeat groups",
+    askedBy: "old tools",
+    deprecated: "get-config",
+    hidden: true,
+    answer: (context) => heartbeatAddress(context, "multicast"),
+  },
+  {
+    name: "tip",
+    parameters: "host=HOST;port=PORT[;tls=true|false]",
+    reply: "ERROR:16:...",
+    doc: "name another node to form a cluster with: not supported yet",
+    askedBy: "operators",
+    permission: "service-ctrl",
+    answer: () => ALONE,
+  },
+  {
+    name: "tip-clear",
+    parameters: "host-port-list=all|HOST:PORT,...",
+    reply: "ERROR:16:...",
+    doc: "forget other nodes: not supported yet",
+    askedBy: "operators",
+    permission: "service-ctrl",
+    answer: () => ALONE,
+  },
+  {
+    name: "recluster",
+    reply: "ok",
+    doc: "form the cluster anew, with a new key",
+    askedBy: "operators",
+    permission: "service-ctrl",
+    answer: recluster,
+  },
+  {
+    name: "get-sl",
+    reply: "NODE-ID,...",
+    doc: "succession list of the cluster, principal first",
+    askedBy: "people who look for faults",
+    answer: ({ node }) => node.identity.id,
+  },
+];

@@ -1,0 +1,88 @@
+/**
+ * Info commands that read and change the configuration. Source: wire-protocol reference, section 9.11;
+ * server-operations reference, section 4.
+ *
+ * @module
+ */
+
+import { type ConfigChange, formatValue, getConfig, setConfig, setConfigReply } from "../config/mod.ts";
+import type { InfoContext, InfoRow } from "./info_row.ts";
+import type { AerieNode } from "./node.ts";
+
+function readConfig(context: InfoContext): string {
+  const id = context.get("id");
+  if (id !== undefined) context.usedDeprecatedForm = true;
+  return getConfig(context.node.settings, {
+    context: context.get("context"),
+    namespace: context.get("namespace"),
+    id,
+    set: context.get("set"),
+    dc: context.get("dc"),
+  });
+}
+
+function changeConfig({ node, command }: InfoContext): string {
+  const pairs = command.parameters.split(";").filter((part) => part !== "").map((part) => {
+    const equals = part.indexOf("=");
+    return equals < 0 ? [part, ""] as const : [part.slice(0, equals), part.slice(equals + 1)] as const;
+  });
+  const result = setConfig(node.settings, pairs);
+  if (result.ok) { for (const change of result.changed) applyChange(node, change); }
+  return setConfigReply(result);
+}
+
+/** Tells the log, and whoever keeps a copy of the setting. */
+function applyChange(node: AerieNode, change: ConfigChange): void {
+  const { namespace, set, name, option, before, after } = change;
+  const owner = [namespace, set].filter((part) => part !== undefined).map((part) => `{${part}} `).join("");
+  node.ports.log.write(
+    "info",
+    "config",
+    `${owner}${name} changed from ${formatValue(option, before)} to ${formatValue(option, after)}`,
+  );
+  if (name === "storage-engine.defrag-lwm-pct" && namespace !== undefined) {
+    node.namespace(namespace)?.store.arena.setLowWater(Number(after));
+  }
+}
+
+/** See the module's text. */
+export const configCommands: readonly InfoRow[] = [
+  {
+    name: "get-config",
+    parameters: "[context=service|network|namespace|security|xdr[;namespace=NS[;set=SET]]]",
+    reply: "NAME=VALUE;... | ERROR:4:invalid context",
+    doc: "the present configuration",
+    askedBy: "asadm, exporter, asbackup, asrestore, asconfig",
+    answer: readConfig,
+  },
+  {
+    name: "set-config",
+    parameters: "context=service|network|namespace[;namespace=NS[;set=SET]];NAME=VALUE",
+    reply: "ok | ERROR:4:invalid set-config parameter: ...",
+    doc: "change the configuration until the next start",
+    askedBy: "asadm, operators",
+    permission: "set-config",
+    answer: changeConfig,
+  },
+  {
+    name: "config-get",
+    parameters: "as get-config",
+    reply: "as get-config",
+    doc: "the present configuration",
+    askedBy: "old tools",
+    deprecated: "get-config",
+    hidden: true,
+    answer: readConfig,
+  },
+  {
+    name: "config-set",
+    parameters: "as set-config",
+    reply: "as set-config",
+    doc: "change the configuration until the next start",
+    askedBy: "old tools",
+    permission: "set-config",
+    deprecated: "set-config",
+    hidden: true,
+    answer: changeConfig,
+  },
+];

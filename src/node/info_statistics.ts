@@ -1,0 +1,127 @@
+/**
+ * Info commands that tell numbers: of the node, its namespaces and sets. Source: wire-protocol reference, section 9.6.
+ *
+ * @module
+ */
+
+import { namespaceLines } from "../config/mod.ts";
+import type { Namespace } from "../transaction/mod.ts";
+import { ENTERPRISE_ONLY, type InfoContext, type InfoRow } from "./info_row.ts";
+import { failedBestPractices, nodeStatistics, statisticsText } from "./statistics.ts";
+import { namespaceStatistics } from "./statistics_namespace.ts";
+import { setsOf, setText } from "./statistics_sets.ts";
+
+/** `namespace/NS`, the older form, or `namespace:namespace=NS`. */
+function namespaceAnswer(context: InfoContext): string {
+  const { node } = context;
+  if (context.isKeyed) {
+    const { value, error } = context.namespace();
+    return error ?? namespaceText(context, value);
+  }
+  context.usedDeprecatedForm = true;
+  const [name] = context.words;
+  if (name === undefined) return "ERROR:20:missing 'namespace'";
+  const namespace = node.namespace(name);
+  return namespace === undefined ? "type=unknown" : namespaceText(context, namespace);
+}
+
+function namespaceText({ node }: InfoContext, namespace: Namespace): string {
+  const numbers = statisticsText(namespaceStatistics(node, namespace));
+  return `${numbers};${namespaceLines(namespace.settings).join(";")}`;
+}
+
+function setsAnswer(context: InfoContext): string {
+  const { node } = context;
+  const [namespaceName, ...setWords] = context.isKeyed
+    ? [context.get("namespace") ?? context.get("ns"), context.get("set")].filter((word) => word !== undefined)
+    : context.words;
+  if (namespaceName === undefined) return node.namespaces.map(allSets).join("");
+  const namespace = node.namespace(namespaceName);
+  if (namespace === undefined) return "ns_type=unknown";
+  // A set's name may hold slashes.
+  const setName = setWords.join("/");
+  if (setName === "") return allSets(namespace);
+  const set = setsOf(namespace).find(({ name }) => name === setName);
+  return set === undefined ? "" : `${setText(namespace, set)};`;
+}
+
+function allSets(namespace: Namespace): string {
+  const { name } = namespace.settings;
+  return setsOf(namespace).map((set) => `ns=${name}:set=${set.name}:${setText(namespace, set)};`).join("");
+}
+
+function statsAnswer(context: InfoContext): string {
+  const { value, error } = context.need("context");
+  if (error !== undefined) return error;
+  return value === "xdr" ? ENTERPRISE_ONLY : "ERROR:4:unknown context";
+}
+
+/** See the module's text. */
+export const statisticsCommands: readonly InfoRow[] = [
+  {
+    name: "statistics",
+    reply: "NAME=VALUE;...",
+    doc: "what the node counts and measures",
+    askedBy: "asadm, exporter, clients' tests",
+    answer: ({ node }) => statisticsText(nodeStatistics(node)),
+  },
+  {
+    name: "namespace",
+    parameters: "namespace=NS, or /NS",
+    reply: "NAME=VALUE;... | type=unknown",
+    doc: "what a namespace counts and measures, then its configuration",
+    askedBy: "asadm, exporter, asbackup, asbench",
+    answer: namespaceAnswer,
+  },
+  {
+    name: "sets",
+    parameters: "[/NS[/SET]]",
+    reply: "ns=NS:set=SET:NAME=VALUE:...;... | ns_type=unknown",
+    doc: "what sets count, and their configuration",
+    askedBy: "asadm, exporter, asbackup",
+    answer: setsAnswer,
+  },
+  {
+    name: "get-stats",
+    parameters: "context=xdr;dc=DC",
+    reply: "ERROR:25:enterprise only",
+    doc: "what shipping to another cluster counts",
+    askedBy: "asadm, exporter",
+    answer: statsAnswer,
+  },
+  {
+    name: "best-practices",
+    reply: "failed_best_practices=none | failed_best_practices=CHECK,...",
+    doc: "what to change on this machine: memory = namespaces may take more memory than there is",
+    askedBy: "asadm",
+    answer: ({ node }) => `failed_best_practices=${failedBestPractices(node).join(",") || "none"}`,
+  },
+  {
+    name: "health-outliers",
+    reply: "empty",
+    doc: "peers and devices that stand out; a node alone has nothing to compare",
+    askedBy: "asadm",
+    answer: () => "",
+  },
+  {
+    name: "health-stats",
+    reply: "empty",
+    doc: "what health-outliers compares",
+    askedBy: "people who look for faults",
+    answer: () => "",
+  },
+  {
+    name: "index-pressure",
+    reply: "empty",
+    doc: "memory pressure of indexes on devices, of which there are none",
+    askedBy: "exporter",
+    answer: () => "",
+  },
+  {
+    name: "physical-devices",
+    reply: "empty",
+    doc: "devices below the namespaces' files, of which there are none",
+    askedBy: "operators",
+    answer: () => "",
+  },
+];

@@ -1,0 +1,113 @@
+/**
+ * Info commands that remove many records at once. A truncation sets a mark: records last updated up to it are gone for
+ * clients at once, and are removed in the background. Source: wire-protocol reference, section 9.10.
+ *
+ * @module
+ */
+
+import { CITRUSLEAF_EPOCH_S, SET_NAME_SIZE_MAX } from "../base/mod.ts";
+import { type InfoContext, type InfoRow, OK, type Parameter } from "./info_row.ts";
+
+const NS_PER_MS = 1_000_000n;
+const EPOCH_MS = BigInt(CITRUSLEAF_EPOCH_S) * 1000n;
+/** Decimal digits of the largest unsigned 64-bit number. */
+const LUT_SIZE_MAX = 20;
+
+/** What `truncate` does when it names no set. */
+interface TruncateForm {
+  /** `truncate-namespace` takes no set. */
+  wholeNamespace: boolean;
+}
+
+function truncate(context: InfoContext, form: TruncateForm): string {
+  const { value: namespace, error } = context.namespace();
+  if (error !== undefined) return error;
+  const setName = setParameter(context, form);
+  if (setName?.error !== undefined) return setName.error;
+  const nowMs = namespace.store.nowMs();
+  const lut = lutMs(context, nowMs);
+  if (typeof lut === "string") return lut;
+  const { store } = namespace;
+  const set = setName === undefined ? undefined : store.sets.byName(setName.value);
+  // A set that nobody has written to has nothing to remove.
+  if (setName === undefined || set !== undefined) store.truncate(set, lut);
+  const where = setName === undefined ? "" : ` set ${setName.value}`;
+  context.node.ports.log.write(
+    "info",
+    "truncate",
+    `{${namespace.settings.name}} truncating${where} to ${lut}`,
+  );
+  return OK;
+}
+
+function undoTruncate(context: InfoContext, form: TruncateForm): string {
+  const { value: namespace, error } = context.namespace();
+  if (error !== undefined) return error;
+  const setName = setParameter(context, form);
+  if (setName?.error !== undefined) return setName.error;
+  const { store } = namespace;
+  const set = setName === undefined ? undefined : store.sets.byName(setName.value);
+  if (setName === undefined || set !== undefined) store.undoTruncate(set);
+  return OK;
+}
+
+/** The set that is named, undefined for the whole namespace. */
+function setParameter(context: InfoContext, { wholeNamespace }: TruncateForm): Parameter | undefined {
+  if (context.get("set") === undefined) return undefined;
+  if (wholeNamespace) return { error: "ERROR:4:unexpected set name" };
+  return context.need("set", { sizeMaxBytes: SET_NAME_SIZE_MAX });
+}
+
+/** The mark in ms since 2010, or an error. */
+function lutMs(context: InfoContext, nowMs: number): number | string {
+  if (context.get("lut") === undefined) return nowMs;
+  const { value, error } = context.need("lut", { sizeMaxBytes: LUT_SIZE_MAX });
+  if (error !== undefined) return error;
+  if (!/^\d+$/.test(value)) return "ERROR:4:'lut' is not a number";
+  const lut = Number(BigInt(value) / NS_PER_MS - EPOCH_MS);
+  if (lut <= 0) return "ERROR:4:would truncate to 0";
+  return lut > nowMs ? "ERROR:4:would truncate in the future" : lut;
+}
+
+const SET_FORM: TruncateForm = { wholeNamespace: false };
+const NAMESPACE_FORM: TruncateForm = { wholeNamespace: true };
+
+/** See the module's text. */
+export const truncateCommands: readonly InfoRow[] = [
+  {
+    name: "truncate",
+    parameters: "namespace=NS[;set=SET][;lut=NANOSECONDS-SINCE-1970]",
+    reply: "ok | ERROR:4:would truncate in the future | ERROR:4:would truncate to 0",
+    doc: "remove the records of a set or namespace that were last updated up to a time, by default now",
+    askedBy: "clients, asadm",
+    permission: "truncate",
+    answer: (context) => truncate(context, SET_FORM),
+  },
+  {
+    name: "truncate-undo",
+    parameters: "namespace=NS[;set=SET]",
+    reply: "ok",
+    doc: "forget the mark: records that are not removed yet come back",
+    askedBy: "asadm",
+    permission: "truncate",
+    answer: (context) => undoTruncate(context, SET_FORM),
+  },
+  {
+    name: "truncate-namespace",
+    parameters: "namespace=NS[;lut=NANOSECONDS-SINCE-1970]",
+    reply: "ok | ERROR:4:unexpected set name | as truncate",
+    doc: "remove the records of a namespace that were last updated up to a time, by default now",
+    askedBy: "clients, asadm",
+    permission: "truncate",
+    answer: (context) => truncate(context, NAMESPACE_FORM),
+  },
+  {
+    name: "truncate-namespace-undo",
+    parameters: "namespace=NS",
+    reply: "ok",
+    doc: "forget the mark: records that are not removed yet come back",
+    askedBy: "asadm",
+    permission: "truncate",
+    answer: (context) => undoTruncate(context, NAMESPACE_FORM),
+  },
+];

@@ -1,0 +1,255 @@
+/**
+ * What a namespace counts and measures, under the stock server's names and in its order: the first part of the answer
+ * to `namespace/NAME`, and the `aerospike_namespace_*` metrics. Source: wire-protocol reference, appendix C.2, and the
+ * recorded reply.
+ *
+ * @module
+ */
+
+import { PARTITION_COUNT } from "../base/mod.ts";
+import { STORAGE_STRIPE_COUNT } from "../config/mod.ts";
+import type { Arena } from "../storage/mod.ts";
+import { KIND, type Kind, type Namespace, ORIGIN, type Origin, OUTCOME } from "../transaction/mod.ts";
+import type { AerieNode } from "./node.ts";
+import { type Statistic, zeros } from "./statistics.ts";
+
+/** All statistics of a namespace, in the stock server's order. */
+export function namespaceStatistics(node: AerieNode, namespace: Namespace): Statistic[] {
+  return [
+    ...objectStatistics(node, namespace),
+    ...lifeStatistics(namespace),
+    ...memoryStatistics(namespace),
+    ...migrationStatistics(),
+    ...requestStatistics(namespace),
+    ...repeatStatistics(),
+    ...queryStatistics(),
+    ...otherStatistics(namespace),
+  ];
+}
+
+function objectStatistics({ cluster }: AerieNode, { partitions, store }: Namespace): Statistic[] {
+  return [
+    ["ns_cluster_size", cluster.size],
+    ["effective_replication_factor", partitions.effectiveReplicationFactor],
+    ["objects", store.objectCount],
+    ["tombstones", store.tombstoneCount],
+    ...zeros("", "xdr_tombstones xdr_bin_cemeteries mrt_provisionals"),
+    ["master_objects", store.objectCount],
+    ["master_tombstones", store.tombstoneCount],
+    ...zeros("", "prole_objects prole_tombstones non_replica_objects non_replica_tombstones"),
+    ...zeros("", "unreplicated_records dead_partitions unavailable_partitions auto_revived_partitions"),
+  ];
+}
+
+function lifeStatistics({ store }: Namespace): Statistic[] {
+  return [
+    ["clock_skew_stop_writes", false],
+    ["stop_writes", store.stopWrites],
+    ["hwm_breached", false],
+    ["current_time", Math.floor(store.nowMs() / 1000)],
+    ["non_expirable_objects", store.nonExpirableCount],
+    ["expired_objects", 0],
+    ["evicted_objects", 0],
+    ["evict_ttl", 0],
+    ["evict_void_time", 0],
+    ["smd_evict_void_time", 0],
+    ["nsup_cycle_duration", 0],
+    ["nsup_cycle_deleted_pct", "0.00"],
+    ["nsup_xdr_key_busy", 0],
+    ["truncate_lut", store.truncateLutMs],
+    ["truncating", false],
+    ["sindex_gc_cleaned", 0],
+    ...zeros("mrt_", "monitors monitors_active"),
+  ];
+}
+
+function memoryStatistics({ store, settings }: Namespace): Statistic[] {
+  const { arena, index } = store;
+  const budgetBytes = settings.indexesMemoryBudget;
+  const indexShare: Statistic[] = budgetBytes === 0
+    ? []
+    : [["indexes_memory_used_pct", Math.floor(index.usedBytes * 100 / budgetBytes)]];
+  return [
+    ["xmem_id", 0],
+    ["index_used_bytes", index.usedBytes],
+    ...zeros("", "set_index_used_bytes sindex_used_bytes"),
+    ...indexShare,
+    ["data_total_bytes", arena.totalBytes],
+    ["data_used_bytes", arena.usedBytes],
+    ["data_used_pct", Math.floor(arena.usedBytes * 100 / arena.totalBytes)],
+    ["data_avail_pct", dataAvailPct(arena)],
+    ["data_compression_ratio", "1.000"],
+    ...stripeStatistics(arena),
+    ["record_proto_uncompressed_pct", "0.000"],
+    ["record_proto_compression_ratio", "1.000"],
+    ["query_proto_uncompressed_pct", "0.000"],
+    ["query_proto_compression_ratio", "1.000"],
+  ];
+}
+
+/** Share of the data memory that no record has been put into since it was last empty, in whole percent. */
+export function dataAvailPct(arena: Arena): number {
+  return Math.floor(arena.freeBlockCount * 100 / arena.blockCountMax);
+}
+
+/** The stock server splits memory into stripes; here it is one piece, so each stripe is told an equal share of it. */
+function stripeStatistics(arena: Arena): Statistic[] {
+  const blocksOpened = arena.blockCountMax - arena.freeBlockCount + arena.defragmentedBlocks;
+  const totals: readonly (readonly [string, number])[] = [
+    ["used_bytes", arena.usedBytes],
+    ["free_wblocks", arena.freeBlockCount],
+    ["writes", blocksOpened],
+    ["defrag_q", arena.sparseBlockCount],
+    ["defrag_reads", arena.defragmentedBlocks],
+    ["defrag_writes", 0],
+  ];
+  const stripes: Statistic[] = [];
+  for (let stripe = 0; stripe < STORAGE_STRIPE_COUNT; stripe++) {
+    for (const [name, total] of totals) {
+      stripes.push([`storage-engine.stripe[${stripe}].${name}`, equalShare(total, stripe)]);
+    }
+  }
+  return stripes;
+}
+
+/** Shares of a whole number that add up to it. */
+function equalShare(total: number, stripe: number): number {
+  return Math.floor((total + STORAGE_STRIPE_COUNT - 1 - stripe) / STORAGE_STRIPE_COUNT);
+}
+
+function migrationStatistics(): Statistic[] {
+  return [
+    ["pending_quiesce", false],
+    ["effective_is_quiesced", false],
+    ["nodes_quiesced", 0],
+    ["effective_prefer_uniform_balance", false],
+    ["effective_active_rack", 0],
+    ...zeros("migrate_tx_", "partitions_imbalance instances"),
+    ...zeros("migrate_", "rx_instances tx_partitions_active rx_partitions_active"),
+    ...zeros("migrate_tx_partitions_", "initial remaining lead_remaining"),
+    ...zeros("migrate_rx_partitions_", "initial remaining"),
+    ...zeros("migrate_", "records_skipped records_transmitted record_retransmits record_receives"),
+    ...zeros("migrate_", "records_unreadable signals_active signals_remaining"),
+    ["migrate_fresh_partitions", PARTITION_COUNT],
+    ...zeros("appeals_", "tx_active rx_active tx_remaining records_exonerated"),
+  ];
+}
+
+const LANG = "read_success write_success delete_success error";
+const XDR_DELETE = "success error timeout not_found";
+const READ = "success error timeout not_found filtered_out";
+const WRITE = "success error timeout filtered_out";
+const UDF = "complete error timeout filtered_out";
+
+function requestStatistics(namespace: Namespace): Statistic[] {
+  const client = counted(namespace, ORIGIN.CLIENT, "client_");
+  const batch = counted(namespace, ORIGIN.BATCH, "batch_sub_");
+  return [
+    ...client.tsvc(),
+    ...zeros("client_proxy_", "complete error timeout"),
+    ...client.of("read_", KIND.READ, READ),
+    ...client.of("write_", KIND.WRITE, WRITE),
+    ...zeros("xdr_client_write_", "success error timeout"),
+    ...client.of("delete_", KIND.DELETE, READ),
+    ...zeros("xdr_client_delete_", XDR_DELETE),
+    ...client.of("udf_", KIND.UDF, UDF),
+    ...zeros("client_lang_", LANG),
+    ...zeros("from_proxy_tsvc_", "error timeout"),
+    ...zeros("from_proxy_read_", READ),
+    ...zeros("from_proxy_write_", WRITE),
+    ...zeros("xdr_from_proxy_write_", "success error timeout"),
+    ...zeros("from_proxy_delete_", READ),
+    ...zeros("xdr_from_proxy_delete_", XDR_DELETE),
+    ...zeros("from_proxy_udf_", UDF),
+    ...zeros("from_proxy_lang_", LANG),
+    ...batch.tsvc(),
+    ...zeros("batch_sub_proxy_", "complete error timeout"),
+    ...batch.of("read_", KIND.READ, READ),
+    ...batch.of("write_", KIND.WRITE, WRITE),
+    ...batch.of("delete_", KIND.DELETE, READ),
+    ...batch.of("udf_", KIND.UDF, UDF),
+    ...zeros("batch_sub_lang_", LANG),
+    ...zeros("from_proxy_batch_sub_tsvc_", "error timeout"),
+    ...zeros("from_proxy_batch_sub_read_", READ),
+    ...zeros("from_proxy_batch_sub_write_", WRITE),
+    ...zeros("from_proxy_batch_sub_delete_", READ),
+    ...zeros("from_proxy_batch_sub_udf_", UDF),
+    ...zeros("from_proxy_batch_sub_lang_", LANG),
+    ...zeros("udf_sub_tsvc_", "error timeout"),
+    ...zeros("udf_sub_udf_", UDF),
+    ...zeros("udf_sub_lang_", LANG),
+    ...zeros("ops_sub_tsvc_", "error timeout"),
+    ...zeros("ops_sub_write_", WRITE),
+  ];
+}
+
+const OUTCOMES: Readonly<Record<string, number>> = {
+  success: OUTCOME.SUCCESS,
+  complete: OUTCOME.SUCCESS,
+  error: OUTCOME.ERROR,
+  timeout: OUTCOME.TIMEOUT,
+  not_found: OUTCOME.NOT_FOUND,
+  filtered_out: OUTCOME.FILTERED_OUT,
+};
+
+function counted({ stats }: Namespace, origin: Origin, prefix: string) {
+  return {
+    tsvc: (): Statistic[] => [
+      [`${prefix}tsvc_error`, stats.tsvcError[origin]],
+      [`${prefix}tsvc_timeout`, stats.tsvcTimeout[origin]],
+    ],
+    of: (name: string, kind: Kind, outcomes: string): Statistic[] =>
+      outcomes.split(" ").map((
+        outcome,
+      ) => [prefix + name + outcome, stats.count(origin, kind, OUTCOMES[outcome])]),
+  };
+}
+
+function repeatStatistics(): Statistic[] {
+  return [
+    ...zeros("dup_res_", "ask respond_read respond_no_read"),
+    ...zeros("retransmit_all_", "read_dup_res write_dup_res delete_dup_res udf_dup_res"),
+    ...zeros("retransmit_all_batch_sub_", "read_dup_res write_dup_res delete_dup_res udf_dup_res"),
+    ...zeros(
+      "retransmit_",
+      "udf_sub_dup_res ops_sub_dup_res all_read_repl_ping all_batch_sub_read_repl_ping",
+    ),
+    ...zeros("retransmit_all_", "write_repl_write delete_repl_write udf_repl_write"),
+    ...zeros("retransmit_all_batch_sub_", "write_repl_write delete_repl_write udf_repl_write"),
+    ...zeros("retransmit_", "udf_sub_repl_write ops_sub_repl_write"),
+  ];
+}
+
+function queryStatistics(): Statistic[] {
+  const groups = ["pi_query_", "si_query_"].flatMap((prefix) => [
+    ...zeros(`${prefix}short_basic_`, "complete error timeout"),
+    ...["long_basic_", "aggr_", "udf_bg_", "ops_bg_"].flatMap((kind) =>
+      zeros(prefix + kind, "complete error abort")
+    ),
+  ]);
+  return [...groups, ...zeros("geo_region_query_", "reqs cells points falsepos")];
+}
+
+function otherStatistics({ stats }: Namespace): Statistic[] {
+  return [
+    ...zeros("read_touch_", "tsvc_error tsvc_timeout"),
+    ["read_touch_success", stats.readTouchSuccess],
+    ["read_touch_error", stats.readTouchError],
+    ["read_touch_timeout", 0],
+    ["read_touch_skip", stats.readTouchSkip],
+    ...zeros("re_repl_", "tsvc_error tsvc_timeout success error timeout"),
+    ...["verify_read", "roll_forward", "monitor_roll_forward", "roll_back", "monitor_roll_back"].flatMap((
+      step,
+    ) => zeros(`mrt_${step}_`, "success error timeout")),
+    ["fail_xdr_forbidden", 0],
+    ["fail_key_busy", stats.failKeyBusy],
+    ["fail_xdr_key_busy", 0],
+    ["fail_generation", stats.failGeneration],
+    ["fail_record_too_big", stats.failRecordTooBig],
+    ...zeros("fail_", "client_lost_conflict xdr_lost_conflict mrt_blocked mrt_version_mismatch"),
+    ["deleted_last_bin", stats.deletedLastBin],
+    ["mrt_monitor_roll_tombstone_creates", 0],
+    ["ttl_reductions_ignored", stats.ttlReductionsIgnored],
+    ["ttl_reductions_applied", stats.ttlReductionsApplied],
+  ];
+}
