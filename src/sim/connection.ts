@@ -40,6 +40,8 @@ export class SimConnection implements Connection {
   readonly #network: SimNetwork;
   #handler: ConnectionHandler | undefined;
   #closed = false;
+  #finished = false;
+  #whenFinished: (() => void)[] = [];
   #paused = false;
 
   #writing: Uint8Array | undefined;
@@ -78,6 +80,17 @@ export class SimConnection implements Connection {
     return this.#closed;
   }
 
+  /** True when this end is closed and its owner knows it, or is dead: nothing can come of what was sent to it. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Calls back once this end is finished; at once when it is. */
+  whenFinished(fn: () => void): void {
+    if (this.#finished) fn();
+    else this.#whenFinished.push(fn);
+  }
+
   write(bytes: Uint8Array): void {
     if (this.#closed) return;
     assert(this.#writing === undefined, "One write of a connection is under way at a time");
@@ -109,28 +122,43 @@ export class SimConnection implements Connection {
   /** Closes this end without telling its owner, who is dead or never got it. */
   abandon(): void {
     if (!this.#closed) this.#shut();
+    this.#finish();
   }
 
   /** Closes this end without telling anyone. */
   vanish(): void {
     this.#closed = true;
-    this.#forget();
+    this.#drop();
+    this.#finish();
   }
 
   /** Ends this end with an error; its owner hears of it in a turn of its own. */
   breakNow(code: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#forget();
+    this.#drop();
     const error = Object.assign(
       new Error(`Connection to ${this.remote.host}:${this.remote.port} broke (${code})`),
       {
         code,
       },
     );
-    this.#network.simulation.schedule(0, EventKind.RESET, this.process, () => {
-      this.#handler?.onClose("error", error);
-    });
+    this.#network.simulation.schedule(0, EventKind.RESET, this.process, () => this.#tell("error", error));
+  }
+
+  #tell(reason: CloseReason, error?: Error): void {
+    if (error === undefined) this.#handler?.onClose(reason);
+    else this.#handler?.onClose(reason, error);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    for (const fn of this.#whenFinished) fn();
+    if (!this.peer.#finished) return;
+    this.#network.forget(this);
+    this.#network.forget(this.peer);
   }
 
   #shut(): void {
@@ -144,16 +172,13 @@ export class SimConnection implements Connection {
     } else {
       this.#sendPiece(undefined);
     }
-    this.#forget();
+    this.#drop();
   }
 
-  #forget(): void {
+  #drop(): void {
     this.#unread.length = 0;
     this.#heldBytes = 0;
     this.#writing = undefined;
-    if (!this.peer.#closed) return;
-    this.#network.forget(this);
-    this.#network.forget(this.peer);
   }
 
   #scheduleSend(): void {
@@ -298,8 +323,8 @@ export class SimConnection implements Connection {
   #end(): void {
     const reason: CloseReason = this.#writing === undefined ? "peer" : "error";
     this.#closed = true;
-    this.#forget();
-    if (reason === "peer") this.handler.onClose("peer");
-    else this.handler.onClose("error", Object.assign(new Error("The peer has closed"), { code: "EPIPE" }));
+    this.#drop();
+    if (reason === "peer") this.#tell("peer");
+    else this.#tell("error", Object.assign(new Error("The peer has closed"), { code: "EPIPE" }));
   }
 }

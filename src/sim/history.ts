@@ -3,21 +3,10 @@
  *
  * @module
  */
-import { assert } from "../base/mod.ts";
 import type { Action, Entry, Outcome, WallHistory } from "./record_model.ts";
 import { SIM_WALL_START_MS, type WallClock } from "./clock.ts";
+import type { SimConnection } from "./connection.ts";
 import type { Simulation } from "./simulation.ts";
-
-/**
- * A write that its client has given up may still take effect for this long: longer than any delay that faults cause.
- */
-export const IN_DOUBT_MAX_US = 5_000_000;
-
-/** An operation under way. */
-export interface OpenEntry extends Entry {
-  /** Virtual time from which on it can't take effect any more; Infinity as long as that is not known. */
-  closesAtUs: number;
-}
 
 /** A change of the wall clock. */
 interface Jump {
@@ -30,7 +19,7 @@ interface Jump {
 export class History implements WallHistory {
   readonly #simulation: Simulation;
   readonly #wall: WallClock;
-  readonly #entries = new Map<string, OpenEntry[]>();
+  readonly #entries = new Map<string, Entry[]>();
   /** Virtual time of each tick. */
   readonly #timesUs: number[] = [];
   readonly #jumps: Jump[] = [];
@@ -62,37 +51,40 @@ export class History implements WallHistory {
   }
 
   /** An operation is asked for. */
-  call(client: string, key: string, action: Action): OpenEntry {
+  call(client: string, key: string, action: Action): Entry {
     this.#count++;
     const invokedTick = this.tick();
-    return {
-      client,
-      key,
-      action,
-      invokedTick,
-      returnedTick: Infinity,
-      outcome: { code: undefined },
-      closesAtUs: Infinity,
-    };
+    return { client, key, action, invokedTick, returnedTick: Infinity, outcome: { code: undefined } };
   }
 
-  /** An operation was answered; without a code it is in doubt. */
-  answer(entry: OpenEntry, outcome: Outcome): void {
+  /** An operation was answered. */
+  answer(entry: Entry, outcome: Outcome): void {
     entry.outcome = outcome;
     entry.returnedTick = this.tick();
-    if (outcome.code === undefined) entry.closesAtUs = this.#simulation.nowUs + IN_DOUBT_MAX_US;
     this.#add(entry);
   }
 
-  /** A node without a disk died: all its records are gone, and what clients had given up comes to nothing. */
+  /**
+   * An operation has no certain answer: it may take effect as long as the server can still come upon the bytes that
+   * its client has left behind.
+   *
+   * @param ends of the connections that the client has given up
+   */
+  doubt(entry: Entry, ends: readonly SimConnection[]): void {
+    this.#add(entry);
+    let open = ends.length;
+    const close = () => void (entry.returnedTick = this.tick());
+    if (open === 0) close();
+    for (const end of ends) {
+      end.whenFinished(() => {
+        if (--open === 0) close();
+      });
+    }
+  }
+
+  /** A node without a disk died: all its records are gone. */
   wipe(keys: readonly string[]): void {
-    for (const entries of this.#entries.values()) {
-      for (const entry of entries) entry.closesAtUs = Math.min(entry.closesAtUs, this.#simulation.nowUs);
-    }
-    for (const key of keys) {
-      const entry = this.call("death", key, { type: "wipe" });
-      this.answer(entry, { code: 0 });
-    }
+    for (const key of keys) this.answer(this.call("death", key, { type: "wipe" }), { code: 0 });
   }
 
   /** Moves the wall clock. */
@@ -102,15 +94,9 @@ export class History implements WallHistory {
     this.#jumps.push({ tick: this.tick(), beforeMs, afterMs: this.#wall.offsetMs });
   }
 
-  /** All operations on a record, those in doubt with the end of their doubt. */
-  entriesOf(key: string): Entry[] {
-    const entries = this.#entries.get(key) ?? [];
-    for (const entry of entries) {
-      if (entry.outcome.code === undefined) {
-        entry.returnedTick = this.#tickAt(entry.closesAtUs, entry.returnedTick);
-      }
-    }
-    return entries;
+  /** All operations on a record. */
+  entriesOf(key: string): readonly Entry[] {
+    return this.#entries.get(key) ?? [];
   }
 
   lowestS(fromTick: number, toTick: number): number {
@@ -129,7 +115,7 @@ export class History implements WallHistory {
     return Math.floor((SIM_WALL_START_MS + highest) / 1000);
   }
 
-  #add(entry: OpenEntry): void {
+  #add(entry: Entry): void {
     const entries = this.#entries.get(entry.key);
     if (entries === undefined) this.#entries.set(entry.key, [entry]);
     else entries.push(entry);
@@ -143,19 +129,5 @@ export class History implements WallHistory {
     let offsetMs = this.#jumps.length === 0 ? this.#wall.offsetMs : this.#jumps[0].beforeMs;
     for (const jump of this.#jumps) if (jump.tick <= tick) offsetMs = jump.afterMs;
     return this.#timeMs(tick) + offsetMs;
-  }
-
-  /** The last moment before a time, at least `leastTick`, as a fraction that no other moment has. */
-  #tickAt(timeUs: number, leastTick: number): number {
-    const times = this.#timesUs;
-    let low = leastTick;
-    let high = times.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (times[middle] <= timeUs) low = middle + 1;
-      else high = middle;
-    }
-    assert(low >= leastTick, "Doubt ends after it begins");
-    return low - 0.5;
   }
 }

@@ -103,7 +103,7 @@ export class SimNetwork {
     this.random = simulation.random.fork("network");
   }
 
-  /** Connections that are open at one end at least. */
+  /** Connections of which one end at least is not finished. */
   get connections(): ReadonlySet<SimConnection> {
     return this.#connections;
   }
@@ -163,7 +163,18 @@ export class SimNetwork {
     connection.peer.breakNow("ECONNRESET");
   }
 
-  /** Forgets a connection of which both ends are closed. */
+  /** Other ends, not finished yet, of connections that a process has closed or lost. */
+  endsLeftBy(process: SimProcess): SimConnection[] {
+    const ends: SimConnection[] = [];
+    for (const connection of this.#connections) {
+      if (connection.process === process && connection.closed && !connection.peer.finished) {
+        ends.push(connection.peer);
+      }
+    }
+    return ends;
+  }
+
+  /** Forgets a connection of which both ends are finished. */
   forget(connection: SimConnection): void {
     this.#connections.delete(connection);
   }

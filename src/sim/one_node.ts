@@ -75,7 +75,7 @@ const QUIET_MS = 8000;
 /** A call may end this much later than its policy says: timers are late. */
 const LATE_MAX_MS = 25;
 /** Events between two looks at the node's counts. */
-const CHECK_EVERY_EVENTS = 64;
+const CHECK_EVERY_EVENTS = 256;
 /** Lines of a record's history that a report shows. */
 const REPORT_ENTRY_COUNT = 25;
 
@@ -184,6 +184,7 @@ class OneNodeRun {
           history: this.#history,
           random,
           options: this.#workload,
+          endsLeft: () => this.#world.network.endsLeftBy(process),
         });
         this.#loops.push(loop);
         this.#drive(loop, process.ports.clock, random).catch((error) => this.#world.simulation.fail(error));

@@ -17,8 +17,9 @@ import {
   ServerError,
   type WritePolicy,
 } from "../client/mod.ts";
-import type { History, OpenEntry } from "./history.ts";
-import { type Action, isRead, type ModelBins, type Outcome, type Step } from "./record_model.ts";
+import type { SimConnection } from "./connection.ts";
+import type { History } from "./history.ts";
+import { type Action, type Entry, isRead, type ModelBins, type Outcome, type Step } from "./record_model.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
 /** Namespace and set of the workload's records. */
@@ -78,10 +79,14 @@ export class WorkloadLoop {
   readonly #random: SeededRandom;
   readonly #options: WorkloadOptions;
   readonly #keys: readonly string[];
+  readonly #endsLeft: () => SimConnection[];
   readonly #generations = new Map<string, number>();
   #unique = 0;
 
-  /** @param name of the loop; values that it writes carry it */
+  /**
+   * @param parts name of the loop, which values that it writes carry; the client; and `endsLeft`: server's ends of the
+   * connections that the client has given up
+   */
   constructor(
     parts: {
       name: string;
@@ -89,6 +94,7 @@ export class WorkloadLoop {
       history: History;
       random: SeededRandom;
       options: WorkloadOptions;
+      endsLeft: () => SimConnection[];
     },
   ) {
     this.#name = parts.name;
@@ -96,6 +102,7 @@ export class WorkloadLoop {
     this.#history = parts.history;
     this.#random = parts.random;
     this.#options = parts.options;
+    this.#endsLeft = parts.endsLeft;
     this.#keys = workloadKeys(parts.options);
   }
 
@@ -242,7 +249,7 @@ export class WorkloadLoop {
   /** A batch of reads and writes; each row is an operation of its own. */
   async #batch(): Promise<void> {
     const random = this.#random;
-    const rows: { row: BatchRow; entry: OpenEntry }[] = [];
+    const rows: { row: BatchRow; entry: Entry }[] = [];
     const keys = this.#keys.filter(() => random.chance(0.5));
     for (const key of keys) {
       const action = this.#choose(key, random.pick(["get", "exists", "put", "operate", "delete", "get"]));
@@ -258,7 +265,7 @@ export class WorkloadLoop {
     results.forEach((result, at) => this.#noteRow(rows[at].entry, result));
   }
 
-  #noteRow(entry: OpenEntry, result: BatchResult): void {
+  #noteRow(entry: Entry, result: BatchResult): void {
     const { resultCode, inDoubt, record, error } = result;
     if (inDoubt || (resultCode === ResultCode.TIMEOUT && !isRead(entry.action))) {
       this.#noteDoubt(entry, error);
@@ -316,13 +323,13 @@ export class WorkloadLoop {
     return { namespace: WORKLOAD_NAMESPACE, set: SET, key };
   }
 
-  #note(entry: OpenEntry, outcome: Outcome): void {
+  #note(entry: Entry, outcome: Outcome): void {
     this.doneCount++;
     if (outcome.generation !== undefined) this.#generations.set(entry.key, outcome.generation);
     this.#history.answer(entry, outcome);
   }
 
-  #noteError(entry: OpenEntry, error: ClientError): void {
+  #noteError(entry: Entry, error: ClientError): void {
     if (typeof error.inDoubt !== "boolean") throw error;
     const isServerError = error instanceof ServerError;
     if (error.inDoubt) this.#noteDoubt(entry, error);
@@ -331,9 +338,9 @@ export class WorkloadLoop {
     } else this.#noteNothing(error);
   }
 
-  #noteDoubt(entry: OpenEntry, error: unknown): void {
+  #noteDoubt(entry: Entry, error: unknown): void {
     this.#noteNothing(error);
-    this.#history.answer(entry, { code: undefined });
+    this.#history.doubt(entry, this.#endsLeft());
   }
 
   /** A read without an answer, or a write that was certainly not sent, leaves no trace in the history. */
