@@ -169,7 +169,7 @@ function compareScans(
 function compareCutScan(recorded: Scan, got: Scan): Difference | undefined {
   if (got.end === undefined) return { kind: "end of a scan", expected: "a last message", got: "none" };
   const lines = new Set(got.text.split("\n"));
-  const missing = recorded.text.split("\n").find((line) => !lines.has(line));
+  const missing = recorded.text.split("\n").find((line) => line !== "" && !lines.has(line));
   if (missing === undefined) return undefined;
   return { kind: "records of a scan", expected: missing, got: "not among the records" };
 }
