@@ -52,6 +52,12 @@ Deno.test("importOrder lets a test import any door, and refuses that to the code
   assertEquals(findings("src/storage/a.ts", "../sim/mod.ts").length, 1);
 });
 
+Deno.test("importOrder lets tests and helpers of tests use another folder's helpers, and nobody else", () => {
+  assertEquals(findings("src/query/a_test.ts", "../storage/testing.ts"), []);
+  assertEquals(findings("src/query/testing.ts", "../storage/testing.ts"), []);
+  assertEquals(findings("src/query/a.ts", "../storage/testing.ts").length, 1);
+});
+
 Deno.test("importOrder refuses tools/ and cmd/ as a source, whoever imports them", () => {
   assertStringIncludes(
     findings("src/node/a.ts", "../../tools/x.ts")[0] ?? "nothing found",
