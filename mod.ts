@@ -23,9 +23,9 @@ import { createPlatform } from "./src/platform/mod.ts";
 import type { Ports } from "./src/port/mod.ts";
 
 export * from "./src/client/mod.ts";
-export type { SettingsOverrides } from "./src/config/mod.ts";
-export type { OpenListener } from "./src/node/mod.ts";
-export type { Ports } from "./src/port/mod.ts";
+export type * from "./src/config/mod.ts";
+export type { OpenListener, SessionKind } from "./src/node/mod.ts";
+export type * from "./src/port/mod.ts";
 
 /** How to open a node. */
 export interface OpenOptions {
@@ -61,17 +61,17 @@ export interface EmbeddedNode {
 export async function open(options: OpenOptions = {}): Promise<EmbeddedNode> {
   const settings = defaultSettings(options.settings);
   const ports = options.ports ?? await createPlatform({ log: quietLog });
-  let client: AerieClient | undefined;
+  const opened: { client?: AerieClient } = {};
   const node = await createNode({
     settings,
     ports,
     onFailure: (error) => {
-      client?.close();
+      opened.client?.close();
       options.onFailure?.(error);
     },
   });
   await node.start({ listen: options.listen ?? false });
-  client = await connectTo(node, ports, options);
+  const client = opened.client = await connectTo(node, ports, options);
   return {
     client,
     nodeId: node.identity.id,
