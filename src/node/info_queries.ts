@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { InfoContext, InfoRow } from "./info_row.ts";
+import { type InfoContext, type InfoRow, OK } from "./info_row.ts";
 
 /** The id that a command names as `id` or `trid`, undefined for none. */
 function idOf(context: InfoContext): string | undefined {
@@ -12,12 +12,17 @@ function idOf(context: InfoContext): string | undefined {
 }
 
 function show(context: InfoContext): string {
-  return idOf(context) === undefined ? "" : "ERROR:2:job not found";
+  const { queries, ports } = context.node;
+  const nowMs = ports.clock.monotonicMs();
+  const id = idOf(context);
+  if (id === undefined) return queries.list().map((query) => query.describe(nowMs)).join(";");
+  return queries.find(id)?.describe(nowMs) ?? "ERROR:2:job not found";
 }
 
 function abort(context: InfoContext): string {
-  if (idOf(context) === undefined) return "ERROR:4:missing 'id'";
-  return "ERROR:2:id not active";
+  const id = idOf(context);
+  if (id === undefined) return "ERROR:4:missing 'id'";
+  return context.node.queries.abort(id) ? OK : "ERROR:2:id not active";
 }
 
 /** See the module's text. */
@@ -45,6 +50,6 @@ export const queryCommands: readonly InfoRow[] = [
     doc: "end all queries",
     askedBy: "asadm",
     permission: "query-admin",
-    answer: () => "number-of-queries-killed:0",
+    answer: ({ node }) => `number-of-queries-killed:${node.queries.abortAll()}`,
   },
 ];

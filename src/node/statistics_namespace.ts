@@ -22,7 +22,7 @@ export function namespaceStatistics(node: AerieNode, namespace: Namespace): Stat
     ...migrationStatistics(),
     ...requestStatistics(namespace),
     ...repeatStatistics(),
-    ...queryStatistics(),
+    ...queryStatistics(node, namespace),
     ...otherStatistics(namespace),
   ];
 }
@@ -144,6 +144,7 @@ const UDF = "complete error timeout filtered_out";
 function requestStatistics(namespace: Namespace): Statistic[] {
   const client = counted(namespace, ORIGIN.CLIENT, "client_");
   const batch = counted(namespace, ORIGIN.BATCH, "batch_sub_");
+  const queryOps = counted(namespace, ORIGIN.QUERY_OPS, "ops_sub_");
   return [
     ...client.tsvc(),
     ...zeros("client_proxy_", "complete error timeout"),
@@ -178,8 +179,8 @@ function requestStatistics(namespace: Namespace): Statistic[] {
     ...zeros("udf_sub_tsvc_", "error timeout"),
     ...zeros("udf_sub_udf_", UDF),
     ...zeros("udf_sub_lang_", LANG),
-    ...zeros("ops_sub_tsvc_", "error timeout"),
-    ...zeros("ops_sub_write_", WRITE),
+    ...queryOps.tsvc(),
+    ...queryOps.of("write_", KIND.WRITE, WRITE),
   ];
 }
 
@@ -220,14 +221,9 @@ function repeatStatistics(): Statistic[] {
   ];
 }
 
-function queryStatistics(): Statistic[] {
-  const groups = ["pi_query_", "si_query_"].flatMap((prefix) => [
-    ...zeros(`${prefix}short_basic_`, "complete error timeout"),
-    ...["long_basic_", "aggr_", "udf_bg_", "ops_bg_"].flatMap((kind) =>
-      zeros(prefix + kind, "complete error abort")
-    ),
-  ]);
-  return [...groups, ...zeros("geo_region_query_", "reqs cells points falsepos")];
+function queryStatistics({ queries }: AerieNode, { settings }: Namespace): Statistic[] {
+  const counts = queries.stats(settings.name).entries();
+  return [...counts, ...zeros("geo_region_query_", "reqs cells points falsepos")];
 }
 
 function otherStatistics({ stats }: Namespace): Statistic[] {
