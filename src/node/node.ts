@@ -14,7 +14,7 @@ import type { NamespaceSettings, Settings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
-import { NamespaceStore, type RecordDevice } from "../storage/mod.ts";
+import { NamespaceStore, NamespaceSupervisor, type RecordDevice } from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -56,6 +56,8 @@ export class AerieNode {
   readonly identity: NodeIdentity;
   /** Namespaces in their configured order. */
   readonly namespaces: readonly Namespace[];
+  /** Background work of each namespace, in the same order. */
+  readonly supervisors: readonly NamespaceSupervisor[];
   /** Counters. */
   readonly stats: NodeStats = new NodeStats();
   /** Scans and other queries. */
@@ -87,6 +89,10 @@ export class AerieNode {
     this.startedMs = options.ports.clock.monotonicMs();
     this.namespaces = options.settings.namespaces.map((namespace) =>
       createNamespace(namespace, { ...options, ports: this.ports })
+    );
+    const { clock, host, log } = this.ports;
+    this.supervisors = this.namespaces.map(({ store }) =>
+      new NamespaceSupervisor({ store, clock, host, log })
     );
     this.listeners = new Listeners({
       ports: this.ports,
@@ -120,9 +126,11 @@ export class AerieNode {
    */
   async start(options: { listen?: boolean } = {}): Promise<void> {
     for (const namespace of this.namespaces) namespace.partitions.assignAll();
+    for (const supervisor of this.supervisors) supervisor.start();
     try {
       await this.listeners.start(this.dispatcher, options.listen ?? true);
     } catch (error) {
+      this.#stopSupervisors();
       this.state = "stopped";
       throw error;
     }
@@ -143,6 +151,7 @@ export class AerieNode {
     this.listeners.stopAccepting();
     await this.#drain(startMs + DRAIN_TIME_MAX_MS);
     this.listeners.closeSessions();
+    this.#stopSupervisors();
     this.state = "stopped";
     return this.ports.clock.monotonicMs() - startMs;
   }
@@ -152,10 +161,12 @@ export class AerieNode {
     if (this.state === "failed" || this.state === "stopped") return;
     this.state = "failed";
     this.#ticker.stop();
+    this.#stopSupervisors();
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.ports.log.write("critical", "as", `the node stops: ${text.replaceAll("\n", " ")}`);
     this.listeners.stopAccepting();
     this.listeners.closeSessions();
+    this.queries.abortAll();
     this.#onFailure?.(error);
   }
 
@@ -165,6 +176,10 @@ export class AerieNode {
       if (this.state !== "ready") throw new Error(`The node is ${this.state}: it takes no connections`);
       this.listeners.accept(connection, "service");
     });
+  }
+
+  #stopSupervisors(): void {
+    for (const supervisor of this.supervisors) supervisor.stop();
   }
 
   #drain(deadlineMs: number): Promise<void> {

@@ -57,6 +57,8 @@ export class Arena {
   usedUnits = 0;
   /** Blocks emptied by defragmentation since the start. */
   defragmentedBlocks = 0;
+  /** Called when a block was opened, or fell below the low-water mark: defragmentation may be needed. */
+  onPressure: (() => void) | undefined;
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #words: (Uint32Array | undefined)[] = [];
   readonly #blockUsedUnits: Uint32Array;
@@ -207,18 +209,20 @@ export class Arena {
    * @param block number of the block
    * @param cursor where to go on, 0 at first
    * @param options `move`: called with the location of each record; it must move the record away and release this
-   *   place; `false` when there was no room. `slotCountMax`: slots and records to look at
+   *   place; `false` when there was no room. `slotCountMax`: slots and records to look at. `unitCountMax`: units after
+   *   which to stop anyway
    * @returns where to go on, or -1 when the block is empty now (or, for want of room, closed again)
    */
   sweep(
     block: number,
     cursor: number,
-    options: { move: (location: number) => boolean; slotCountMax: number },
+    options: { move: (location: number) => boolean; slotCountMax: number; unitCountMax?: number },
   ): number {
     const words = this.#words[block]!;
     const bytes = this.#bytes[block]!;
     let isMoving = cursor >= BLOCK_UNITS;
     let unit = cursor & BLOCK_UNIT_MASK;
+    const unitEnd = unit + (options.unitCountMax ?? BLOCK_UNITS);
     for (let count = 0; count < options.slotCountMax; count++) {
       // Unit 0 of block 0 is never in use.
       if (unit === 0 && block === 0) unit = 1;
@@ -237,7 +241,8 @@ export class Arena {
         return this.#giveUpEmptying(block);
       }
       unit += units;
-      if (unit < BLOCK_UNITS) continue;
+      if (unit < BLOCK_UNITS && unit < unitEnd) continue;
+      if (unit < BLOCK_UNITS) break;
       if (isMoving) return this.#finishEmptying(block);
       isMoving = true;
       unit = 0;
@@ -299,6 +304,7 @@ export class Arena {
     if (this.#blockUsedUnits[block] >= this.#lowWaterUnits) return;
     this.#sparseQueued[block] = 1;
     this.#sparseBlocks.push(block);
+    this.onPressure?.();
   }
 
   #append(units: number): number {
@@ -324,6 +330,7 @@ export class Arena {
     this.#blockState[block] = BLOCK_STATE.OPEN;
     this.#openBlock = block;
     this.#openUnit = firstUnit(block);
+    this.onPressure?.();
     return true;
   }
 

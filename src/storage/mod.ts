@@ -1,7 +1,7 @@
 /**
  * Where records are: the primary index, flat records in write blocks, sets, expiry and eviction. Everything lives off
  * the JavaScript heap. Knows nothing of clients, clusters or requests. Read `store.ts`, then `entry.ts` and `flat.ts`;
- * `arena.ts` and `index.ts` hold the two hard parts.
+ * `arena.ts` and `index.ts` hold the two hard parts. `supervisor.ts` is the way into the background work.
  *
  * @module
  */
@@ -11,4 +11,7 @@ export * from "./entry.ts";
 export * from "./flat.ts";
 export * from "./index.ts";
 export * from "./sets.ts";
+export * from "./size_histograms.ts";
 export * from "./store.ts";
+export * from "./supervision.ts";
+export * from "./supervisor.ts";

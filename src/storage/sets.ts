@@ -25,6 +25,8 @@ export interface SetInfo {
   dataUsedBytes: number;
   /** Records last updated up to this many ms since 2010 are truncated; 0 for none. */
   truncateLutMs: number;
+  /** A truncation has not yet removed all its records. */
+  truncating: boolean;
 }
 
 /** Sets by id and by name. */
@@ -85,6 +87,7 @@ export class SetTable {
       tombstones: 0,
       dataUsedBytes: 0,
       truncateLutMs: 0,
+      truncating: false,
     };
     this.#byId.push(set);
     this.#byName.set(name, set);

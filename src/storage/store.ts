@@ -27,7 +27,9 @@ import { MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
 import { ENTRY_FLAG, EntryRef } from "./entry.ts";
 import { encodeFlat, type FlatMeta, FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
 import { PrimaryIndex } from "./index.ts";
+import { SizeHistograms } from "./size_histograms.ts";
 import { NO_SET, type SetInfo, SetTable } from "./sets.ts";
+import { Supervision } from "./supervision.ts";
 
 const GENERATION_MAX = 0xffff;
 
@@ -92,6 +94,14 @@ export class NamespaceStore {
   truncateLutMs = 0;
   /** Client writes are refused: memory or space is short. Kept up to date by the supervisor. */
   stopWrites = false;
+  /** A truncation of the whole namespace has not yet removed all its records. */
+  truncating = false;
+  /** What background work has done. */
+  readonly supervision: Supervision = new Supervision();
+  /** Histograms of life and size, as last collected. */
+  readonly histograms: SizeHistograms = new SizeHistograms();
+  /** Called when a truncation mark was set; the supervisor then removes records. */
+  onTruncate: (() => void) | undefined;
   readonly #clock: Clock;
   readonly #device: RecordDevice;
   readonly #encoded = new ByteBuffer(4096);
@@ -125,6 +135,40 @@ export class NamespaceStore {
   /** Live records and those that wait to be removed. */
   get objectCount(): number {
     return this.index.entryCount - this.tombstoneCount;
+  }
+
+  /** Share of the data memory that records take, in whole percent. */
+  get dataUsedPct(): number {
+    return Math.floor(this.arena.usedBytes * 100 / this.arena.totalBytes);
+  }
+
+  /** Share of the data memory that new records can get, in whole percent; see `stop_writes.ts`. */
+  get dataAvailPct(): number {
+    return Math.floor(this.arena.availableBytes * 100 / this.arena.totalBytes);
+  }
+
+  /**
+   * Makes records invisible that were last updated up to a time. A mark never moves back.
+   *
+   * @param set whose records; undefined for the whole namespace
+   * @param lutMs ms since 2010, not in the future
+   */
+  truncate(set: SetInfo | undefined, lutMs: number): void {
+    const target = set ?? this;
+    target.truncateLutMs = Math.max(target.truncateLutMs, lutMs);
+    target.truncating = true;
+    this.onTruncate?.();
+  }
+
+  /** Forgets a mark: records that are not removed yet are visible again. */
+  undoTruncate(set: SetInfo | undefined): void {
+    (set ?? this).truncateLutMs = 0;
+  }
+
+  /** All truncated records are removed. */
+  endTruncation(): void {
+    this.truncating = false;
+    for (const set of this.sets) set.truncating = false;
   }
 
   /** Finds the entry of a digest; whether it is live is another question. */
@@ -229,21 +273,6 @@ export class NamespaceStore {
       origin,
     });
     this.arena.release(location, units);
-  }
-
-  /**
-   * Truncates a set or, without one, the namespace: records last updated up to the mark are gone for clients at once.
-   *
-   * @param lutMs ms since 2010; an earlier mark than the present one changes nothing
-   */
-  truncate(set: SetInfo | undefined, lutMs: number): void {
-    const target = set ?? this;
-    target.truncateLutMs = Math.max(target.truncateLutMs, lutMs);
-  }
-
-  /** Forgets the mark of a set or, without one, of the namespace: records that were not removed yet come back. */
-  undoTruncate(set: SetInfo | undefined): void {
-    (set ?? this).truncateLutMs = 0;
   }
 
   /** Hears of every change from now on. */

@@ -1,0 +1,125 @@
+/**
+ * One cycle of the namespace supervisor: removes expired and truncated records, and evicts when a mark is exceeded.
+ *
+ * Phases: expire (one walk; when a mark is exceeded at its start, it also counts remaining lives) → evict (a second walk,
+ * when the mark is still exceeded and the depth has grown) → done. Source: server-operations reference, 16 and 17.
+ *
+ * @module
+ */
+
+import type { ChangeOrigin, Clock, Log } from "../port/mod.ts";
+import { type BackgroundTask, SLICE_PAUSE_MS } from "./background.ts";
+import type { EntryRef } from "./entry.ts";
+import { breachedMark, Evictable, evictionDepth, evictionHistogram } from "./eviction.ts";
+import type { LinearHistogram } from "./linear_histogram.ts";
+import { RecordWalk } from "./record_walk.ts";
+import type { NamespaceStore } from "./store.ts";
+
+/** One cycle; made anew for each. */
+export class NsupCycle implements BackgroundTask {
+  readonly #store: NamespaceStore;
+  readonly #log: Log;
+  readonly #startMs: number;
+  readonly #nowMs: number;
+  readonly #nowS: number;
+  readonly #objectCount: number;
+  readonly #evictable: Evictable;
+  readonly #lives: LinearHistogram | undefined;
+  #walk: RecordWalk;
+  #isEvicting = false;
+  #expired = 0;
+  #evicted = 0;
+
+  /**
+   * @param store whose records
+   * @param options `startMs`: monotonic time; `log`: where the outcome is told
+   */
+  constructor(store: NamespaceStore, options: { startMs: number; log: Log }) {
+    this.#store = store;
+    this.#log = options.log;
+    this.#startMs = options.startMs;
+    this.#nowMs = store.nowMs();
+    this.#nowS = Math.floor(this.#nowMs / 1000);
+    this.#objectCount = store.objectCount;
+    this.#evictable = new Evictable(store);
+    store.supervision.hwmBreached = breachedMark(store) !== undefined;
+    this.#lives = store.supervision.hwmBreached ? evictionHistogram(store.settings) : undefined;
+    this.#walk = new RecordWalk(store, (entry) => this.#judgeExpiry(entry));
+  }
+
+  /** See {@linkcode BackgroundTask.step}. */
+  step(clock: Clock, deadlineMs: number): number | undefined {
+    if (!this.#walk.step(clock, deadlineMs)) return SLICE_PAUSE_MS;
+    if (!this.#isEvicting && this.#startEviction()) return SLICE_PAUSE_MS;
+    this.#finish(clock.monotonicMs());
+    return undefined;
+  }
+
+  #judgeExpiry(entry: EntryRef): ChangeOrigin | undefined {
+    const store = this.#store;
+    if (store.isTruncated(entry)) {
+      store.supervision.truncatedObjects++;
+      return "truncate";
+    }
+    if (entry.isTombstone) return undefined;
+    if (store.isExpired(entry, this.#nowMs)) {
+      this.#expired++;
+      return "expiry";
+    }
+    if (this.#lives !== undefined && this.#evictable.has(entry)) this.#lives.add(entry.voidTime - this.#nowS);
+    return undefined;
+  }
+
+  #judgeEviction(entry: EntryRef): ChangeOrigin | undefined {
+    if (entry.voidTime > this.#store.supervision.evictVoidTime || !this.#evictable.has(entry)) {
+      return undefined;
+    }
+    this.#evicted++;
+    return "eviction";
+  }
+
+  /** Whether there is something to evict; the walk is set up then. */
+  #startEviction(): boolean {
+    const { supervision, settings } = this.#store;
+    const mark = breachedMark(this.#store);
+    supervision.hwmBreached = mark !== undefined;
+    if (mark === undefined || this.#lives === undefined) return false;
+    const depth = evictionDepth(this.#lives, settings.evictTenthsPct);
+    if ("refusal" in depth) {
+      this.#write("warning", `${mark}, but nothing can be evicted: ${depth.refusal}`);
+      return false;
+    }
+    supervision.evictTtlS = depth.ttlS;
+    // A record with a void-time of exactly this second belongs to the first bucket that stays.
+    supervision.evictVoidTime = Math.max(supervision.evictVoidTime, this.#nowS + depth.ttlS - 1);
+    this.#write("warning", `${mark}: evicting records with less than ${depth.ttlS} s to live`);
+    this.#walk = new RecordWalk(this.#store, (entry) => this.#judgeEviction(entry));
+    this.#isEvicting = true;
+    return true;
+  }
+
+  #finish(endMs: number): void {
+    const { supervision, settings, nonExpirableCount } = this.#store;
+    const removed = this.#expired + this.#evicted;
+    supervision.expiredObjects += this.#expired;
+    supervision.evictedObjects += this.#evicted;
+    supervision.nsupCycleMs = endMs - this.#startMs;
+    supervision.nsupCycleDeletedPct = this.#objectCount === 0 ? 0 : removed * 100 / this.#objectCount;
+    supervision.nsupCycleCount++;
+    const tookTooLong = settings.nsupPeriod > 0 && supervision.nsupCycleMs > settings.nsupPeriod * 1000;
+    this.#write(
+      tookTooLong ? "warning" : removed > 0 ? "info" : "debug",
+      `nsup-done: non-expirable ${nonExpirableCount} expired ${this.#expired} evicted ${this.#evicted} ` +
+        `evict-ttl ${this.#isEvicting ? supervision.evictTtlS : 0} total-ms ${
+          Math.round(supervision.nsupCycleMs)
+        }` +
+        (tookTooLong ? ", longer than nsup-period; raise it" : ""),
+    );
+  }
+
+  #write(level: "warning" | "info" | "debug", message: string): void {
+    if (this.#log.enabled(level, "nsup")) {
+      this.#log.write(level, "nsup", `{${this.#store.settings.name}} ${message}`);
+    }
+  }
+}
