@@ -28,6 +28,10 @@ const verbs: Record<string, Verb> = {
     doc: "check a configuration file, print the effective settings",
     run: async (args) => (await import("./config.ts")).runConfig(args),
   },
+  sim: {
+    doc: "run the simulator",
+    run: async (args) => (await import("./sim.ts")).runSim(args),
+  },
   version: {
     doc: "print the version",
     run: async (args) => (await import("./version.ts")).runVersion(args),

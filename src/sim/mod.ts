@@ -22,3 +22,5 @@ export {
   type SimulationOptions,
 } from "./simulation.ts";
 export { SimMachine, SimProcess, SimWorld, type SimWorldOptions } from "./world.ts";
+export { type OneNodeOptions, type OneNodeReport, runOneNode } from "./one_node.ts";
+export { runBench, type RunnerOptions, type RunnerParts, runSeeds } from "./runner.ts";

@@ -75,7 +75,6 @@ class SimListener implements Listener {
 
 /** A pair of machines. */
 interface Link {
-  readonly machines: readonly SimMachine[];
   blocked: boolean;
   extraLatencyUs: number;
   waiting: (() => void)[];
@@ -93,7 +92,7 @@ export class SimNetwork {
   readonly #machinesByAddress = new Map<string, SimMachine>();
   readonly #listeners = new Map<string, SimListener>();
   readonly #connections = new Set<SimConnection>();
-  readonly #links = new Map<string, Link>();
+  readonly #links = new Map<SimMachine, Map<SimMachine, Link>>();
   #nextPort = EPHEMERAL_PORT_FIRST;
 
   /** @param conditions how it behaves at first */
@@ -135,7 +134,7 @@ export class SimNetwork {
 
   /** Sends again what waited for a machine that has its power back. */
   retryAll(machine: SimMachine): void {
-    for (const link of this.#links.values()) if (link.machines.includes(machine)) this.#retry(link);
+    for (const link of this.#links.get(machine)?.values() ?? []) this.#retry(link);
   }
 
   /** Slows everything between two machines down by so many microseconds; 0 ends it. */
@@ -202,11 +201,15 @@ export class SimNetwork {
   }
 
   #link(left: SimMachine, right: SimMachine): Link {
-    const key = left.name < right.name ? `${left.name} ${right.name}` : `${right.name} ${left.name}`;
-    let link = this.#links.get(key);
-    if (link === undefined) {
-      link = { machines: [left, right], blocked: false, extraLatencyUs: 0, waiting: [] };
-      this.#links.set(key, link);
+    return this.#links.get(left)?.get(right) ?? this.#addLink(left, right);
+  }
+
+  #addLink(left: SimMachine, right: SimMachine): Link {
+    const link: Link = { blocked: false, extraLatencyUs: 0, waiting: [] };
+    for (const [from, to] of [[left, right], [right, left]]) {
+      const row = this.#links.get(from) ?? new Map<SimMachine, Link>();
+      row.set(to, link);
+      this.#links.set(from, row);
     }
     return link;
   }

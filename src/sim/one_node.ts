@@ -11,7 +11,7 @@ import { createDigester } from "../base/mod.ts";
 import { type AerieClient, connect } from "../client/mod.ts";
 import { defaultSettings, type Settings } from "../config/mod.ts";
 import { type AerieNode, createNode } from "../node/mod.ts";
-import type { Clock, Compute } from "../port/mod.ts";
+import type { Clock, Compute, Network } from "../port/mod.ts";
 import { PendingDevice, type RecordDevice } from "../storage/mod.ts";
 import { chooseFaults, type Fault, FaultPlan } from "./faults.ts";
 import { History } from "./history.ts";
@@ -34,8 +34,14 @@ export interface OneNodeOptions {
   settle: () => Promise<void>;
   /** Kinds of faults; the seed chooses when absent. */
   faults?: readonly Fault[];
-  /** Puts a device with a bug under the node, to see that it is found. */
-  plant?: (device: RecordDevice) => RecordDevice;
+  /** Puts a network with a bug under the clients, to see that it is found. */
+  plant?: (network: Network) => Network;
+  /**
+   * Hears of promises that nobody handles while the run lasts.
+   *
+   * @returns ends it
+   */
+  watchRejections?: (fail: (error: unknown) => void) => () => void;
 }
 
 /** What became of a run. */
@@ -84,12 +90,14 @@ export async function runOneNode(options: OneNodeOptions): Promise<OneNodeReport
   // Loading the hash function takes real time, which must not happen within the run.
   await createDigester();
   const run = new OneNodeRun(options);
+  const stopWatching = options.watchRejections?.((error) => run.fail(error));
   let failure: string | undefined;
   try {
     await run.run();
   } catch (error) {
     failure = error instanceof Error ? error.stack ?? error.message : String(error);
   }
+  stopWatching?.();
   return run.report(failure);
 }
 
@@ -156,6 +164,10 @@ class OneNodeRun {
     this.#check();
   }
 
+  fail(error: unknown): void {
+    this.#world.simulation.fail(error);
+  }
+
   report(failure: string | undefined): OneNodeReport {
     const { simulation } = this.#world;
     return {
@@ -193,7 +205,9 @@ class OneNodeRun {
   }
 
   /** First contact may fail as long as faults happen. */
-  async #openClient({ ports }: SimProcess): Promise<AerieClient> {
+  async #openClient(process: SimProcess): Promise<AerieClient> {
+    const network = this.#options.plant?.(process.ports.network) ?? process.ports.network;
+    const ports = { ...process.ports, network };
     for (;;) {
       try {
         return await connect({ hosts: [`server:${SERVICE_PORT}`], ports, tendIntervalMs: 1000 });
@@ -370,8 +384,7 @@ class Server {
   }
 
   #wrap(device: RecordDevice, clock: Clock): RecordDevice {
-    const planted = this.#options.plant?.(device) ?? device;
-    return this.#pendingDevice ? new PendingDevice(planted, clock, 0.2) : planted;
+    return this.#pendingDevice ? new PendingDevice(device, clock, 0.2) : device;
   }
 }
 

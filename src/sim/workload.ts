@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ResultCode } from "../base/mod.ts";
+import { PARTITION_COUNT, ResultCode } from "../base/mod.ts";
 import {
   type AerieClient,
   type BatchResult,
@@ -286,36 +286,59 @@ export class WorkloadLoop {
     }
   }
 
-  /** A scan reads every record at some moment while it runs, and gives none twice. */
+  /** A scan reads every record of its partitions at some moment while it runs, and gives none twice. */
   async #scan(): Promise<void> {
-    const entries = new Map(
-      this.#keys.map((key) => [key, this.#history.call(this.#name, key, { type: "seen", found: false })]),
-    );
-    const policy = { totalTimeoutMs: this.#options.timeoutMs * 3, socketTimeoutMs: this.#options.timeoutMs };
-    const names = new Map(
-      this.#keys.map((key) => [digestText(this.#client.digest(this.#key(key)).digest), key]),
-    );
-    const seen = new Set<string>();
-    try {
-      for await (const record of this.#client.scan({ namespace: WORKLOAD_NAMESPACE, set: SET, policy })) {
-        const key = names.get(digestText(record.digest));
-        if (key === undefined) {
-          throw new WorkloadError(`A scan gave a record that nobody wrote: ${JSON.stringify(record)}`);
-        }
-        if (seen.has(key)) throw new WorkloadError(`A scan gave the record ${key} twice`);
-        seen.add(key);
-        const bins = modelBins(record.bins);
-        const entry = { ...entries.get(key)!, action: { type: "seen", found: true } as const };
-        this.#history.answer(entry, { code: ResultCode.OK, generation: record.generation, bins });
+    const range = this.#chooseRange();
+    const names = new Map<string, string>();
+    for (const key of this.#keys) {
+      const { digest, partition } = this.#client.digest(this.#key(key));
+      if (partition >= range.first && partition < range.first + range.count) {
+        names.set(digestText(digest), key);
       }
+    }
+    const entries = new Map<string, Entry>();
+    for (const key of names.values()) {
+      entries.set(key, this.#history.call(this.#name, key, { type: "seen", found: false }));
+    }
+    try {
+      await this.#readScan(range, names, entries);
     } catch (error) {
       if (error instanceof WorkloadError) throw error;
       this.#noteNothing(error);
       return;
     }
     this.doneCount++;
-    for (const [key, entry] of entries) {
-      if (!seen.has(key)) this.#history.answer(entry, { code: ResultCode.NOT_FOUND });
+    for (const entry of entries.values()) this.#history.answer(entry, { code: ResultCode.NOT_FOUND });
+  }
+
+  /** All partitions, or some. */
+  #chooseRange(): { first: number; count: number } {
+    if (this.#random.chance(0.3)) return { first: 0, count: PARTITION_COUNT };
+    const { partition } = this.#client.digest(this.#key(this.#random.pick(this.#keys)));
+    const first = this.#random.below(partition + 1);
+    return { first, count: this.#random.between(1, PARTITION_COUNT - first) };
+  }
+
+  /** Reads a scan to its end and takes what it found out of `entries`. */
+  async #readScan(
+    partitions: { first: number; count: number },
+    names: ReadonlyMap<string, string>,
+    entries: Map<string, Entry>,
+  ): Promise<void> {
+    const { timeoutMs } = this.#options;
+    const policy = { totalTimeoutMs: timeoutMs * 3, socketTimeoutMs: timeoutMs };
+    const scan = this.#client.scan({ namespace: WORKLOAD_NAMESPACE, set: SET, partitions, policy });
+    for await (const record of scan) {
+      const key = names.get(digestText(record.digest));
+      if (key === undefined) {
+        throw new WorkloadError(`A scan gave a record that was not asked for: ${JSON.stringify(record)}`);
+      }
+      const entry = entries.get(key);
+      if (entry === undefined) throw new WorkloadError(`A scan gave the record ${key} twice`);
+      entries.delete(key);
+      const found: Entry = { ...entry, action: { type: "seen", found: true } };
+      const bins = modelBins(record.bins);
+      this.#history.answer(found, { code: ResultCode.OK, generation: record.generation, bins });
     }
   }
 
