@@ -15,7 +15,8 @@ import {
   splitSettingFlags,
   yamlForm,
 } from "../src/config/mod.ts";
-import { AERIE_VERSION, AerieNode, createNode, SERVER_BUILD } from "../src/node/mod.ts";
+import type { HttpServer } from "../src/http/mod.ts";
+import { AERIE_VERSION, type AerieNode, createNode, endpointText, SERVER_BUILD } from "../src/node/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -108,20 +109,23 @@ export async function serve(settings: Settings, options: { quiet: boolean }): Pr
   const log = createLog({ sinks, millis: logMillis, localTime: logLocalTime });
   const ports = await createPlatform({ log });
   let node: AerieNode;
+  let http: HttpServer | undefined;
   try {
     node = await createNode({ settings, ports, onFailure: dieOfFailure });
     await node.start();
+    http = await openHttp(node);
   } catch (error) {
     printError(`aerie can't start: ${(error as Error).message}`);
     return 1;
   }
   if (pidfile !== "") await writeFile(pidfile, `${process.pid}\n`);
-  if (!options.quiet) print(startScreen(node));
+  if (!options.quiet) print(startScreen(node, http));
   // The clock of the runtime starts with the process, so this counts loading the program too.
   print(`ready in ${Math.round(performance.now())} ms`);
   ports.log.write("info", "as", "service ready: soon there will be cake!");
   await untilSignal(node);
   const tookMs = await node.stop();
+  await http?.close();
   print(`stopped in ${Math.round(tookMs)} ms`);
   return 0;
 }
@@ -148,17 +152,38 @@ function untilSignal(node: AerieNode): Promise<void> {
   });
 }
 
+/** Opens the HTTP listener, if there is to be one; its code is loaded only then. */
+async function openHttp(node: AerieNode): Promise<HttpServer | undefined> {
+  const { http } = node.settings.network;
+  if (http === undefined) return undefined;
+  try {
+    const { startHttp } = await import("../src/http/mod.ts");
+    return await startHttp(node, http);
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+}
+
 /** Facts for the person who started the node: one screen. */
-function startScreen(node: AerieNode): string {
-  const labels = { service: "clients", admin: "administrators", info: "info, as text too" };
-  const listeners = node.listeners.open.map(({ kind, host, port }) => {
-    const shown = host.includes(":") ? `[${host}]` : host;
-    return `  ${kind.padEnd(9)} ${`${shown}:${port}`.padEnd(22)} ${labels[kind]}`;
-  });
+function startScreen(node: AerieNode, http: HttpServer | undefined): string {
+  const labels = {
+    service: "clients",
+    admin: "administrators",
+    info: "info, as text too",
+    http: "/livez /readyz /metrics /status",
+  };
+  const httpListeners = (http?.hosts ?? []).map((host) =>
+    ({ kind: "http", host, port: http!.port }) as const
+  );
+  const open = [...node.listeners.open, ...httpListeners];
+  const listeners = open.map((listener) =>
+    `  ${listener.kind.padEnd(9)} ${endpointText(listener).padEnd(22)} ${labels[listener.kind]}`
+  );
   const namespaces = node.namespaces.map(({ settings, store }) =>
     `  namespace ${settings.name.padEnd(22)} in memory, ${Math.round(store.arena.totalBytes / 2 ** 20)} MiB`
   );
-  const onLoopback = node.listeners.open.every(({ host }) => host === "127.0.0.1" || host === "::1");
+  const onLoopback = open.every(({ host }) => host === "127.0.0.1" || host === "::1");
   return [
     `aerie ${AERIE_VERSION}, speaks Aerospike ${SERVER_BUILD}`,
     `  node id   ${node.identity.id.padEnd(22)} ${node.identity.origin}`,
