@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  AERIE_VERSION,
-  type AerieNode,
-  dataAvailPct,
-  SERVER_BUILD,
-  SERVER_EDITION,
-  setsOf,
-} from "../node/mod.ts";
+import { AERIE_VERSION, type AerieNode, SERVER_BUILD, SERVER_EDITION, setsOf } from "../node/mod.ts";
 
 /** State of a node as plain data. */
 export interface NodeStatus {
@@ -55,10 +48,10 @@ export interface NamespaceStatus {
   dataUsedBytes: number;
   /** Bytes that records may take. */
   dataTotalBytes: number;
-  /** Percent of that in blocks that hold nothing. */
+  /** Percent of that which new records can get. */
   dataAvailPct: number;
-  /** Writes are refused. */
-  stopWrites: boolean;
+  /** Why writes are refused; null when they are not. */
+  stopWrites: string | null;
 }
 
 /** State of a node, for `/status`. */
@@ -94,7 +87,7 @@ function namespaceStatus(namespace: AerieNode["namespaces"][number]): NamespaceS
     indexUsedBytes: store.index.usedBytes,
     dataUsedBytes: store.arena.usedBytes,
     dataTotalBytes: store.arena.totalBytes,
-    dataAvailPct: dataAvailPct(store.arena),
-    stopWrites: store.stopWrites,
+    dataAvailPct: store.dataAvailPct,
+    stopWrites: store.stopWrites ? store.supervision.stopWritesReason : null,
   };
 }

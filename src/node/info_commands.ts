@@ -36,7 +36,7 @@ export const infoTopics: readonly (readonly [topic: string, rows: readonly InfoR
   ["Configuration", configCommands],
   ["Latencies and histograms", latencyCommands],
   ["Log", logCommands],
-  ["Truncation", truncateCommands],
+  ["Truncation and eviction", truncateCommands],
   ["Queries", queryCommands],
   ["Indexes and user-defined functions", indexCommands],
   ["Looking for faults", diagnosticCommands],

@@ -27,12 +27,12 @@ function changeConfig({ node, command }: InfoContext): string {
     return equals < 0 ? [part, ""] as const : [part.slice(0, equals), part.slice(equals + 1)] as const;
   });
   const result = setConfig(node.settings, pairs);
-  if (result.ok) { for (const change of result.changed) applyChange(node, change); }
+  if (result.ok) result.changed.forEach((change) => logChange(node, change));
   return setConfigReply(result);
 }
 
-/** Tells the log, and whoever keeps a copy of the setting. */
-function applyChange(node: AerieNode, change: ConfigChange): void {
+/** Tells the log; all who use a setting read it again and again. */
+function logChange(node: AerieNode, change: ConfigChange): void {
   const { namespace, set, name, option, before, after } = change;
   const owner = [namespace, set].filter((part) => part !== undefined).map((part) => `{${part}} `).join("");
   node.ports.log.write(
@@ -40,9 +40,6 @@ function applyChange(node: AerieNode, change: ConfigChange): void {
     "config",
     `${owner}${name} changed from ${formatValue(option, before)} to ${formatValue(option, after)}`,
   );
-  if (name === "storage-engine.defrag-lwm-pct" && namespace !== undefined) {
-    node.namespace(namespace)?.store.arena.setLowWater(Number(after));
-  }
 }
 
 /** See the module's text. */

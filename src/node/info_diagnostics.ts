@@ -9,7 +9,7 @@ import { DIGEST_SIZE_BYTES, encodeBase64, fromHex, PARTITION_COUNT } from "../ba
 import { ROLE } from "../partition/mod.ts";
 import { EntryRef, type NamespaceStore, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
-import { type InfoContext, type InfoRow, OK } from "./info_row.ts";
+import { type InfoContext, type InfoRow, OK, safeText } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
 
 const PARTITION_HEADER =
@@ -120,7 +120,7 @@ function findRecord(context: InfoContext): { namespace: Namespace; entry: EntryR
 
 function recordMeta({ namespace, entry }: { namespace: Namespace; entry: EntryRef }): string {
   const { store, settings } = namespace;
-  const set = store.sets.byId(entry.setId)?.name ?? "null";
+  const set = safeText(store.sets.byId(entry.setId)?.name ?? "null");
   return `namespace=${settings.name};set=${set};generation=${entry.generation};` +
     `last-update-time=${entry.lastUpdateMs};void-time=${entry.voidTime};tombstone=${entry.isTombstone};` +
     `live=${store.isLive(entry, store.nowMs())};units=${entry.sizeUnits}`;
@@ -157,7 +157,7 @@ function truncateMarks({ namespaces }: AerieNode): string[] {
     const sets = [...store.sets].filter((set) => set.truncateLutMs > 0);
     return [
       ...(store.truncateLutMs > 0 ? [`${settings.name}=${store.truncateLutMs}`] : []),
-      ...sets.map((set) => `${settings.name}|${set.name}=${set.truncateLutMs}`),
+      ...sets.map((set) => `${settings.name}|${safeText(set.name)}=${set.truncateLutMs}`),
     ];
   });
 }

@@ -1,9 +1,10 @@
 /**
- * Info commands that tell how long requests take. Source: wire-protocol reference, section 9.11.
+ * Info commands that tell how long requests take, and how records are spread by life and size. Source: wire-protocol reference, section 9.11.
  *
  * @module
  */
 
+import { NO_SET } from "../storage/mod.ts";
 import type { InfoContext, InfoRow } from "./info_row.ts";
 import { latencyText } from "./latencies.ts";
 
@@ -16,6 +17,20 @@ function latencies(context: InfoContext): string {
   return histograms.map((one) => latencyText(one.name, node.latencies.slice(one.histogram), unit)).join(";");
 }
 
+/** The histogram `type` of a namespace or, with `set`, of a set. */
+function histogram(context: InfoContext): string {
+  const { value: namespace, error } = context.namespace();
+  if (error !== undefined) return error;
+  const type = context.need("type");
+  if (type.error !== undefined) return type.error;
+  const { histograms, sets } = namespace.store;
+  if (context.get("set") === undefined) return histograms.text(type.value, NO_SET);
+  const setName = context.need("set");
+  if (setName.error !== undefined) return setName.error;
+  const set = sets.byName(setName.value);
+  return set === undefined ? "ERROR:4:unknown set name" : histograms.text(type.value, set.id);
+}
+
 /** See the module's text. */
 export const latencyCommands: readonly InfoRow[] = [
   {
@@ -26,5 +41,14 @@ export const latencyCommands: readonly InfoRow[] = [
     doc: "latencies of the last slice of ticker-interval seconds",
     askedBy: "asadm, exporter",
     answer: latencies,
+  },
+  {
+    name: "histogram",
+    parameters: "namespace=NS;type=ttl|object-size|object-size-linear[;set=SET]",
+    reply:
+      "units=UNIT:hist-width=N:bucket-width=N:buckets=N,... | units=bytes:[LOW-HIGH)=N:... | hist-unavailable",
+    doc: "lives or sizes of records, collected every nsup-hist-period and when first asked for",
+    askedBy: "asadm",
+    answer: histogram,
   },
 ];

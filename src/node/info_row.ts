@@ -73,7 +73,7 @@ export class InfoContext {
 
   /** The parameter text has `key=value` items, rather than words between slashes or nothing. */
   get isKeyed(): boolean {
-    return this.command.parameters.includes("=");
+    return /^[^/]*=/.test(this.command.parameters);
   }
 
   /** The words of the older form `name/word/word`; empty when there are none. */
@@ -114,8 +114,8 @@ export class InfoContext {
 /** A parameter's value, or the error that says why there is none. */
 export type Parameter = { value: string; error?: never } | { value?: never; error: string };
 
-/** A value of an answer as the protocol writes it; for texts that clients sent. */
+/** A text that clients chose, without what separates items and lines of an answer. */
 export function safeText(text: string): string {
   // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f;:]/g, "?").slice(0, 200);
+  return text.replace(/[\u0000-\u001f\u007f;:]/g, "?");
 }

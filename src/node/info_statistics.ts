@@ -6,7 +6,7 @@
 
 import { namespaceLines } from "../config/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
-import { ENTERPRISE_ONLY, type InfoContext, type InfoRow } from "./info_row.ts";
+import { ENTERPRISE_ONLY, type InfoContext, type InfoRow, safeText } from "./info_row.ts";
 import { failedBestPractices, nodeStatistics, statisticsText } from "./statistics.ts";
 import { namespaceStatistics } from "./statistics_namespace.ts";
 import { setsOf, setText } from "./statistics_sets.ts";
@@ -32,22 +32,27 @@ function namespaceText({ node }: InfoContext, namespace: Namespace): string {
 
 function setsAnswer(context: InfoContext): string {
   const { node } = context;
-  const [namespaceName, ...setWords] = context.isKeyed
-    ? [context.get("namespace") ?? context.get("ns"), context.get("set")].filter((word) => word !== undefined)
-    : context.words;
-  if (namespaceName === undefined) return node.namespaces.map(allSets).join("");
+  const [namespaceName, setName] = context.isKeyed
+    ? [context.get("namespace") ?? context.get("ns") ?? "", context.get("set") ?? ""]
+    : splitOnce(context.command.parameters);
+  if (namespaceName === "") return node.namespaces.map(allSets).join("");
   const namespace = node.namespace(namespaceName);
   if (namespace === undefined) return "ns_type=unknown";
-  // A set's name may hold slashes.
-  const setName = setWords.join("/");
   if (setName === "") return allSets(namespace);
   const set = setsOf(namespace).find(({ name }) => name === setName);
   return set === undefined ? "" : `${setText(namespace, set)};`;
 }
 
+/** Namespace and set of `NS/SET`; the set's name may hold slashes. */
+function splitOnce(text: string): [string, string] {
+  const slash = text.indexOf("/");
+  return slash < 0 ? [text, ""] : [text.slice(0, slash), text.slice(slash + 1)];
+}
+
 function allSets(namespace: Namespace): string {
   const { name } = namespace.settings;
-  return setsOf(namespace).map((set) => `ns=${name}:set=${set.name}:${setText(namespace, set)};`).join("");
+  return setsOf(namespace).map((set) => `ns=${name}:set=${safeText(set.name)}:${setText(namespace, set)};`)
+    .join("");
 }
 
 function statsAnswer(context: InfoContext): string {

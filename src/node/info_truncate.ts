@@ -1,12 +1,12 @@
 /**
- * Info commands that remove many records at once. A truncation sets a mark: records last updated up to it are gone for
+ * Info commands that remove many records at once, or undo it. A truncation sets a mark: records last updated up to it are gone for
  * clients at once, and are removed in the background. Source: wire-protocol reference, section 9.10.
  *
  * @module
  */
 
-import { CITRUSLEAF_EPOCH_S, SET_NAME_SIZE_MAX } from "../base/mod.ts";
-import { type InfoContext, type InfoRow, OK, type Parameter } from "./info_row.ts";
+import { CITRUSLEAF_EPOCH_S, SET_NAME_SIZE_MAX, TTL_MAX_S } from "../base/mod.ts";
+import { type InfoContext, type InfoRow, OK, type Parameter, safeText } from "./info_row.ts";
 
 const NS_PER_MS = 1_000_000n;
 const EPOCH_MS = BigInt(CITRUSLEAF_EPOCH_S) * 1000n;
@@ -31,7 +31,7 @@ function truncate(context: InfoContext, form: TruncateForm): string {
   const set = setName === undefined ? undefined : store.sets.byName(setName.value);
   // A set that nobody has written to has nothing to remove.
   if (setName === undefined || set !== undefined) store.truncate(set, lut);
-  const where = setName === undefined ? "" : ` set ${setName.value}`;
+  const where = setName === undefined ? "" : ` set ${safeText(setName.value)}`;
   context.node.ports.log.write(
     "info",
     "truncate",
@@ -67,6 +67,16 @@ function lutMs(context: InfoContext, nowMs: number): number | string {
   const lut = Number(BigInt(value) / NS_PER_MS - EPOCH_MS);
   if (lut <= 0) return "ERROR:4:would truncate to 0";
   return lut > nowMs ? "ERROR:4:would truncate in the future" : lut;
+}
+
+function resetEviction(context: InfoContext): string {
+  const { node } = context;
+  const { value: namespace, error } = context.namespace();
+  if (error !== undefined) return error;
+  const ttl = context.get("ttl");
+  if (ttl !== undefined && (!/^\d{1,9}$/.test(ttl) || Number(ttl) > TTL_MAX_S)) return "ERROR:4:bad ttl";
+  node.supervisors[node.namespaces.indexOf(namespace)].resetEviction(Number(ttl ?? 0));
+  return OK;
 }
 
 const SET_FORM: TruncateForm = { wholeNamespace: false };
@@ -109,5 +119,14 @@ export const truncateCommands: readonly InfoRow[] = [
     askedBy: "asadm",
     permission: "truncate",
     answer: (context) => undoTruncate(context, NAMESPACE_FORM),
+  },
+  {
+    name: "eviction-reset",
+    parameters: "namespace=NS[;ttl=SECONDS]",
+    reply: "ok | ERROR:4:bad ttl",
+    doc: "forget how deep evictions went, or set it",
+    askedBy: "asadm",
+    permission: "evict-admin",
+    answer: resetEviction,
   },
 ];

@@ -42,22 +42,23 @@ function objectStatistics({ cluster }: AerieNode, { partitions, store }: Namespa
 }
 
 function lifeStatistics({ store }: Namespace): Statistic[] {
+  const { supervision } = store;
   return [
     ["clock_skew_stop_writes", false],
     ["stop_writes", store.stopWrites],
-    ["hwm_breached", false],
+    ["hwm_breached", supervision.hwmBreached],
     ["current_time", Math.floor(store.nowMs() / 1000)],
     ["non_expirable_objects", store.nonExpirableCount],
-    ["expired_objects", 0],
-    ["evicted_objects", 0],
-    ["evict_ttl", 0],
-    ["evict_void_time", 0],
-    ["smd_evict_void_time", 0],
-    ["nsup_cycle_duration", 0],
-    ["nsup_cycle_deleted_pct", "0.00"],
+    ["expired_objects", supervision.expiredObjects],
+    ["evicted_objects", supervision.evictedObjects],
+    ["evict_ttl", supervision.evictTtlS],
+    ["evict_void_time", supervision.evictVoidTime],
+    ["smd_evict_void_time", supervision.evictVoidTime],
+    ["nsup_cycle_duration", Math.floor(supervision.nsupCycleMs / 1000)],
+    ["nsup_cycle_deleted_pct", supervision.nsupCycleDeletedPct.toFixed(2)],
     ["nsup_xdr_key_busy", 0],
     ["truncate_lut", store.truncateLutMs],
-    ["truncating", false],
+    ["truncating", store.truncating || [...store.sets].some((set) => set.truncating)],
     ["sindex_gc_cleaned", 0],
     ...zeros("mrt_", "monitors monitors_active"),
   ];
@@ -76,8 +77,8 @@ function memoryStatistics({ store, settings }: Namespace): Statistic[] {
     ...indexShare,
     ["data_total_bytes", arena.totalBytes],
     ["data_used_bytes", arena.usedBytes],
-    ["data_used_pct", Math.floor(arena.usedBytes * 100 / arena.totalBytes)],
-    ["data_avail_pct", dataAvailPct(arena)],
+    ["data_used_pct", store.dataUsedPct],
+    ["data_avail_pct", store.dataAvailPct],
     ["data_compression_ratio", "1.000"],
     ...stripeStatistics(arena),
     ["record_proto_uncompressed_pct", "0.000"],
@@ -85,11 +86,6 @@ function memoryStatistics({ store, settings }: Namespace): Statistic[] {
     ["query_proto_uncompressed_pct", "0.000"],
     ["query_proto_compression_ratio", "1.000"],
   ];
-}
-
-/** Share of the data memory that no record has been put into since it was last empty, in whole percent. */
-export function dataAvailPct(arena: Arena): number {
-  return Math.floor(arena.freeBlockCount * 100 / arena.blockCountMax);
 }
 
 /** The stock server splits memory into stripes; here it is one piece, so each stripe is told an equal share of it. */

@@ -13,7 +13,7 @@ import type { Statistic } from "./statistics.ts";
 /** A set and what it counts. */
 export type CountedSet = Pick<
   SetInfo,
-  "name" | "objects" | "tombstones" | "dataUsedBytes" | "truncateLutMs"
+  "name" | "objects" | "tombstones" | "dataUsedBytes" | "truncateLutMs" | "truncating"
 >;
 
 /** All statistics of a set, in the stock server's order. */
@@ -26,7 +26,7 @@ export function setStatistics(namespace: Namespace, set: CountedSet): Statistic[
     ["truncate_lut", set.truncateLutMs],
     ["sindexes", 0],
     ["index_populating", false],
-    ["truncating", false],
+    ["truncating", set.truncating],
     ["default-read-touch-ttl-pct", settings.defaultReadTouchTtlPct],
     ["default-ttl", settings.defaultTtl],
     ["disable-eviction", settings.disableEviction],
@@ -39,7 +39,7 @@ export function setStatistics(namespace: Namespace, set: CountedSet): Statistic[
 const DEFAULTS = defaultSet();
 
 /** What is counted of a set that is configured and has had no record yet. */
-const NOTHING = { objects: 0, tombstones: 0, dataUsedBytes: 0, truncateLutMs: 0 };
+const NOTHING = { objects: 0, tombstones: 0, dataUsedBytes: 0, truncateLutMs: 0, truncating: false };
 
 /** Sets of a namespace: those that had records, then those that are only configured. */
 export function setsOf({ store, settings }: Namespace): CountedSet[] {
