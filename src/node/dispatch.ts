@@ -185,6 +185,7 @@ export class Dispatcher {
       type: PROTO_TYPE_INFO,
       bodySizeBytes: out.length - start - PROTO_HEADER_SIZE,
     });
+    session.nowMs = this.clock.monotonicMs();
   }
 
   #runCompressed(session: Session, body: Uint8Array): FrameOutcome {
@@ -234,8 +235,7 @@ export class Dispatcher {
   #runSingle(session: Session, namespace: Namespace): FrameOutcome {
     const { context, reply, activeMs } = session;
     const { request } = context;
-    const startMs = this.clock.monotonicMs();
-    if (startMs - activeMs > this.budgetMs(session)) {
+    if (session.nowMs - activeMs > this.budgetMs(session)) {
       namespace.stats.tsvcTimeout[context.origin]++;
       reply.frame({ resultCode: namespace.refusals.note(CAUSE.timeout) });
       return "done";
@@ -251,7 +251,8 @@ export class Dispatcher {
     if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) this.#compressReply(session, replyAt);
     const { read, write } = namespace.stats.histograms;
     const histogram = (request.info2 & INFO2.WRITE) !== 0 ? write : read;
-    histogram.add((this.clock.monotonicMs() - activeMs) * this.#node.latencyScale);
+    session.nowMs = this.clock.monotonicMs();
+    histogram.add((session.nowMs - activeMs) * this.#node.latencyScale);
     return "done";
   }
 

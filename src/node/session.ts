@@ -48,6 +48,8 @@ export class Session implements ConnectionHandler, Waiter {
   readonly context: TransactionContext;
   /** Monotonic time of the last readable event. */
   activeMs: number;
+  /** Monotonic time as last asked for: when a run of frames began, or the request before the present one ended. */
+  nowMs: number;
   /** What the client said it is, base64; undefined when it did not. */
   userAgent: string | undefined;
   /** The connection is gone. */
@@ -70,7 +72,7 @@ export class Session implements ConnectionHandler, Waiter {
     this.kind = options.kind;
     this.reply = new ReplyWriter(this.out);
     this.context = new TransactionContext({ reply: this.reply, waiter: this });
-    this.activeMs = options.dispatcher.clock.monotonicMs();
+    this.activeMs = this.nowMs = options.dispatcher.clock.monotonicMs();
   }
 
   /** The peer's address. */
@@ -90,7 +92,7 @@ export class Session implements ConnectionHandler, Waiter {
   /** See {@linkcode ConnectionHandler}. */
   onData(bytes: Uint8Array): void {
     if (this.closed || this.#closing) return;
-    this.activeMs = this.#dispatcher.clock.monotonicMs();
+    this.activeMs = this.nowMs = this.#dispatcher.clock.monotonicMs();
     if (this.#input.length > 0 || this.#isBusy || this.#isFlooded) {
       this.#input.append(bytes);
       this.#pump();
@@ -170,6 +172,7 @@ export class Session implements ConnectionHandler, Waiter {
   /** Runs frames that were kept back. */
   #pump(): void {
     if (this.#input.length === 0 || this.#isBusy || this.#isFlooded || this.closed) return;
+    this.nowMs = this.#dispatcher.clock.monotonicMs();
     const consumed = this.#runFrames(this.#input.bytes, this.#input.length);
     this.#input.consume(consumed);
     if (this.#input.length === 0) this.#input.reset(0);
@@ -238,6 +241,7 @@ export class Session implements ConnectionHandler, Waiter {
   #stepJob(): void {
     const job = this.#job!;
     const step = job.step(this.#dispatcher.clock, this.#dispatcher.scheduler.deadlineMs());
+    this.nowMs = this.#dispatcher.clock.monotonicMs();
     if (step === "done") this.#job = undefined;
     else if (step === "suspended") this.#suspended = true;
     else if (!this.#isFlooded) this.#scheduleJob();

@@ -19,16 +19,15 @@ export const VOID_TIME_FORBIDDEN = -ResultCode.FORBIDDEN;
  * The void-time of a write.
  *
  * @param ttl as sent
- * @param write the set of the record, the time in ms since 2010, and the live record's void-time (undefined when the
- *   write creates the record)
+ * @param write the set of the record, and the live record's void-time (undefined when the write creates the record)
  * @returns seconds since 2010, 0 for never, or one of the two negative refusals
  */
 export function voidTimeOf(
   ttl: number,
   namespace: Namespace,
-  write: { set: SetInfo | undefined; nowMs: number; oldVoidTime: number | undefined },
+  write: { set: SetInfo | undefined; oldVoidTime: number | undefined },
 ): number {
-  const { set, nowMs, oldVoidTime } = write;
+  const { set, oldVoidTime } = write;
   if (ttl === TTL_KEEP && oldVoidTime !== undefined) return oldVoidTime;
   const lifeS = ttl === TTL_DEFAULT || ttl === TTL_KEEP
     ? defaultTtl(namespace, set)
@@ -36,7 +35,7 @@ export function voidTimeOf(
     ? 0
     : ttl;
   if (lifeS > TTL_MAX_S) return VOID_TIME_PARAMETER;
-  const voidTime = lifeS === 0 ? 0 : Math.floor(nowMs / 1000) + lifeS;
+  const voidTime = lifeS === 0 ? 0 : Math.floor(namespace.store.nowMs() / 1000) + lifeS;
   if (voidTime !== 0 && namespace.settings.nsupPeriod === 0 && !namespace.settings.allowTtlWithoutNsup) {
     namespace.refusals.note(CAUSE.ttlWithoutExpiry);
     return VOID_TIME_FORBIDDEN;

@@ -71,7 +71,6 @@ function checkMessage(context: TransactionContext, namespace: Namespace): number
 function writeAdmitted(context: TransactionContext, namespace: Namespace, shape: WriteShape): Step {
   const { request } = context;
   const { entry, store, table } = namespace;
-  const nowMs = store.nowMs();
   findRecord(context, namespace);
   const refusal = checkRecord(context, namespace, shape);
   if (refusal !== ResultCode.OK) return refuse(context, namespace, refusal);
@@ -86,7 +85,6 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
   if (typeof set === "number") return refuse(context, namespace, set);
   const voidTime = voidTimeOf(request.recordTtl, namespace, {
     set,
-    nowMs,
     oldVoidTime: context.live ? entry.voidTime : undefined,
   });
   if (voidTime < 0) return refuse(context, namespace, -voidTime);
