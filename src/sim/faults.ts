@@ -140,6 +140,7 @@ export class FaultPlan {
         history.jump(random.pick([1, -1]) * random.pick([500, 2000, 60_000, 3_600_000]));
         break;
       case "memory":
+        history.memoryWasShort = true;
         server.memory.systemFreeBytes = Math.floor(server.memory.systemTotalBytes / 100);
         this.#later(durationUs * 2, () => this.#relieveMemory());
         break;

@@ -23,6 +23,8 @@ export class History implements WallHistory {
   /** Virtual time of each tick. */
   readonly #timesUs: number[] = [];
   readonly #jumps: Jump[] = [];
+  /** Memory of the server's machine was short at some time. */
+  memoryWasShort = false;
   #count = 0;
 
   /** @param wall of the machine that the server runs on */

@@ -54,6 +54,8 @@ export interface OneNodeReport {
   operationCount: number;
   /** Operations that ended without a certain answer. */
   troubleCount: number;
+  /** Writes that were refused for want of memory. */
+  refusalCount: number;
   /** Events of the simulation. */
   eventCount: number;
   /** Virtual time that passed, in milliseconds. */
@@ -76,8 +78,8 @@ const LOOPS_PER_CLIENT = 3;
 const WORK_MAX_MS = 3_600_000;
 /** Time in which calls under way must have ended. */
 const FINISH_MAX_MS = 30_000;
-/** After this much peace the node must serve again. */
-const QUIET_MS = 8000;
+/** After this much peace the node must serve again: it looks at the machine's memory every 10 s. */
+const QUIET_MS = 12_000;
 /** A call may end this much later than its policy says: timers are late. */
 const LATE_MAX_MS = 25;
 /** Events between two looks at the node's counts. */
@@ -175,6 +177,7 @@ class OneNodeRun {
       hash: simulation.hash.toString(),
       operationCount: this.#history.count,
       troubleCount: this.#loops.reduce((sum, { troubleCount }) => sum + troubleCount, 0),
+      refusalCount: this.#loops.reduce((sum, { refusalCount }) => sum + refusalCount, 0),
       eventCount: simulation.eventCount,
       virtualMs: simulation.nowUs / 1000,
       faults: this.#plan.counts,
@@ -242,13 +245,13 @@ class OneNodeRun {
     }
   }
 
-  /** In peace every record can be read by every client. */
+  /** In peace every client can read and write every record. */
   async #beQuiet(): Promise<void> {
     const { simulation } = this.#world;
     await simulation.runFor(QUIET_MS);
     if (this.#server.node?.state !== "ready") throw new Error("The node is not back after the last fault");
     for (const loop of this.#loops) {
-      const errors = await simulation.runUntilSettled(loop.readAll());
+      const errors = await simulation.runUntilSettled(loop.useAll());
       if (errors.length > 0) throw new Error(`After all faults: ${String(errors[0])}`);
     }
     const troubleCount = this.#loops.reduce((sum, loop) => sum + loop.troubleCount, 0);

@@ -103,6 +103,7 @@ class Runner {
   readonly #faults = new Map<string, number>();
   #operationCount = 0;
   #troubleCount = 0;
+  #refusalCount = 0;
   #unknownCount = 0;
   #failureCount = 0;
   #runCount = 0;
@@ -155,6 +156,7 @@ class Runner {
     this.#runCount++;
     this.#operationCount += report.operationCount;
     this.#troubleCount += report.troubleCount;
+    this.#refusalCount += report.refusalCount;
     this.#unknownCount += report.unknownCount;
     for (const [fault, count] of report.faults) {
       this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + count);
@@ -185,7 +187,9 @@ class Runner {
     print(
       `${this.#runCount} runs, ${this.#operationCount} operations in ${(durationMs / 1000).toFixed(1)} s`,
     );
-    print(`  ${this.#troubleCount} operations without a certain answer`);
+    print(
+      `  ${this.#troubleCount} operations without a certain answer, ${this.#refusalCount} writes refused for want of memory`,
+    );
     print(`  faults: ${faults || "none"}`);
     if (this.#unknownCount > 0) {
       print(`  ${this.#unknownCount} histories had too many possibilities to be checked`);

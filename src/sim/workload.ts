@@ -71,6 +71,8 @@ export class WorkloadLoop {
   troubleCount = 0;
   /** The last such error, for reports. */
   lastTrouble = "";
+  /** Writes that were refused for want of memory. */
+  refusalCount = 0;
   /** Operations that ended. */
   doneCount = 0;
   readonly #name: string;
@@ -114,14 +116,14 @@ export class WorkloadLoop {
     else await this.#single(this.#random.pick(this.#keys), choice);
   }
 
-  /** Reads every record once; gives the errors. */
-  async readAll(): Promise<unknown[]> {
+  /** Reads and writes every record once; gives the errors. */
+  async useAll(): Promise<unknown[]> {
     const errors: unknown[] = [];
     for (const key of this.#keys) {
-      const error = await this.#run(key, { type: "get" });
-      if (error !== undefined) errors.push(error);
+      errors.push(await this.#run(key, { type: "get" }));
+      errors.push(await this.#run(key, { type: "write", steps: this.#chooseSteps("put") }));
     }
-    return errors;
+    return errors.filter((error) => error !== undefined);
   }
 
   async #single(key: string, choice: (typeof CHOICES)[number]): Promise<void> {
@@ -348,6 +350,12 @@ export class WorkloadLoop {
 
   #note(entry: Entry, outcome: Outcome): void {
     this.doneCount++;
+    if (outcome.code === ResultCode.OUT_OF_SPACE) {
+      this.refusalCount++;
+      if (!this.#history.memoryWasShort) {
+        throw new WorkloadError("A write was refused, but memory was never short");
+      }
+    }
     if (outcome.generation !== undefined) this.#generations.set(entry.key, outcome.generation);
     this.#history.answer(entry, outcome);
   }
