@@ -151,6 +151,7 @@ export class AerieNode {
     this.listeners.stopAccepting();
     await this.#drain(startMs + DRAIN_TIME_MAX_MS);
     this.listeners.closeSessions();
+    this.queries.abortAll();
     this.#stopSupervisors();
     this.state = "stopped";
     return this.ports.clock.monotonicMs() - startMs;

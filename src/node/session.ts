@@ -63,6 +63,7 @@ export class Session implements ConnectionHandler, Waiter {
   #suspended = false;
   #suspendTimer: Timer | undefined;
   #job: Job | undefined;
+  #isJobScheduled = false;
   #closing = false;
 
   /** @param options the connection, its port, and who runs its requests */
@@ -227,9 +228,12 @@ export class Session implements ConnectionHandler, Waiter {
   }
 
   #scheduleJob(): void {
-    const job = this.#job;
+    // Both a slice that ends and a write that ends ask for the next slice; one place in the queue is all a job may have.
+    if (this.#isJobScheduled) return;
+    this.#isJobScheduled = true;
     this.#dispatcher.scheduler.schedule(() => {
-      if (this.closed || this.#job !== job || this.#suspended || this.#isFlooded) return;
+      this.#isJobScheduled = false;
+      if (this.closed || this.#job === undefined || this.#suspended || this.#isFlooded) return;
       this.#stepJob();
       this.flush();
       if (this.#job === undefined) this.#pump();
