@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import { fromHex, partitionId, ResultCode, toHex, utf8 } from "../base/mod.ts";
+import {
+  fromHex,
+  partitionId,
+  ResultCode,
+  SESSION_OUTPUT_HIGH_WATER_BYTES,
+  toHex,
+  utf8,
+} from "../base/mod.ts";
 import { PendingDevice } from "../storage/mod.ts";
 import { testDigest, TestRandom } from "../storage/testing.ts";
 import { FIELD, INFO1, INFO3, OP } from "../wire/mod.ts";
@@ -266,6 +273,18 @@ Deno.test("ScanJob gives up a client that takes nothing for the socket timeout, 
   assertEquals(queries.jobs.find("5")?.status, "done(abandoned-response-timeout)");
   assertEquals(queries.jobs.stats("test").primary.count(1, 1), 1);
   assertEquals(clock.pendingCount, 0);
+});
+
+Deno.test("ScanJob adds nothing to replies beyond the high-water mark, however often it is woken", () => {
+  const queries = filled(0);
+  for (const number of range(0, 1000)) queries.records.put(number, { sizeBytes: 4000 });
+  queries.clientReads = false;
+  const job = queries.startJob(scanOf());
+  for (let count = 0; count < 1000; count++) assertEquals(queries.step(job), "more");
+  assertGreater(queries.stepSizeBytes, SESSION_OUTPUT_HIGH_WATER_BYTES);
+  assertLess(queries.stepSizeBytes, SESSION_OUTPUT_HIGH_WATER_BYTES + 150 * 1024);
+  queries.clientReads = true;
+  assertEquals(digestsOf(queries.run(job)).sort(), testDigests(range(0, 1000)));
 });
 
 Deno.test("ScanJob of a short query joins the end to its records and is not listed", () => {

@@ -141,6 +141,8 @@ export class TestQueries {
   stepCount = 0;
   /** Bytes that the last step added. */
   stepSizeBytes = 0;
+  /** False while the client takes nothing: output stays where it is. */
+  clientReads = true;
   /** Length of a slice in ms. */
   sliceMs = 1;
   readonly #out = new ByteBuffer();
@@ -198,6 +200,7 @@ export class TestQueries {
     const { clock } = this.records;
     const outcome = job.step(clock, clock.monotonicMs() + this.sliceMs);
     this.stepSizeBytes = this.#out.length;
+    if (!this.clientReads) return outcome;
     if (this.#out.length > 0) this.frames.push(this.#out.toBytes());
     this.#out.reset();
     return outcome;
