@@ -5,7 +5,15 @@
  * @module
  */
 
-import { assert, ByteBuffer, createDigester, type Digester, utf8 } from "../src/base/mod.ts";
+import {
+  assert,
+  ByteBuffer,
+  copyBytes,
+  createDigester,
+  DIGEST_SIZE_BYTES,
+  type Digester,
+  utf8,
+} from "../src/base/mod.ts";
 import { BinTable } from "../src/record/mod.ts";
 import { encodeFlat, EntryRef, type FlatMeta, FlatRecord, PrimaryIndex } from "../src/storage/mod.ts";
 import {
@@ -194,10 +202,10 @@ function replyCase(): MicroCase {
 function* indexCases(maker: RequestMaker, entryCount: number): Iterable<MicroCase> {
   const index = new PrimaryIndex({ sprigsPerPartition: 256, seeds: [1, 2] });
   const entry = new EntryRef();
-  const digests = new Uint8Array(entryCount * 20);
+  const digests = new Uint8Array(entryCount * DIGEST_SIZE_BYTES);
   for (let record = 0; record < entryCount; record++) {
-    digests.set(maker.digest(record), record * 20);
-    index.insert(digests, record * 20, entry);
+    digests.set(maker.digest(record), record * DIGEST_SIZE_BYTES);
+    index.insert(digests, record * DIGEST_SIZE_BYTES, entry);
   }
   const size = entryCount.toLocaleString("en");
   let next = 0;
@@ -205,8 +213,8 @@ function* indexCases(maker: RequestMaker, entryCount: number): Iterable<MicroCas
     name: `index find, ${size} entries`,
     run(times) {
       for (let count = 0; count < times; count++) {
-        next = (next + 7919) % entryCount;
-        assert(index.find(digests, next * 20, entry), "Every digest is in the index");
+        next = (next + RECORD_STEP) % entryCount;
+        assert(index.find(digests, next * DIGEST_SIZE_BYTES, entry), "Every digest is in the index");
       }
     },
   };
@@ -214,38 +222,60 @@ function* indexCases(maker: RequestMaker, entryCount: number): Iterable<MicroCas
     name: `index remove and insert, ${size} entries`,
     run(times) {
       for (let count = 0; count < times; count++) {
-        next = (next + 7919) % entryCount;
-        index.remove(digests, next * 20);
-        index.insert(digests, next * 20, entry);
+        next = (next + RECORD_STEP) % entryCount;
+        index.remove(digests, next * DIGEST_SIZE_BYTES);
+        index.insert(digests, next * DIGEST_SIZE_BYTES, entry);
       }
     },
   };
 }
 
-/** Whole requests, from the bytes of the readable event to the bytes of the write. */
+/**
+ * Whole requests, from the bytes of the readable event to the bytes of the write. Requests for different records are
+ * made in one buffer, as they arrive in one buffer in earnest, by putting the digest in its place.
+ */
 function* requestCases(maker: RequestMaker, node: LoopbackNode, recordCount: number): Iterable<MicroCase> {
-  const records = Array.from({ length: recordCount }, (_, record) => record);
-  const puts = records.map((record) => maker.put(record, "integer"));
-  const gets = records.map((record) => maker.get(record));
-  const operates = records.map((record) => maker.operate(record));
-  const batches = records.slice(0, Math.max(1, recordCount - BATCH_ROW_COUNT))
-    .map((record) => maker.batchGet(record, Math.min(BATCH_ROW_COUNT, recordCount)));
-  for (const frame of puts) node.request(frame);
-  const each = (name: string, frames: readonly Uint8Array[], targetNs?: number): MicroCase => {
+  const digests = scatteredDigests(maker, recordCount);
+  const eachRecord = (frame: Uint8Array) => {
+    const at = digestAt(frame);
     let next = 0;
-    return {
-      name,
-      ...(targetNs === undefined ? {} : { targetNs }),
-      run(times) {
-        for (let count = 0; count < times; count++) {
-          next = (next + 7919) % frames.length;
-          node.request(frames[next]);
-        }
-      },
+    return (times: number) => {
+      for (let count = 0; count < times; count++) {
+        next = next + 1 < recordCount ? next + 1 : 0;
+        copyBytes(digests, next * DIGEST_SIZE_BYTES, frame, at, DIGEST_SIZE_BYTES);
+        node.request(frame);
+      }
     };
   };
-  yield each("get through session and node", gets, GET_TARGET_NS);
-  yield each("put (overwrite) through session and node", puts, PUT_TARGET_NS);
-  yield each("operate (add, read) through session and node", operates);
-  yield each(`batch of ${BATCH_ROW_COUNT} gets through session and node`, batches);
+  const put = eachRecord(maker.put(1, "integer"));
+  put(recordCount);
+  yield { name: "get through session and node", targetNs: GET_TARGET_NS, run: eachRecord(maker.get(1)) };
+  yield { name: "put (overwrite) through session and node", targetNs: PUT_TARGET_NS, run: put };
+  yield { name: "operate (add, read) through session and node", run: eachRecord(maker.operate(1)) };
+  const batch = maker.batchGet(0, Math.min(BATCH_ROW_COUNT, recordCount));
+  yield {
+    name: `batch of ${BATCH_ROW_COUNT} gets through session and node`,
+    run(times) {
+      for (let count = 0; count < times; count++) node.request(batch);
+    },
+  };
+}
+
+/** A step through all records that lands far from the last; prime, so that it visits each one. */
+const RECORD_STEP = 7919;
+
+/** Digests of all records, neighbours far apart in memory. */
+function scatteredDigests(maker: RequestMaker, recordCount: number): Uint8Array {
+  const digests = new Uint8Array(recordCount * DIGEST_SIZE_BYTES);
+  for (let place = 0; place < recordCount; place++) {
+    digests.set(maker.digest((place * RECORD_STEP) % recordCount), place * DIGEST_SIZE_BYTES);
+  }
+  return digests;
+}
+
+/** Where a request for one record has its digest. */
+function digestAt(frame: Uint8Array): number {
+  const request = new RecordRequest();
+  request.decode(frame, PROTO_HEADER_SIZE, frame.length);
+  return request.fieldAt[FIELD.DIGEST];
 }
