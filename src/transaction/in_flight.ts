@@ -37,15 +37,20 @@ export class InFlightTable {
    * Asks whether a write of a record may run now.
    *
    * @param waiter woken when its turn has come, if the answer is "queued"
-   * @param pendingMax writes that may wait for one record
+   * @param pendingMax writes that may wait for one record, 0 for no limit
    */
   admit(digest: Uint8Array, at: number, waiter: Waiter, pendingMax: number): Admission {
     const holder = this.#find(digest, at);
     if (holder === undefined || holder.owner === waiter) return "go";
     if (holder.queue.includes(waiter)) return "queued";
-    if (holder.queue.length >= pendingMax) return "busy";
+    if (pendingMax > 0 && holder.queue.length >= pendingMax) return "busy";
     holder.queue.push(waiter);
     return "queued";
+  }
+
+  /** Whether a write of a record is suspended. */
+  isHeld(digest: Uint8Array, at: number): boolean {
+    return this.#find(digest, at) !== undefined;
   }
 
   /** Holds a record for a write that is about to be suspended; does nothing when it holds it already. */

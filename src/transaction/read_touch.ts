@@ -43,8 +43,9 @@ class ReadTouch implements Waiter {
     const { store, table, stats } = this.#namespace;
     const entry = this.#entry;
     const found = store.find(this.#digest, 0, entry) && store.isLive(entry, store.nowMs());
-    const held = this.#namespace.inFlight.admit(this.#digest, 0, this, 0) !== "go";
-    if (!found || held || entry.lastUpdateMs !== this.#lastUpdateMs) {
+    if (
+      !found || this.#namespace.inFlight.isHeld(this.#digest, 0) || entry.lastUpdateMs !== this.#lastUpdateMs
+    ) {
       stats.readTouchSkip++;
       return;
     }

@@ -45,7 +45,6 @@ export function runDelete(context: TransactionContext, namespace: Namespace): St
     inFlight.hold(request.bytes, context.digestAt, context.waiter);
     return STEP.SUSPENDED;
   }
-  if (inFlight.heldCount > 0) inFlight.release(request.bytes, context.digestAt, context.waiter);
   namespace.stats.add(context.origin, KIND.DELETE, resultCode);
   context.finish(resultCode, 0, 0);
   return STEP.DONE;

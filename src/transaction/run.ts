@@ -36,6 +36,16 @@ export function runTransaction(context: TransactionContext, namespace: Namespace
   if (request.fieldSize[FIELD.DIGEST] !== DIGEST_SIZE_BYTES) {
     return refuseEarly(context, namespace, ResultCode.PARAMETER);
   }
+  const step = runAdmitted(context, namespace);
+  // Whatever a write that was suspended comes to in the end, those behind it must get their turn.
+  if (step === STEP.DONE && namespace.inFlight.heldCount > 0) {
+    namespace.inFlight.release(request.bytes, context.digestAt, context.waiter);
+  }
+  return step;
+}
+
+function runAdmitted(context: TransactionContext, namespace: Namespace): Step {
+  const { request } = context;
   const admitted = namespace.partitions.admit(partitionId(request.bytes, context.digestAt));
   if (admitted !== ResultCode.OK) return refuseEarly(context, namespace, admitted);
   if ((request.info2 & INFO2.WRITE) !== 0) {

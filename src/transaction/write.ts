@@ -48,10 +48,7 @@ export function runWrite(context: TransactionContext, namespace: Namespace): Ste
   if (admission === "queued") return STEP.SUSPENDED;
   if (admission === "busy") return refuse(context, namespace, namespace.refusals.note(CAUSE.keyBusy));
   const step = writeAdmitted(context, namespace, shape);
-  if (namespace.inFlight.heldCount > 0 || step === STEP.SUSPENDED) {
-    const turn = step === STEP.SUSPENDED ? "hold" : "release";
-    namespace.inFlight[turn](request.bytes, context.digestAt, context.waiter);
-  }
+  if (step === STEP.SUSPENDED) namespace.inFlight.hold(request.bytes, context.digestAt, context.waiter);
   return step;
 }
 
