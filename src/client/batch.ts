@@ -245,8 +245,10 @@ function encodeBatch(rows: readonly PendingRow[], policy: ResolvedPolicy & Batch
       BATCH_FLAG.REPORT_ROW,
   );
   for (let index = 0; index < rows.length; index++) {
-    if (index > 0 && repeats(rows[index - 1], rows[index])) writer.repeatRow(index, rows[index].key.digest);
-    else writeRow(writer, { index, pending: rows[index], policy });
+    // A row with a key of its own can't be repeated.
+    if (index > 0 && !policy.sendKey && repeats(rows[index - 1], rows[index])) {
+      writer.repeatRow(index, rows[index].key.digest);
+    } else writeRow(writer, { index, pending: rows[index], policy });
   }
   writer.endField(at);
   writer.finish();

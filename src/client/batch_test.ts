@@ -66,6 +66,15 @@ Deno.test("getMany() sends the captured bytes and reads replies cut anywhere", a
   }
 });
 
+Deno.test("getMany() sends every row's key when the policy says so", async () => {
+  const requests = await withClient(() => READ_REPLY + LAST, async (client, clock) => {
+    await clock.until(client.getMany([keyOf("k1"), keyOf("k2")], { policy: { sendKey: true } }));
+  });
+  for (const key of ["6b31", "6b32"]) {
+    assertEquals(requests[0].includes(`000000040203${key}`), true, requests[0]);
+  }
+});
+
 Deno.test("batch() encodes writes, deletes and reads as captured", async () => {
   const replies = [rowsFrame([[0, 0], [2, 1], [0, 2], [0, 3]], 0)];
   const requests = await withClient(() => replies.shift(), async (client, clock) => {

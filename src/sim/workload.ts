@@ -6,6 +6,7 @@
 import { PARTITION_COUNT, ResultCode } from "../base/mod.ts";
 import {
   type AerieClient,
+  type BasePolicy,
   type BatchResult,
   type BatchRow,
   type Bins,
@@ -61,6 +62,23 @@ const CHOICES = [
   "scan",
 ] as const;
 const WEIGHTS = [30, 5, 18, 14, 10, 8, 4, 5, 5, 1];
+
+/** Result codes that a correct request may get. */
+const EXPECTED_CODES: ReadonlySet<number> = new Set([
+  ResultCode.OK,
+  ResultCode.NOT_FOUND,
+  ResultCode.GENERATION,
+  ResultCode.RECORD_EXISTS,
+  ResultCode.OUT_OF_SPACE,
+  ResultCode.TIMEOUT,
+  ResultCode.UNAVAILABLE,
+  ResultCode.KEY_BUSY,
+  ResultCode.DEVICE_OVERLOAD,
+]);
+
+/** Requests that are compressed, and writes that store their key. */
+const COMPRESS_CHANCE = 0.1;
+const SEND_KEY_CHANCE = 0.2;
 
 /** Generation that a batch row or a write policy expects: the one that was read last, or one that is surely wrong. */
 const GENERATION_CHANCE = 0.1;
@@ -197,8 +215,15 @@ export class WorkloadLoop {
     }
   }
 
+  #choosePolicy(): BasePolicy {
+    const policy: BasePolicy = { totalTimeoutMs: this.#options.timeoutMs };
+    if (this.#random.chance(COMPRESS_CHANCE)) policy.compress = true;
+    if (this.#random.chance(SEND_KEY_CHANCE)) policy.sendKey = true;
+    return policy;
+  }
+
   async #ask(key: Key, action: Action): Promise<Outcome> {
-    const policy = { totalTimeoutMs: this.#options.timeoutMs };
+    const policy = this.#choosePolicy();
     switch (action.type) {
       case "get": {
         const options = action.bins === undefined ? { policy } : { bins: action.bins, policy };
@@ -215,15 +240,14 @@ export class WorkloadLoop {
       case "delete":
         return { code: await this.#client.delete(key, policy) ? ResultCode.OK : ResultCode.NOT_FOUND };
       case "write":
-        return await this.#askWrite(key, action);
+        return await this.#askWrite(key, action, { ...writePolicy(action), ...policy });
       default:
         throw new TypeError(`No client asks for ${action.type}`);
     }
   }
 
-  async #askWrite(key: Key, action: Action & { type: "write" }): Promise<Outcome> {
+  async #askWrite(key: Key, action: Action & { type: "write" }, policy: WritePolicy): Promise<Outcome> {
     const { steps } = action;
-    const policy = { ...writePolicy(action), totalTimeoutMs: this.#options.timeoutMs };
     const client = this.#client;
     const [first] = steps;
     if (first.type === "touch") {
@@ -261,9 +285,8 @@ export class WorkloadLoop {
       });
     }
     if (rows.length === 0) return;
-    const results = await this.#client.batch(rows.map(({ row }) => row), {
-      totalTimeoutMs: this.#options.timeoutMs,
-    });
+    const policy = { ...this.#choosePolicy(), allowInline: random.chance(0.8), respondAllKeys: true };
+    const results = await this.#client.batch(rows.map(({ row }) => row), policy);
     results.forEach((result, at) => this.#noteRow(rows[at].entry, result));
   }
 
@@ -379,6 +402,9 @@ export class WorkloadLoop {
     this.doneCount++;
     this.troubleCount++;
     this.lastTrouble = String(error);
+    if (error instanceof ServerError && !EXPECTED_CODES.has(error.resultCode)) {
+      throw new WorkloadError(`A correct request was refused: ${error.message}`);
+    }
   }
 }
 
