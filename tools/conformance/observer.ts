@@ -9,6 +9,7 @@ import { PROTO_BODY_SIZE_MAX } from "../../src/base/mod.ts";
 import { PROTO_HEADER_SIZE } from "../../src/wire/mod.ts";
 import { type Feature, featuresOfFrame } from "../replay/features.ts";
 import { concat, frameSizeBytes } from "../replay/message.ts";
+import type { Outcome } from "./results.ts";
 import type { ReportLine } from "./run.ts";
 
 /** A feature seen on the wire. */
@@ -130,16 +131,18 @@ export function needsOf(lines: readonly ReportLine[], sightings: readonly Sighti
 }
 
 /**
- * Why a test cannot be expected to pass, if it cannot.
+ * Why a test cannot be expected to pass, if it cannot. What a hook around it sends counts only when the test did not
+ * pass: some hooks prepare what other tests of the suite need.
  *
- * @param title full title of the test
+ * @param test full title and outcome
  * @returns the reason, or undefined when it uses nothing that is missing
  */
-export function reasonFor(title: string, needs: Needs): string | undefined {
-  const own = needs.tests.get(title);
+export function reasonFor(test: { title: string; outcome: Outcome }, needs: Needs): string | undefined {
+  const own = needs.tests.get(test.title);
   if (own !== undefined && own.size > 0) return `uses ${[...own].sort().join(", ")}`;
+  if (test.outcome === "pass") return undefined;
   for (const [suite, features] of needs.suites) {
-    if (features.size === 0 || !(suite === "" || title.startsWith(`${suite} `))) continue;
+    if (features.size === 0 || !(suite === "" || test.title.startsWith(`${suite} `))) continue;
     return `a hook around it uses ${[...features].sort().join(", ")}`;
   }
   return undefined;

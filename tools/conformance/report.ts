@@ -4,6 +4,7 @@
  * @module
  */
 
+import { JUDGED } from "./judged.ts";
 import { type Needs, reasonFor } from "./observer.ts";
 import type { MustPass, Outcome, TestResult } from "./results.ts";
 import type { FileRun } from "./run.ts";
@@ -89,7 +90,8 @@ export function updatedList(results: readonly TestResult[], needs: ReadonlyMap<s
   for (const test of results) {
     if (test.stock !== "pass") continue;
     const fileNeeds = needs.get(test.file);
-    const reason = fileNeeds === undefined ? undefined : reasonFor(test.title, fileNeeds);
+    const seen = fileNeeds === undefined ? undefined : reasonFor(test, fileNeeds);
+    const reason = JUDGED[test.file]?.[test.name] ?? seen;
     if (reason === undefined) (list.mustPass[test.file] ??= []).push(test.name);
     else (list.exceptions[test.file] ??= {})[test.name] = reason;
   }

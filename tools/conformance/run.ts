@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Suite } from "./suite.ts";
+import { CLIENT_VERSION, type Suite } from "./suite.ts";
 
 /** One line of the reporter. */
 export interface ReportLine {
@@ -49,6 +49,8 @@ export interface RunOptions {
   port: number;
   /** Only tests whose full title contains this text. */
   grep?: string;
+  /** Hooks that register UDFs or create indexes do nothing. */
+  skipSetup?: boolean;
   /** Limit for one file, in milliseconds. */
   fileTimeoutMs: number;
 }
@@ -57,6 +59,10 @@ export interface RunOptions {
 const VERSION = "8.1.2.0";
 
 const REPORTER = new URL("./reporter.cjs", import.meta.url).pathname;
+const WARM_UP = new URL("./warm_up.cjs", import.meta.url).pathname;
+
+/** Loaded before each file; in one process for all files, the first to need it would load it for the others. */
+const HELPER = "test/test_helper.js";
 
 /** How much of a crashed process's output is shown. */
 const OUTPUT_SIZE_MAX = 500;
@@ -73,11 +79,25 @@ export async function runFile(file: string, options: RunOptions): Promise<FileRu
   const grep = options.grep === undefined ? [] : ["--fgrep", options.grep];
   const startMs = performance.now();
   const child = new Deno.Command(program, {
-    args: [...before, suite.mocha, "--exit", "--reporter", REPORTER, ...grep, file],
+    args: [
+      ...before,
+      suite.mocha,
+      "--exit",
+      "--reporter",
+      REPORTER,
+      "--file",
+      HELPER,
+      "--file",
+      WARM_UP,
+      ...grep,
+      file,
+    ],
     cwd: suite.directory,
     env: {
       AERIE_REPORT: report,
       AEROSPIKE_VERSION_OVERRIDE: VERSION,
+      AERIE_SKIP_SETUP: options.skipSetup ? "1" : "0",
+      npm_package_version: CLIENT_VERSION,
       OPTIONS: `--host ${options.host} --port ${options.port}`,
     },
     stdin: "null",
