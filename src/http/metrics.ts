@@ -11,12 +11,12 @@
 import { SLICE_MAX_MS } from "../base/mod.ts";
 import { getConfig, namespaceLines } from "../config/mod.ts";
 import {
-  accessEndpoints,
   type AerieNode,
   endpointText,
   namespaceStatistics,
   nodeStatistics,
   SERVER_BUILD,
+  serviceEndpoints,
   setsOf,
   setStatistics,
   type Statistic,
@@ -51,10 +51,9 @@ function* metricsParts(node: AerieNode): Generator<string> {
 }
 
 function nodeLabels(node: AerieNode): Labels {
-  const { settings, listeners, ports } = node;
-  const [endpoint] = accessEndpoints(settings.network.service, listeners.port("service"), ports.host);
+  const [endpoint] = serviceEndpoints(node);
   return {
-    cluster_name: settings.service.clusterName || "null",
+    cluster_name: node.settings.service.clusterName || "null",
     service: endpoint === undefined ? "" : endpointText(endpoint),
   };
 }

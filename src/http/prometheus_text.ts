@@ -25,12 +25,19 @@ const LINES_PER_PART = 256;
 /** Metrics with their samples, in the order in which they were first added. */
 export class Families {
   readonly #families = new Map<string, { type: Sample["type"]; samples: Map<string, number> }>();
+  // Many samples in a row have the same labels.
+  #labels: Labels = {};
+  #labelText = "{}";
 
   /** Adds a sample; one whose name and labels are there already is left out, for a page may not repeat them. */
   add({ name, type, labels, value }: Sample): void {
     let family = this.#families.get(name);
     if (family === undefined) this.#families.set(name, family = { type, samples: new Map() });
-    const text = labelText(labels);
+    if (labels !== this.#labels) {
+      this.#labels = labels;
+      this.#labelText = labelText(labels);
+    }
+    const text = this.#labelText;
     if (!family.samples.has(text)) family.samples.set(text, value);
   }
 

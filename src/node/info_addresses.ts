@@ -8,8 +8,20 @@ import { accessEndpoints, alternateEndpoints, type Endpoint, endpointText } from
 import { type InfoRow, OK } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
 
-function serviceEndpoints(node: AerieNode): Endpoint[] {
-  return accessEndpoints(node.settings.network.service, node.listeners.port("service"), node.ports.host);
+/**
+ * Addresses that clients are told: those of interfaces are IPv4 ones unless `advertise-ipv6` is set; what is configured
+ * as access-address is told as it is.
+ */
+export function serviceEndpoints(node: AerieNode): Endpoint[] {
+  const { service } = node.settings.network;
+  const found = accessEndpoints(service, node.listeners.port("service"), node.ports.host);
+  return service.accessAddresses.length > 0 ? found : advertised(node, found);
+}
+
+function advertised(node: AerieNode, endpoints: Endpoint[]): Endpoint[] {
+  if (node.settings.service.advertiseIpv6) return endpoints;
+  const ofIpv4 = endpoints.filter(({ host }) => !host.includes(":"));
+  return ofIpv4.length > 0 ? ofIpv4 : endpoints;
 }
 
 function alternateServiceEndpoints(node: AerieNode): Endpoint[] {
@@ -21,7 +33,7 @@ function adminEndpoints(node: AerieNode): Endpoint[] {
   const { admin } = node.settings.network;
   if (admin === undefined || port === 0) return [];
   const listener = { addresses: admin.addresses, accessAddresses: [], accessPort: 0 };
-  return accessEndpoints(listener, port, node.ports.host);
+  return advertised(node, accessEndpoints(listener, port, node.ports.host));
 }
 
 function list(endpoints: readonly Endpoint[], separator = ","): string {

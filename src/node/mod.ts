@@ -6,6 +6,7 @@
  */
 export * from "./addresses.ts";
 export * from "./identity.ts";
+export { serviceEndpoints } from "./info_addresses.ts";
 export * from "./info_commands.ts";
 export * from "./info_reference.ts";
 export * from "./info_row.ts";
