@@ -123,7 +123,9 @@ export class BatchJob {
 
   #closeProto(): void {
     if (!this.#protoOpen) return;
-    this.#reply.endProto();
+    // The only row may have been suspended, or have failed in a batch that does not report it.
+    if (this.#reply.protoBodySize() === 0) this.#reply.dropProto();
+    else this.#reply.endProto();
     this.#protoOpen = false;
   }
 
@@ -140,10 +142,6 @@ export class BatchJob {
     this.#reply.beginMessage();
     if (runTransaction(this.#row, namespace) === STEP.SUSPENDED) {
       this.#reply.dropMessage();
-      if (this.#reply.protoBodySize() === 0) {
-        this.#reply.dropProto();
-        this.#protoOpen = false;
-      }
       this.#suspendedRow = namespace;
       return false;
     }
