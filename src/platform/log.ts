@@ -95,6 +95,18 @@ export function logLine(record: LogRecord, format: LogFormat = {}): string {
 const routes = new Map<string, (record: LogRecord) => void>();
 let routeCount = 0;
 
+const sinksAtExit = new Set<DescriptorSink>();
+
+/** One listener for all sinks, however many logs a process makes. */
+function flushAtExit(sink: DescriptorSink): void {
+  if (sinksAtExit.size === 0) {
+    process.on("exit", () => {
+      for (const one of sinksAtExit) one.flushNow();
+    });
+  }
+  sinksAtExit.add(sink);
+}
+
 function configureRoutes(): void {
   if (getConfig() !== null && routes.size > 0) return;
   configureSync({
@@ -185,9 +197,7 @@ export function createLog(options: LogOptions): Log {
       if (level === "critical") sink.flushNow();
     }
   });
-  process.on("exit", () => {
-    for (const sink of sinks) sink.flushNow();
-  });
+  for (const sink of sinks) flushAtExit(sink);
   const enabled = (level: LogLevel, _logger: Logger, context: string) =>
     sinks.some((sink) => levelRanks[level] <= sink.rankKept(context));
   return new TapeLog(["aerie", id], options.wallMs ?? Date.now, enabled, control);
