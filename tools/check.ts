@@ -8,7 +8,7 @@ import { CHECKS, type Finding, readTree } from "./checks/mod.ts";
 import { print } from "./print.ts";
 
 /** Generators that can say whether what they wrote is still what they would write. */
-const GENERATORS = ["tools/generate_config_reference.ts"];
+const GENERATORS = ["tools/generate_config_reference.ts", "tools/generate_info_reference.ts"];
 
 /** Findings of one check that are printed; what is wrong everywhere is seen after fewer. */
 const PRINTED_MAX = 50;

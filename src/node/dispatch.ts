@@ -21,6 +21,7 @@ import { startQuery } from "../query/mod.ts";
 import {
   BatchJob,
   CAUSE,
+  type CompressionStats,
   findNamespace,
   type Namespace,
   type RefusalCause,
@@ -248,7 +249,9 @@ export class Dispatcher {
       return "suspended";
     }
     reply.endProto();
-    if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) this.#compressReply(session, replyAt);
+    if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) {
+      this.#compressReply(session, replyAt, namespace.stats.compression);
+    }
     const { read, write } = namespace.stats.histograms;
     const histogram = (request.info2 & INFO2.WRITE) !== 0 ? write : read;
     session.nowMs = this.clock.monotonicMs();
@@ -257,14 +260,15 @@ export class Dispatcher {
   }
 
   /** Replaces the frame at the end of the output by a compressed one, if that is smaller. */
-  #compressReply(session: Session, frameAt: number): void {
+  #compressReply(session: Session, frameAt: number, stats: CompressionStats): void {
     const { out } = session;
     const frame = out.bytes.subarray(frameAt, out.length);
-    if (frame.length <= COMPRESS_SIZE_MIN_BYTES) return;
+    const plainSize = frame.length;
+    if (plainSize <= COMPRESS_SIZE_MIN_BYTES) return stats.add(plainSize, plainSize);
     const stream = this.#compute.deflate(frame);
     const bodySize = INFLATED_LENGTH_SIZE + stream.length;
-    if (PROTO_HEADER_SIZE + bodySize >= frame.length) return;
-    const plainSize = frame.length;
+    stats.add(plainSize, PROTO_HEADER_SIZE + bodySize);
+    if (PROTO_HEADER_SIZE + bodySize >= plainSize) return;
     out.length = frameAt;
     const at = out.reserve(PROTO_HEADER_SIZE);
     writeProtoHeader(out.bytes, at, { type: PROTO_TYPE_AS_MSG_COMPRESSED, bodySizeBytes: bodySize });
@@ -296,7 +300,9 @@ export class Dispatcher {
       step: (clock, deadlineMs) => {
         const replyAt = session.out.length;
         const step = job.step(clock, deadlineMs);
-        if (wantsCompression && step === "more") this.#compressReply(session, replyAt);
+        if (wantsCompression && step === "more") {
+          this.#compressReply(session, replyAt, this.#node.stats.batchCompression);
+        }
         if (step === "done") histogram.add((clock.monotonicMs() - startMs) * this.#node.latencyScale);
         return step;
       },

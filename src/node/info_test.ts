@@ -112,6 +112,24 @@ describe("the table of info commands", () => {
   });
 });
 
+describe("namespace", () => {
+  it("tells how well replies were compressed", async () => {
+    const test = await TestNode.start();
+    test.put("demo", 1, { sizeBytes: 2000 });
+    const plainBytes = test.read("demo", 0).length;
+    const asked = () =>
+      /record_proto_uncompressed_pct=([^;]*);record_proto_compression_ratio=([^;]*);/
+        .exec(test.connect().ask("namespace/test"))!.slice(1);
+    assertEquals(asked(), ["0.000", "1.000"]);
+    const sentBytes = test.read("demo", 0, { compress: true }).length;
+    assert(sentBytes < plainBytes);
+    assertEquals(asked(), ["0.000", (sentBytes / plainBytes).toFixed(3)]);
+    // The reply for an absent record is too small to be compressed.
+    test.read("demo", 1, { compress: true });
+    assertEquals(asked(), ["50.000", (sentBytes / plainBytes).toFixed(3)]);
+  });
+});
+
 describe("debug-record", () => {
   it("shows index entry and stored bytes of a record", async () => {
     const test = await TestNode.start();

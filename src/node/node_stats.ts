@@ -5,7 +5,7 @@
  */
 
 import { Histogram } from "../base/mod.ts";
-import type { BatchStats } from "../transaction/mod.ts";
+import { type BatchStats, CompressionStats } from "../transaction/mod.ts";
 
 /** Connections of one kind. */
 export interface ConnectionStats {
@@ -39,6 +39,8 @@ export class NodeStats {
   deprecatedRequests = 0;
   /** Batches. */
   readonly batch: BatchStats = { initiated: 0, completed: 0, failed: 0 };
+  /** Replies to batches. */
+  readonly batchCompression: CompressionStats = new CompressionStats();
   /** Latency of batches. */
   readonly batchIndexHistogram: Histogram = new Histogram();
   /** Latency of info commands. */

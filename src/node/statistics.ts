@@ -147,8 +147,8 @@ function requestStatistics(node: AerieNode): Statistic[] {
     ["batch_index_complete", completed],
     ["batch_index_error", failed],
     ...zeros("batch_index_", "timeout delay unused_buffers huge_buffers created_buffers destroyed_buffers"),
-    ["batch_index_proto_uncompressed_pct", "0.000"],
-    ["batch_index_proto_compression_ratio", "1.000"],
+    ["batch_index_proto_uncompressed_pct", stats.batchCompression.uncompressedPct.toFixed(3)],
+    ["batch_index_proto_compression_ratio", stats.batchCompression.ratio.toFixed(3)],
   ];
 }
 

@@ -64,7 +64,7 @@ function lifeStatistics({ store }: Namespace): Statistic[] {
   ];
 }
 
-function memoryStatistics({ store, settings }: Namespace): Statistic[] {
+function memoryStatistics({ store, settings, stats }: Namespace): Statistic[] {
   const { arena, index } = store;
   const budgetBytes = settings.indexesMemoryBudget;
   const indexShare: Statistic[] = budgetBytes === 0
@@ -81,8 +81,8 @@ function memoryStatistics({ store, settings }: Namespace): Statistic[] {
     ["data_avail_pct", store.dataAvailPct],
     ["data_compression_ratio", "1.000"],
     ...stripeStatistics(arena),
-    ["record_proto_uncompressed_pct", "0.000"],
-    ["record_proto_compression_ratio", "1.000"],
+    ["record_proto_uncompressed_pct", stats.compression.uncompressedPct.toFixed(3)],
+    ["record_proto_compression_ratio", stats.compression.ratio.toFixed(3)],
     ["query_proto_uncompressed_pct", "0.000"],
     ["query_proto_compression_ratio", "1.000"],
   ];

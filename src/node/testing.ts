@@ -222,16 +222,16 @@ export class TestNode {
     return connection;
   }
 
-  /** Stores records number 0 up to `count` of a set, each with an integer bin, by one connection. */
-  put(set: string, count: number, options: { ttlS?: number } = {}): void {
+  /** Stores records number 0 up to `count` of a set, each with one bin, by one connection. */
+  put(set: string, count: number, options: { ttlS?: number; sizeBytes?: number } = {}): void {
     const connection = this.connect();
     for (let number = 0; number < count; number++) {
       const writer = new RequestWriter(new ByteBuffer(256));
       writer.begin({ info1: 0, info2: INFO2.WRITE, info3: 0, recordTtl: options.ttlS ?? 0xffff_ffff });
       this.#name(writer, set, number);
       const at = writer.beginOp(OP.WRITE, "a");
-      writer.buffer.append(new Uint8Array([0, 0, 0, 0, 0, 0, 0, number & 0xff]));
-      writer.endOp(at, PARTICLE.INTEGER);
+      writer.buffer.append(new Uint8Array(options.sizeBytes ?? 8));
+      writer.endOp(at, options.sizeBytes === undefined ? PARTICLE.INTEGER : PARTICLE.BLOB);
       connection.exchange(finished(writer));
     }
     connection.close();
@@ -239,13 +239,19 @@ export class TestNode {
 
   /** Reads record `number` of a set; the result code. */
   get(set: string, number: number): number {
+    return this.read(set, number)[PROTO_HEADER_SIZE + 5];
+  }
+
+  /** Reads record `number` of a set; the reply as it came. */
+  read(set: string, number: number, options: { compress?: boolean } = {}): Uint8Array {
     const writer = new RequestWriter(new ByteBuffer(256));
-    writer.begin({ info1: INFO1.READ | INFO1.GET_ALL, info2: 0, info3: 0 });
+    const compress = options.compress === true ? INFO1.COMPRESS_RESPONSE : 0;
+    writer.begin({ info1: INFO1.READ | INFO1.GET_ALL | compress, info2: 0, info3: 0 });
     this.#name(writer, set, number);
     const connection = this.connect();
     const reply = connection.exchange(finished(writer));
     connection.close();
-    return reply[PROTO_HEADER_SIZE + 5];
+    return reply;
   }
 
   #name(writer: RequestWriter, set: string, number: number): void {

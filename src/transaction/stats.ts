@@ -23,6 +23,37 @@ export const ORIGIN = { CLIENT: 0, BATCH: 1, QUERY_OPS: 2 } as const;
 export type Origin = (typeof ORIGIN)[keyof typeof ORIGIN];
 const ORIGIN_COUNT = 3;
 
+/** What compression of replies came to, of those whose clients asked for it. */
+export class CompressionStats {
+  #asked = 0;
+  #compressed = 0;
+  #plainBytes = 0;
+  #sentBytes = 0;
+
+  /**
+   * Counts a reply whose client asked for compression.
+   *
+   * @param sentBytes what it came to; as much as `plainBytes` when it was sent as it is
+   */
+  add(plainBytes: number, sentBytes: number): void {
+    this.#asked++;
+    if (sentBytes >= plainBytes) return;
+    this.#compressed++;
+    this.#plainBytes += plainBytes;
+    this.#sentBytes += sentBytes;
+  }
+
+  /** Share of the replies that were sent as they are, in percent. */
+  get uncompressedPct(): number {
+    return this.#asked === 0 ? 0 : 100 * (this.#asked - this.#compressed) / this.#asked;
+  }
+
+  /** Sent size over plain size of the compressed replies; 1 before the first. */
+  get ratio(): number {
+    return this.#plainBytes === 0 ? 1 : this.#sentBytes / this.#plainBytes;
+  }
+}
+
 /** Counters of one namespace. */
 export class RequestStats {
   /** Latencies by name, in ms or µs as the node is configured. */
@@ -36,6 +67,8 @@ export class RequestStats {
     piQuery: new Histogram(),
     siQuery: new Histogram(),
   };
+  /** Replies to requests for one record. */
+  readonly compression: CompressionStats = new CompressionStats();
   /** Requests refused because the record was busy. */
   failKeyBusy = 0;
   /** Requests refused for their generation. */
