@@ -137,7 +137,7 @@ export class Session implements ConnectionHandler, Waiter {
     this.#suspendTimer?.cancel();
     this.#suspended = false;
     if (this.#job !== undefined) this.#stepJob();
-    else this.#pump();
+    this.#pump();
     this.flush();
     this.#throttle();
   }
