@@ -48,17 +48,25 @@ export class BinTable {
   high: Int32Array;
   /** Lower word of a number per row. */
   low: Int32Array;
+  /** Slots of the hash table looked at since the start; tells whether names collide. */
+  probeCount = 0;
   /** Values that operations have built. */
   readonly scratch: ByteBuffer = new ByteBuffer(256);
   #stored: Uint8Array = new Uint8Array(0);
   #request: Uint8Array = new Uint8Array(0);
+  readonly #seed: number;
   #nameHash: Int32Array;
   #slots: Int32Array = new Int32Array(0);
   #slotsRowCount = 0;
   #forgottenCount = 0;
 
-  /** @param capacity rows before the first growth */
-  constructor(capacity = 32) {
+  /**
+   * @param capacity rows before the first growth
+   * @param seed decides which names collide; random where clients choose the names, or one client could make every
+   *   search in a wide record walk all its bins
+   */
+  constructor(capacity = 32, seed = 0x811c9dc5) {
+    this.#seed = seed | 0;
     this.type = new Uint8Array(capacity);
     this.nameSource = new Uint8Array(capacity);
     this.nameAt = new Int32Array(capacity);
@@ -107,7 +115,7 @@ export class BinTable {
 
   /** Row of a bin by name, -1 when there is none. */
   find(bytes: Uint8Array, nameAt: number, nameSize: number): number {
-    const hash = hashName(bytes, nameAt, nameSize);
+    const hash = hashName(bytes, nameAt, nameSize, this.#seed);
     if (this.rowCount > LINEAR_SEARCH_COUNT_MAX) return this.#findInSlots(hash, bytes, nameAt, nameSize);
     for (let row = 0; row < this.rowCount; row++) {
       if (this.#nameHash[row] === hash && this.#isName(row, bytes, nameAt, nameSize)) return row;
@@ -128,7 +136,7 @@ export class BinTable {
     this.nameSource[row] = source;
     this.nameAt[row] = nameAt;
     this.nameSize[row] = nameSize;
-    this.#nameHash[row] = hashName(this.buffer(source), nameAt, nameSize);
+    this.#nameHash[row] = hashName(this.buffer(source), nameAt, nameSize, this.#seed);
     return row;
   }
 
@@ -225,6 +233,7 @@ export class BinTable {
     this.#fillSlots();
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask;; slot = (slot + 1) & mask) {
+      this.probeCount++;
       if (this.#slots[slot] === EMPTY_SLOT) return -1;
       const row = this.#slots[slot] - 1;
       if (row >= 0 && this.#nameHash[row] === hash && this.#isName(row, bytes, nameAt, nameSize)) return row;
@@ -294,9 +303,9 @@ function widen<T extends Uint8Array | Int32Array>(from: T, to: T): T {
   return to;
 }
 
-/** FNV-1a; names are at most 15 bytes. */
-function hashName(bytes: Uint8Array, at: number, size: number): number {
-  let hash = 0x811c9dc5 | 0;
+/** FNV-1a from a seed of our own; names are at most 15 bytes. */
+function hashName(bytes: Uint8Array, at: number, size: number, seed: number): number {
+  let hash = seed;
   for (let index = 0; index < size; index++) hash = Math.imul(hash ^ bytes[at + index], 0x01000193);
   return hash ^ (hash >>> 15);
 }

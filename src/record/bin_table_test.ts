@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "fast-check";
 import { utf8, utf8Decode } from "../base/mod.ts";
@@ -92,6 +92,29 @@ describe("BinTable", () => {
     }
     for (let index = 0; index < count; index++) table.remove(table.find(names, index * 5, 5));
     assertEquals([table.rowCount, table.binCount], [0, 0]);
+  });
+
+  it("finds names that collide under another seed without walking all of them", () => {
+    // Names whose hashes from the usual seed agree in the bits that choose a slot.
+    const names: string[] = [];
+    for (let number = 0; names.length < 600; number++) {
+      const name = number.toString(36).padStart(6, "0");
+      let hash = 0x811c9dc5 | 0;
+      for (let at = 0; at < 6; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+      if (((hash ^ (hash >>> 15)) & 0x7ff) === 0) names.push(name);
+    }
+    const bytes = utf8(names.join(""));
+    const probesOf = (seed?: number) => {
+      const table = new BinTable(32, seed);
+      table.reset(bytes, bytes);
+      names.forEach((_, index) =>
+        table.setNumber(table.add(SOURCE.REQUEST, index * 6, 6), PARTICLE.INTEGER, 0, index)
+      );
+      names.forEach((_, index) => assertEquals(table.find(bytes, index * 6, 6), index));
+      return table.probeCount;
+    };
+    assert(probesOf() > 100_000);
+    assert(probesOf(0x1234_5678) < 10_000);
   });
 
   it("extends integers of 1, 2 and 4 bytes with zeros", () => {

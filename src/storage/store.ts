@@ -102,6 +102,8 @@ export class NamespaceStore {
   readonly histograms: SizeHistograms = new SizeHistograms();
   /** Called when a truncation mark was set; the supervisor then removes records. */
   onTruncate: (() => void) | undefined;
+  /** Random number for hash tables of names that clients choose. */
+  readonly hashSeed: number;
   readonly #clock: Clock;
   readonly #device: RecordDevice;
   readonly #encoded = new ByteBuffer(4096);
@@ -119,6 +121,7 @@ export class NamespaceStore {
       sprigsPerPartition: options.settings.partitionTreeSprigs,
       seeds: [options.random.u32(), options.random.u32()],
     });
+    this.hashSeed = options.random.u32();
     const storage = options.settings.storage;
     this.arena = new Arena(storage.dataSize, storage.defragLwmPct);
     const device = new MemoryDevice(this.arena);

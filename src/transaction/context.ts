@@ -42,7 +42,7 @@ export class Namespace {
   /** Time. */
   readonly clock: Clock;
   /** Bins of the record that a transaction of this turn works on. */
-  readonly table: BinTable = new BinTable();
+  readonly table: BinTable;
   /** Entry of the record that a transaction of this turn works on. */
   readonly entry: EntryRef = new EntryRef();
   /** Record that a transaction of this turn stores. */
@@ -63,6 +63,7 @@ export class Namespace {
     this.service = options.service;
     this.nameBytes = utf8(options.settings.name);
     this.store = options.store;
+    this.table = new BinTable(32, options.store.hashSeed);
     this.partitions = options.partitions;
     this.clock = options.clock;
     this.write = {
