@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { describe, it } from "@std/testing/bdd";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { encodeBase64, utf8 } from "../base/mod.ts";
 import type { NodeState } from "../node/mod.ts";
 import { TestNode } from "../node/testing.ts";
 import { createApp, metricsText, startHttp } from "./mod.ts";
@@ -67,6 +68,7 @@ describe("/metrics", () => {
     const test = await TestNode.start({ service: { clusterName: 'a "quoted" name' } });
     test.put("demo", 3);
     test.get("demo", 1);
+    test.connect().ask(`user-agent-set:value=${encodeBase64(utf8('1,node-6.7.1,a "b"'))}`);
     test.clock.advance(10_000);
     const { samples, types } = parsePage(await pageOf(test));
     const find = (name: string, label = "") =>
@@ -82,6 +84,9 @@ describe("/metrics", () => {
     assertEquals(find("aerospike_node_stats_cluster_integrity")[0].value, 1);
     assertEquals(find("aerospike_node_stats_cluster_key"), []);
     assertEquals(find("aerospike_node_stats_proto_fd_max")[0].value, 15_000);
+    const [agent] = find("aerospike_node_stats_user_agent_details", 'client_library_version="node-6.7.1"');
+    assertStringIncludes(agent.labels, 'client_app_id="a \\"b\\""');
+    assertEquals(agent.value, 1);
     const [objects] = find("aerospike_namespace_objects");
     assertEquals(objects.labels, `${node},ns="test",${service},storage_engine="memory"`);
     assertEquals(objects.value, 3);

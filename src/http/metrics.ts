@@ -8,7 +8,7 @@
  * @module
  */
 
-import { SLICE_MAX_MS } from "../base/mod.ts";
+import { decodeBase64, SLICE_MAX_MS, utf8Decode } from "../base/mod.ts";
 import { getConfig, namespaceLines } from "../config/mod.ts";
 import {
   type AerieNode,
@@ -20,6 +20,7 @@ import {
   setsOf,
   setStatistics,
   type Statistic,
+  userAgentCounts,
 } from "../node/mod.ts";
 import { isGauge, type MetricGroup, NAMES_WITHOUT_METRIC } from "./metric_types.ts";
 import { Families, type Labels } from "./prometheus_text.ts";
@@ -65,7 +66,21 @@ function nodeFamilies(node: AerieNode, labels: Labels): Families {
   families.add({ name: "aerospike_node_up", type: "gauge", labels: { ...labels, ...about }, value: isUp });
   addStatistics(families, "node_stats", labels, nodeStatistics(node));
   addConfig(families, "node_stats", labels, getConfig(node.settings, { context: "service" }).split(";"));
+  addUserAgents(families, node, labels);
   return families;
+}
+
+/** A user agent is `1,CLIENT-VERSION,APPLICATION` in base64; clients may say anything. */
+function addUserAgents(families: Families, node: AerieNode, labels: Labels): void {
+  for (const [agent, value] of userAgentCounts(node)) {
+    const [, client = "", application = ""] = utf8Decode(decodeBase64(agent)!).split(",");
+    families.add({
+      name: metricName("node_stats", "user_agent_details"),
+      type: "gauge",
+      labels: { ...labels, client_library_version: client, client_app_id: application },
+      value,
+    });
+  }
 }
 
 function* namespaceFamilies(node: AerieNode, labels: Labels): Generator<string> {

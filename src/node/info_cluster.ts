@@ -76,14 +76,19 @@ function setUserAgent(context: InfoContext): string {
   return OK;
 }
 
-function userAgents({ node }: InfoContext): string {
+/** Open connections by what their clients say they are, in base64. */
+export function userAgentCounts(node: AerieNode): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const { userAgent } of node.listeners.sessions) {
     if (userAgent === undefined) continue;
     const count = counts.get(userAgent) ?? 0;
     if (count > 0 || counts.size < USER_AGENT_KIND_COUNT_MAX) counts.set(userAgent, count + 1);
   }
-  return [...counts].map(([agent, count]) => `user-agent=${agent}:count=${count}`).join(";");
+  return counts;
+}
+
+function userAgents({ node }: InfoContext): string {
+  return [...userAgentCounts(node)].map(([agent, count]) => `user-agent=${agent}:count=${count}`).join(";");
 }
 
 /** Heartbeat's address as one of the two modes has it. */

@@ -7,6 +7,7 @@
 export * from "./addresses.ts";
 export * from "./identity.ts";
 export { serviceEndpoints } from "./info_addresses.ts";
+export { userAgentCounts } from "./info_cluster.ts";
 export * from "./info_commands.ts";
 export * from "./info_reference.ts";
 export * from "./info_row.ts";
