@@ -281,13 +281,17 @@ export class Dispatcher {
   #startBatch(session: Session, bytes: Uint8Array): FrameOutcome {
     const { request } = session.context;
     request.decode(bytes, 0, bytes.length);
+    const wantsCompression = (request.info1 & INFO1.COMPRESS_RESPONSE) !== 0;
     const job = new BatchJob(request, {
       reply: session.reply,
       waiter: session,
       namespaces: this.#namespaces,
       stats: this.#node.stats.batch,
+      rowCountMax: this.#settings.service.batchMaxRequests,
+      onFrame: wantsCompression
+        ? (frameAt) => this.#compressReply(session, frameAt, this.#node.stats.batchCompression)
+        : undefined,
     });
-    job.limitRows(this.#settings.service.batchMaxRequests);
     return this.#timed(job, session);
   }
 
@@ -295,14 +299,9 @@ export class Dispatcher {
   #timed(job: Job, session: Session): Job {
     const startMs = session.activeMs;
     const histogram = this.#node.stats.batchIndexHistogram;
-    const wantsCompression = (session.context.request.info1 & INFO1.COMPRESS_RESPONSE) !== 0;
     return {
       step: (clock, deadlineMs) => {
-        const replyAt = session.out.length;
         const step = job.step(clock, deadlineMs);
-        if (wantsCompression && step === "more") {
-          this.#compressReply(session, replyAt, this.#node.stats.batchCompression);
-        }
         if (step === "done") histogram.add((clock.monotonicMs() - startMs) * this.#node.latencyScale);
         return step;
       },

@@ -32,19 +32,35 @@ export interface BatchStats {
   failed: number;
 }
 
+/** What a batch needs. */
+export interface BatchOptions {
+  /** Where replies go. */
+  reply: ReplyWriter;
+  /** Woken when a suspended batch may go on. */
+  waiter: Waiter;
+  /** What there is to ask. */
+  namespaces: readonly Namespace[];
+  /** Counters. */
+  stats: BatchStats;
+  /** Rows that one batch may have, 0 for no limit. */
+  rowCountMax: number;
+  /** Told of each frame with rows, the last in the reply's buffer, by its offset there. */
+  onFrame?: ((frameAt: number) => void) | undefined;
+}
+
 /** One batch request while it runs. */
 export class BatchJob {
   readonly #cursor = new BatchCursor();
   readonly #row: TransactionContext;
   readonly #reply: ReplyWriter;
-  readonly #namespaces: readonly Namespace[];
-  readonly #stats: BatchStats;
+  readonly #options: BatchOptions;
   readonly #parentFilterAt: number;
   #suspendedRow: Namespace | undefined;
   #overall: number = ResultCode.OK;
   readonly #parentFilterSize: number;
   #refused: number = ResultCode.OK;
   #protoOpen = false;
+  #protoAt = 0;
   // Asking for the time costs as much as a small row: the end of one row is the start of the next.
   #nowMs = 0;
 
@@ -52,33 +68,17 @@ export class BatchJob {
    * @param parent the decoded request; its bytes must stay until the job is done
    * @param options where replies go, who is woken, what there is to ask
    */
-  constructor(
-    parent: RecordRequest,
-    options: { reply: ReplyWriter; waiter: Waiter; namespaces: readonly Namespace[]; stats: BatchStats },
-  ) {
+  constructor(parent: RecordRequest, options: BatchOptions) {
+    this.#options = options;
     this.#reply = options.reply;
-    this.#namespaces = options.namespaces;
-    this.#stats = options.stats;
     this.#row = new TransactionContext({ reply: options.reply, waiter: options.waiter });
     this.#row.origin = ORIGIN.BATCH;
     this.#row.request.transactionTtlMs = parent.transactionTtlMs;
     this.#parentFilterAt = parent.fieldAt[FIELD.FILTER_EXP];
     this.#parentFilterSize = parent.fieldSize[FIELD.FILTER_EXP];
-    this.#start(parent);
-  }
-
-  #start(parent: RecordRequest): void {
-    this.#stats.initiated++;
+    options.stats.initiated++;
     if (!this.#cursor.start(parent)) this.#refused = ResultCode.PARAMETER;
-  }
-
-  /**
-   * Refuses the batch before any row ran.
-   *
-   * @param rowCountMax rows that one batch may have, 0 for no limit
-   */
-  limitRows(rowCountMax: number): void {
-    if (this.#refused === ResultCode.OK && rowCountMax !== 0 && this.#cursor.rowCount > rowCountMax) {
+    else if (options.rowCountMax !== 0 && this.#cursor.rowCount > options.rowCountMax) {
       this.#refused = ResultCode.BATCH_MAX_REQUESTS;
     }
   }
@@ -92,7 +92,7 @@ export class BatchJob {
   step(clock: Clock, deadlineMs: number): BatchStep {
     if (this.#refused !== ResultCode.OK) {
       this.#reply.frame({ resultCode: this.#refused, info3: INFO3.LAST });
-      this.#stats.failed++;
+      this.#options.stats.failed++;
       return "done";
     }
     this.#nowMs = clock.monotonicMs();
@@ -106,8 +106,8 @@ export class BatchJob {
     }
     this.#closeProto();
     this.#reply.frame({ resultCode: this.#overall, info3: INFO3.LAST });
-    if (this.#overall === ResultCode.OK) this.#stats.completed++;
-    else this.#stats.failed++;
+    if (this.#overall === ResultCode.OK) this.#options.stats.completed++;
+    else this.#options.stats.failed++;
     return "done";
   }
 
@@ -125,7 +125,10 @@ export class BatchJob {
     if (!this.#protoOpen) return;
     // The only row may have been suspended, or have failed in a batch that does not report it.
     if (this.#reply.protoBodySize() === 0) this.#reply.dropProto();
-    else this.#reply.endProto();
+    else {
+      this.#reply.endProto();
+      this.#options.onFrame?.(this.#protoAt);
+    }
     this.#protoOpen = false;
   }
 
@@ -134,6 +137,7 @@ export class BatchJob {
     const namespace = this.#suspendedRow ?? this.#nextRow();
     if (namespace === undefined) return true;
     if (!this.#protoOpen) {
+      this.#protoAt = this.#reply.out.length;
       this.#reply.beginProto();
       this.#protoOpen = true;
     }
@@ -149,7 +153,8 @@ export class BatchJob {
     const { histograms } = namespace.stats;
     const startMs = this.#nowMs;
     this.#nowMs = clock.monotonicMs();
-    (isWrite ? histograms.batchSubWrite : histograms.batchSubRead).add(this.#nowMs - startMs);
+    const latency = (this.#nowMs - startMs) * namespace.latencyScale;
+    (isWrite ? histograms.batchSubWrite : histograms.batchSubRead).add(latency);
     this.#judgeRow(this.#row.resultCode);
     return true;
   }
@@ -162,7 +167,7 @@ export class BatchJob {
         request.fieldAt[FIELD.FILTER_EXP] = this.#parentFilterAt;
         request.fieldSize[FIELD.FILTER_EXP] = this.#parentFilterSize;
       }
-      const namespace = findNamespace(request, this.#namespaces);
+      const namespace = findNamespace(request, this.#options.namespaces);
       if (namespace !== undefined) return namespace;
     }
     this.#overall = ResultCode.PARAMETER;

@@ -93,8 +93,8 @@ function runBatch(
     waiter: { wake: pump },
     namespaces: [ns.namespace],
     stats,
+    rowCountMax: options.rowCountMax ?? 0,
   });
-  if (options.rowCountMax !== undefined) job.limitRows(options.rowCountMax);
   pump();
   while (!isDone) assert(ns.clock.step(), "the waiter is woken");
   const replies = decodeReplies(out.toBytes());

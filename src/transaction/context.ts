@@ -84,6 +84,11 @@ export class Namespace {
       log: options.log,
     });
   }
+
+  /** Factor from milliseconds to the unit of latency histograms. */
+  get latencyScale(): number {
+    return this.service.microsecondHistograms ? 1000 : 1;
+  }
 }
 
 /** How a transaction's step ended. */
