@@ -56,10 +56,19 @@ export function printableReport(input: ReportInput): string {
   const early = results.filter((test) =>
     list.exceptions[test.file]?.[test.name] !== undefined && test.outcome === "pass"
   );
-  const mustPassCount = Object.values(list.mustPass).reduce((sum, names) => sum + names.length, 0);
+  const count = (names: Record<string, string[]>) => Object.values(names).flat().length;
+  const { outcome } = countsOf(results);
   lines.push(
-    `${secondsTotal.toFixed(0)} s; ${mustPassCount} tests must pass, ${early.length} exceptions pass already`,
+    `${early.length} exceptions pass already; ${secondsTotal.toFixed(0)} s`,
+    `${count(list.mustPass)} tests must pass, and ${
+      count(list.withoutSetup)
+    } when hooks that need missing features ` +
+      "do nothing",
+    `${outcome.pass} passed, ${outcome.fail} failed, ${outcome.pending} pending, ${outcome.missing} not run`,
   );
+  for (const test of results) {
+    if (test.passedAtSecondTry) lines.push(`passed at the second try: ${test.file} ${test.name}`);
+  }
   lines.push(regressions.length === 0 ? "no regression" : `${regressions.length} regressions:`);
   for (const test of regressions) {
     lines.push(`  ${test.file} ${test.name} (${test.outcome}): ${(test.error ?? "").split("\n")[0]}`);
@@ -86,7 +95,7 @@ function row(cells: readonly string[]): string {
  * @param needs by file, from the observed run
  */
 export function updatedList(results: readonly TestResult[], needs: ReadonlyMap<string, Needs>): MustPass {
-  const list: MustPass = { mustPass: {}, exceptions: {} };
+  const list: MustPass = { mustPass: {}, exceptions: {}, withoutSetup: {} };
   for (const test of results) {
     if (test.stock !== "pass") continue;
     const fileNeeds = needs.get(test.file);
@@ -96,4 +105,37 @@ export function updatedList(results: readonly TestResult[], needs: ReadonlyMap<s
     else (list.exceptions[test.file] ??= {})[test.name] = reason;
   }
   return list;
+}
+
+/** How the reason of an exception begins that only a hook around the test causes. */
+const HOOK_REASON = "a hook around it";
+
+/** Files with exceptions that only a hook causes. */
+export function filesWithHookExceptions(list: MustPass): string[] {
+  return Object.entries(list.exceptions)
+    .filter(([, names]) => Object.values(names).some((reason) => reason.startsWith(HOOK_REASON)))
+    .map(([file]) => file);
+}
+
+/**
+ * The tests that must pass when hooks that register UDFs or create indexes do nothing: those that such a hook made an
+ * exception and that send nothing missing themselves.
+ *
+ * @param results of a run with such hooks doing nothing
+ * @param list made from a run as it is
+ * @param needs by file, from the first of the two
+ */
+export function withoutSetupList(
+  results: readonly TestResult[],
+  list: MustPass,
+  needs: ReadonlyMap<string, Needs>,
+): MustPass["withoutSetup"] {
+  const names: MustPass["withoutSetup"] = {};
+  for (const test of results) {
+    const fileNeeds = needs.get(test.file);
+    const isHookException = list.exceptions[test.file]?.[test.name]?.startsWith(HOOK_REASON);
+    if (!isHookException || fileNeeds === undefined || reasonFor(test, fileNeeds) !== undefined) continue;
+    (names[test.file] ??= []).push(test.name);
+  }
+  return names;
 }
