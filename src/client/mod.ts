@@ -13,7 +13,7 @@ export { parseAddress, parseInfoError } from "./cluster_info.ts";
 export * from "./errors.ts";
 export { requestInfoText } from "./info_request.ts";
 export type { AnyKey, DigestKey, Key, UserKey } from "./key.ts";
-export { type Call, type ContextStep, type Operation, ops } from "./operation.ts";
+export { type Call, type ContextStep, type Operation, type OperationMakers, ops } from "./operation.ts";
 export type {
   BasePolicy,
   BatchPolicy,

@@ -82,70 +82,90 @@ function callOperation(op: number, bin: string, call: Call): Operation {
   return { op, bin, value: encodeCall(call) };
 }
 
-/** Makers of operations. */
-export const ops = {
+/** What {@linkcode ops} offers. */
+export interface OperationMakers {
   /** Reads a bin. */
+  get(bin: string): Operation;
+  /** Reads all bins. */
+  getAll(): Operation;
+  /** Writes a bin; null removes it. */
+  put(bin: string, value: Value): Operation;
+  /** Adds to a number. */
+  increment(bin: string, by: Value): Operation;
+  /** Appends to text or to a blob. */
+  append(bin: string, value: Value): Operation;
+  /** Prepends to text or to a blob. */
+  prepend(bin: string, value: Value): Operation;
+  /** Renews the TTL. */
+  touch(): Operation;
+  /** Removes all bins; later operations of the same request may write new ones. */
+  deleteAll(): Operation;
+  /** Reads from a list or map. */
+  cdtRead(bin: string, call: Call): Operation;
+  /** Changes a list or map. */
+  cdtModify(bin: string, call: Call): Operation;
+  /** Reads bits of a blob. */
+  bitsRead(bin: string, call: Call): Operation;
+  /** Changes bits of a blob. */
+  bitsModify(bin: string, call: Call): Operation;
+  /** Reads from an HLL. */
+  hllRead(bin: string, call: Call): Operation;
+  /** Changes an HLL. */
+  hllModify(bin: string, call: Call): Operation;
+  /** Evaluates an expression into a result named `name`; `call` is msgpack of expression and flags. */
+  expressionRead(name: string, call: Uint8Array): Operation;
+  /** Evaluates an expression into a bin; `call` is msgpack of expression and flags. */
+  expressionModify(bin: string, call: Uint8Array): Operation;
+}
+
+/** Makers of operations. */
+export const ops: OperationMakers = {
   get(bin: string): Operation {
     return { op: OP.READ, bin };
   },
-  /** Reads all bins. */
   getAll(): Operation {
     return { op: OP.READ, bin: "" };
   },
-  /** Writes a bin; null removes it. */
   put(bin: string, value: Value): Operation {
     return { op: OP.WRITE, bin, value };
   },
-  /** Adds to a number. */
   increment(bin: string, by: Value): Operation {
     return { op: OP.INCR, bin, value: by };
   },
-  /** Appends to text or to a blob. */
   append(bin: string, value: Value): Operation {
     return { op: OP.APPEND, bin, value };
   },
-  /** Prepends to text or to a blob. */
   prepend(bin: string, value: Value): Operation {
     return { op: OP.PREPEND, bin, value };
   },
-  /** Renews the TTL. */
   touch(): Operation {
     return { op: OP.TOUCH, bin: "" };
   },
-  /** Removes all bins; later operations of the same request may write new ones. */
   deleteAll(): Operation {
     return { op: OP.DELETE_ALL, bin: "" };
   },
-  /** Reads from a list or map. */
   cdtRead(bin: string, call: Call): Operation {
     return callOperation(OP.CDT_READ, bin, call);
   },
-  /** Changes a list or map. */
   cdtModify(bin: string, call: Call): Operation {
     return callOperation(OP.CDT_MODIFY, bin, call);
   },
-  /** Reads bits of a blob. */
   bitsRead(bin: string, call: Call): Operation {
     return callOperation(OP.BITS_READ, bin, call);
   },
-  /** Changes bits of a blob. */
   bitsModify(bin: string, call: Call): Operation {
     return callOperation(OP.BITS_MODIFY, bin, call);
   },
-  /** Reads from an HLL. */
   hllRead(bin: string, call: Call): Operation {
     return callOperation(OP.HLL_READ, bin, call);
   },
-  /** Changes an HLL. */
   hllModify(bin: string, call: Call): Operation {
     return callOperation(OP.HLL_MODIFY, bin, call);
   },
-  /** Evaluates an expression into a result named `name`; `call` is msgpack of expression and flags. */
   expressionRead(name: string, call: Uint8Array): Operation {
     return { op: OP.EXP_READ, bin: name, value: call };
   },
-  /** Evaluates an expression into a bin; `call` is msgpack of expression and flags. */
   expressionModify(bin: string, call: Uint8Array): Operation {
     return { op: OP.EXP_MODIFY, bin, value: call };
   },
-} as const;
+};
