@@ -82,3 +82,21 @@ export const CLIENT_REPLICA_COUNT_MAX = 8;
 
 /** Records of a scan that may wait for a slow reader before the client pauses the connections. */
 export const CLIENT_SCAN_QUEUE_COUNT_MAX = 1000;
+
+/** Largest body of a fabric message; a larger announcement closes the connection, as the stock server does. */
+export const FABRIC_BODY_SIZE_MAX = 128 * 1024 * 1024;
+
+/** Largest heartbeat message, inflated or not; the stock server's hard limit. */
+export const HEARTBEAT_SIZE_MAX = 10 * 1024 * 1024;
+
+/** Fields of one peer message; the stock server has at most 22 kinds in one. */
+export const PEER_FIELD_COUNT_MAX = 64;
+
+/** Nodes in one list of a peer message: the largest cluster of any edition. */
+export const PEER_NODE_COUNT_MAX = 256;
+
+/** Namespaces in one exchange message: the largest number of any edition. */
+export const PEER_NAMESPACE_COUNT_MAX = 32;
+
+/** Items of one SMD message: a truncation per set of 32 namespaces, and as many again for everything else. */
+export const SMD_ITEM_COUNT_MAX = 2 * 32 * 4096;
