@@ -56,8 +56,11 @@ export const INFO_BODY_SIZE_MAX = 2 * 1024 * 1024;
 /** Longest text that a client may have written into the log, so that a line stays a line. */
 export const LOG_MESSAGE_SIZE_MAX = 1024;
 
-/** A compressed request may announce at most this size; larger ones are malformed. */
-export const INFLATE_SIZE_MAX = PROTO_BODY_SIZE_MAX;
+/**
+ * A compressed request may announce at most this size; larger ones are malformed. Inflating holds the event loop: this
+ * much takes some tens of milliseconds, the whole of a proto body would take half a second.
+ */
+export const INFLATE_SIZE_MAX = 16 * 1024 * 1024;
 
 /** How long one slice of background work may hold the event loop. */
 export const SLICE_MAX_MS = 1;
