@@ -1,0 +1,19 @@
+/**
+ * How nodes become a cluster. Each protocol is a step function: an event and the time go in, effects come out; no
+ * clocks, timers or sockets here. Leaves out bytes (`wire/` has the codecs), connections and what follows from a
+ * membership (`partition/`). Read docs/cluster.md, then `clustering.ts` and `clustering_decisions.ts`.
+ *
+ * @module
+ */
+export * from "./clique.ts";
+export {
+  Clustering,
+  type ClusteringOptions,
+  type ClusteringRole,
+  type ClusteringView,
+} from "./clustering.ts";
+export { type ClusteringIntervals, deriveIntervals } from "./clustering_intervals.ts";
+export type { QuantumFault } from "./clustering_quantum.ts";
+export * from "./clustering_types.ts";
+export * from "./hlc.ts";
+export * from "./node_id.ts";
