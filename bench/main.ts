@@ -18,8 +18,8 @@ const HELP = `deno task bench: measure aerie
   --only PART,...       micro, macro, start (default: all)
   --workload NAME,...   ${WORKLOADS.map(({ name }) => name).join(", ")} (default: all)
   --connections N,...   numbers of connections of the macro part (default 1,8,32,128)
-  --rounds N            turns of each server (default 2)
-  --seconds N           measuring time of a turn (default 2)
+  --rounds N            turns of each server; the middle one counts (default 3)
+  --seconds N           measuring time of a turn (default 1.5)
   --loaders N           processes that generate load (default: cores less one, at most 4)
   --executable PATH     run this instead of the sources in the macro and start parts
   --json FILE           write all figures
@@ -85,8 +85,8 @@ function readArguments(args: string[]) {
     workloads: WORKLOADS.filter(({ name }) => names.includes(name)),
     connectionCounts: (list(flags.connections) ?? (quick ? ["4"] : ["1", "8", "32", "128"]))
       .map((text) => Math.ceil(positive(text, "connections", 1))),
-    roundCount: Math.ceil(positive(flags.rounds, "rounds", quick ? 1 : 2)),
-    runMs: positive(flags.seconds, "seconds", quick ? 0.1 : 2) * 1000,
+    roundCount: Math.ceil(positive(flags.rounds, "rounds", quick ? 1 : 3)),
+    runMs: positive(flags.seconds, "seconds", quick ? 0.1 : 1.5) * 1000,
     warmUpMs: quick ? 20 : 500,
     recordCount: quick ? 100 : 10_000,
     loaderCount: Math.ceil(
