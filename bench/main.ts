@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
 import { print } from "../tools/print.ts";
 import { type MacroOptions, type MacroResult, runMacro } from "./macro.ts";
@@ -80,6 +81,8 @@ function readArguments(args: string[]) {
     },
   });
   const quick = flags.quick;
+  // Nodes are started in directories of their own.
+  const executable = flags.executable === undefined ? undefined : resolve(flags.executable);
   const names = chosen(list(flags.workload), WORKLOADS.map(({ name }) => name), "workload");
   const macro: MacroOptions = {
     workloads: WORKLOADS.filter(({ name }) => names.includes(name)),
@@ -92,10 +95,10 @@ function readArguments(args: string[]) {
     loaderCount: Math.ceil(
       positive(flags.loaders, "loaders", Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1))),
     ),
-    ...(flags.executable === undefined ? {} : { executable: flags.executable }),
+    ...(executable === undefined ? {} : { executable }),
   };
   const parts = chosen(list(flags.only), PARTS, "only");
-  return { help: flags.help, quick, parts, macro, executable: flags.executable, json: flags.json };
+  return { help: flags.help, quick, parts, macro, executable, json: flags.json };
 }
 
 async function runAll(options: ReturnType<typeof readArguments>): Promise<Report> {
