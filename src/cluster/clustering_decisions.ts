@@ -174,11 +174,15 @@ export function countVotes(
   return undefined;
 }
 
-/** Other principals that are heard and whose clusters form one full clique with ours. */
+/**
+ * Other principals that are heard and whose clusters form one full clique with ours. A cluster that shares members
+ * with ours is none of them: one of the two is a thing of the past, and its principal is about to notice.
+ */
 export function findMergeable(view: Pick<PrincipalView, "self" | "peers" | "succession">): NodeId[] {
   return view.peers.principals()
-    .filter(({ node, succession }) =>
-      node !== view.self && isClique(toSuccession([...succession, ...view.succession]), view.peers.hears)
+    .filter(({ succession }) =>
+      !succession.some((node) => view.succession.includes(node)) &&
+      isClique([...succession, ...view.succession], view.peers.hears)
     )
     .map(({ node }) => node);
 }
