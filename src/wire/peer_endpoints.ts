@@ -6,15 +6,15 @@
  * | 0 | 1 | number of endpoints |
  * | per endpoint: 0 | 1 | capabilities; bit 0: TLS |
  * | 1 | 1 | address type: 1 IPv4, 2 IPv6 |
- * | 2 | 2 | port, big-endian |
+ * | 2 | 2 | port, little-endian |
  * | 4 | 4 or 16 | address, network order |
  *
- * Source: clustering reference, section 4.
+ * Source: clustering reference, section 4; the recording for the byte order of the port, which the reference has wrong.
  *
  * @module
  */
 
-import { type ByteBuffer, readU16, writeU16 } from "../base/mod.ts";
+import { type ByteBuffer, readU16, readU16LE, writeU16 } from "../base/mod.ts";
 import type { PeerReader, PeerWriter } from "./peer_envelope.ts";
 import { PEER_FIELD } from "./peer_envelope.ts";
 
@@ -26,6 +26,9 @@ export const ENDPOINT_TLS = 0x01;
 
 const TYPE_IPV4 = 1;
 const TYPE_IPV6 = 2;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
 
 /** One address of a service. */
 export interface PeerEndpoint {
@@ -60,7 +63,7 @@ export function readEndpointList(bytes: Uint8Array, at: number, end: number): En
     const addressSize = type === TYPE_IPV4 ? 4 : type === TYPE_IPV6 ? 16 : 0;
     if (addressSize === 0 || end - next - 4 < addressSize) return undefined;
     const address = type === TYPE_IPV4 ? ipv4Text(bytes, next + 4) : ipv6Text(bytes, next + 4);
-    endpoints.push({ address, port: readU16(bytes, next + 2), capabilities: bytes[next] });
+    endpoints.push({ address, port: readU16LE(bytes, next + 2), capabilities: bytes[next] });
     next += 4 + addressSize;
   }
   return { endpoints, next };
@@ -86,7 +89,8 @@ export function appendEndpointList(out: ByteBuffer, endpoints: readonly PeerEndp
     }
     out.appendU8(endpoint.capabilities);
     out.appendU8(address.length === 4 ? TYPE_IPV4 : TYPE_IPV6);
-    out.appendU16(endpoint.port);
+    out.appendU8(endpoint.port & 0xff);
+    out.appendU8(endpoint.port >>> 8);
     out.append(address);
   }
 }
@@ -122,12 +126,26 @@ export function parseIpAddress(text: string): Uint8Array | undefined {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
 
+/** Without regular expressions: each pulse is encoded with its endpoints. */
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) {
-    return undefined;
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let digits = 0;
+  let value = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const code = at === text.length ? DOT : text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0 || part === 4) return undefined;
+      bytes[part++] = value;
+      digits = value = 0;
+    } else {
+      if (code < ZERO || code > NINE || (digits > 0 && value === 0)) return undefined;
+      value = value * 10 + code - ZERO;
+      if (value > 255) return undefined;
+      digits++;
+    }
   }
-  return Uint8Array.from(parts, Number);
+  return part === 4 ? bytes : undefined;
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
 import { ByteBuffer, fromHex, writeU32 } from "../base/mod.ts";
 import {
@@ -103,23 +103,37 @@ Deno.test("decodePeerBytes() survives fields of any id and type with any content
 });
 
 Deno.test("decodePeerBytes() refuses counts and sizes that promise more than there is", () => {
-  // Counts that promise far more than there is: a value of 64 MiB, values of a list, timestamps.
-  const hostile: [messageType: number, field: string][] = [
-    [9, "00040b" + "00000006" + "91c604ffffff"],
-    [9, "00030b" + "00000005" + "ddffffffff"],
-    [15, "000d0b" + "00000005" + "ddffffffff"],
-    [15, "000a08" + "ffffffff"],
-    [5, "000b06" + "00000020" + "7c700000" + "00".repeat(24) + "ffffff1f"],
-    [5, "000806" + "00000009" + "b100000000000000" + "ff"],
+  const heartbeat = "000001" + "00006864" + "000101" + "0000000";
+  const sender = "000203" + "00000000000000b1" + "000403" + "0000000000000001";
+  const exchange = "000001" + "00000001" + "000101" + "00000000" + "000203" + "0000000000000001" +
+    "00030b" + "00000006" + "91a474657374";
+  const smd = "000301" + "00000003";
+  const hostile: [messageType: number, body: string, fault: RegExp][] = [
+    [9, exchange + "00040b" + "00000006" + "91c604ffffff", /ends inside a value/],
+    [9, exchange + "00040b" + "0000000a" + "91a8ffffffff01000000", /namespace "test" is malformed/],
+    [9, exchange + "00040b" + "00000012" + "91b001000000" + "0000000000000000" + "ffffffff", /is malformed/],
+    [9, exchange.slice(0, 50) + "00030b" + "00000005" + "ddffffffff", /at most 32 are taken/],
+    [15, smd + "000f0b" + "00000005" + "dd0000ffff", /promises more values than there are bytes/],
+    [15, smd + "000f0b" + "00000005" + "ddffffffff", /at most 262144 are taken/],
+    [15, smd + "000a08" + "ffffffff", /field 10 announces 4294967295 bytes, 0 are left/],
+    [
+      5,
+      heartbeat + "0" + sender + "000305" + "00000001" + "00" + "000b06" + "00000020" + "7c700000" +
+      "00".repeat(24) + "ffffff1f",
+      /succession list of 536870911 nodes has 0 bytes/,
+    ],
+    [5, heartbeat + "2" + sender + "000806" + "00000009" + "b100000000000000" + "ff", /cut short/],
+    [5, heartbeat + "1" + sender + "000706" + "00000808" + "b1".repeat(0x808), /at most 256 nodes/],
   ];
-  for (const [messageType, field] of hostile) {
-    const operation = messageType === 15 ? "00030100000003" : "";
-    const body = fromHex(operation + field);
+  for (const [messageType, hex, fault] of hostile) {
+    const body = fromHex(hex);
     const bytes = new Uint8Array(PEER_HEADER_SIZE + body.length);
     bytes[5] = messageType;
     bytes.set(body, PEER_HEADER_SIZE);
     writeU32(bytes, 0, body.length);
-    assert(isPeerFault(decodePeerBytes(bytes, testInflate)), field);
+    const result = decodePeerBytes(bytes, testInflate);
+    assert(isPeerFault(result), hex);
+    assertMatch(result.fault, fault);
   }
 });
 

@@ -50,14 +50,24 @@ export function readU64TextLE(bytes: Uint8Array, at: number): U64Text {
 
 /** Writes a 64-bit number in network order. */
 export function writeU64Text(bytes: Uint8Array, at: number, value: U64Text): void {
-  writeU32(bytes, at, parseInt(value.slice(0, 8), 16));
-  writeU32(bytes, at + 4, parseInt(value.slice(8), 16));
+  writeU32(bytes, at, hex32(value, 0));
+  writeU32(bytes, at + 4, hex32(value, 8));
 }
 
 /** Writes a 64-bit number little-endian. */
 export function writeU64TextLE(bytes: Uint8Array, at: number, value: U64Text): void {
-  writeU32LE(bytes, at + 4, parseInt(value.slice(0, 8), 16));
-  writeU32LE(bytes, at, parseInt(value.slice(8), 16));
+  writeU32LE(bytes, at + 4, hex32(value, 0));
+  writeU32LE(bytes, at, hex32(value, 8));
+}
+
+/** Eight hexadecimal digits, lower case; several times as fast as `parseInt` of a slice. */
+function hex32(text: string, at: number): number {
+  let value = 0;
+  for (let index = at; index < at + 8; index++) {
+    const code = text.charCodeAt(index);
+    value = (value << 4) | (code < 0x61 ? code - 0x30 : code - 0x57);
+  }
+  return value;
 }
 
 /** Reads a 64-bit number in network order; -1 when it is above 2^53 - 1. */

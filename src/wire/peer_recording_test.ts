@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { ByteBuffer, equalBytes, fromHex, toHex } from "../base/mod.ts";
 import {
+  CLUSTERING_PROTOCOL_VERSION,
   decodePeerMessage,
   encodePeerMessage,
   isPeerFault,
+  partitionVersionText,
   type PeerMessage,
   PeerReader,
   PROTO_HEADER_SIZE,
@@ -87,6 +89,89 @@ Deno.test("every message of the recorded stock cluster decodes and encodes to th
   }
   assertEquals(counts, COUNTS);
   assertEquals(Object.values(counts).reduce((sum, count) => sum + count, 0), 108_424);
+});
+
+Deno.test("recorded messages mean what the recording's description says", () => {
+  const byKind = new Map<string, PeerMessage>();
+  const reader = new PeerReader();
+  for (const line of recordedPeerMessages()) {
+    if (line.t > 26 || line.type === 3 || line.type === 7) continue;
+    const message = decodeLine(reader, line);
+    byKind.set(label(message), message);
+  }
+  assertEquals(byKind.get("heartbeat pulse"), {
+    type: "heartbeat",
+    kind: "pulse",
+    source: "00000000000000b1",
+    timestamp: "01a1fb2fe2f60000",
+    endpoints: [{ address: "127.0.0.1", port: 31522, capabilities: 0 }],
+    clusterName: "anchors",
+    fabricEndpoints: [{ address: "127.0.0.1", port: 31521, capabilities: 0 }],
+    adjacency: ["00000000000000b2"],
+    clustering: {
+      protocolVersion: CLUSTERING_PROTOCOL_VERSION,
+      clusterKey: 267661051241812,
+      sequenceNumber: "01a1fb2fe12d0000",
+      preferredPrincipal: "0000000000000000",
+      succession: ["00000000000000b2", "00000000000000b1"],
+    },
+    physicalTimeMs: 1795215581942,
+  });
+  assertEquals(byKind.get("heartbeat info-reply"), {
+    type: "heartbeat",
+    kind: "info-reply",
+    source: "00000000000000b1",
+    timestamp: "01a1fb2fad9a0002",
+    endpoints: [{ address: "127.0.0.1", port: 31522, capabilities: 0 }],
+    nodes: [{
+      node: "00000000000000b2",
+      endpoints: [{ address: "127.0.0.1", port: 32522, capabilities: 0 }],
+    }],
+  });
+  assertEquals(byKind.get("clustering learn"), {
+    type: "clustering",
+    kind: "learn",
+    protocolVersion: CLUSTERING_PROTOCOL_VERSION,
+    timestamp: "01a1fb2fe12d000b",
+    sequenceNumber: "01a1fb2fe12d0000",
+    clusterKey: 267661051241812,
+    succession: ["00000000000000b2", "00000000000000b1"],
+  });
+  const data = byKind.get("exchange data");
+  assert(data?.type === "exchange" && data.kind === "data");
+  assertEquals(data.namespaces.map(({ versions: _, ...rest }) => rest), [
+    { name: "test", rackId: 0, replicationFactor: 2 },
+  ]);
+  const versions = data.namespaces[0].versions;
+  assertEquals(versions.map((each) => `${partitionVersionText(each.version)} ${each.partitions.length}`), [
+    "8906d606887f.0.mp- 1383",
+    "8906d606887f.0.-p- 1361",
+  ]);
+  assertEquals(byKind.get("smd set-from-principal"), {
+    type: "smd",
+    kind: "set-from-principal",
+    transactionId: 1,
+    clusterKey: 150662453561471,
+    module: 4,
+    item: { key: "test|gone", value: "532911577376", generation: 1, timestampMs: 532911577377 },
+  });
+  assertEquals(byKind.get("smd report-all-versions"), {
+    type: "smd",
+    kind: "report-all-versions",
+    clusterKey: 267661051241812,
+    versions: [
+      { module: 0, clusterKey: 0, transactionId: 0 },
+      { module: 3, clusterKey: 150662453561471, transactionId: 1 },
+      { module: 4, clusterKey: 150662453561471, transactionId: 1 },
+      { module: 5, clusterKey: 150662453561471, transactionId: 1 },
+    ],
+  });
+  assertEquals(byKind.get("info request"), {
+    type: "info",
+    kind: "request",
+    generation: 1,
+    addresses: { services: "127.0.0.1:32520", clearStandard: "127.0.0.1:32520" },
+  });
 });
 
 Deno.test("turnClientMessage() turns recorded proxy requests to the client's form and back", () => {
