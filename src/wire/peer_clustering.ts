@@ -58,6 +58,7 @@ const KINDS = [
 
 /** What every clustering message has. */
 export interface ClusteringCommon extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "clustering";
   /** {@link CLUSTERING_PROTOCOL_VERSION}; a message of another version is ignored by the receiver. */
   readonly protocolVersion: number;
@@ -67,11 +68,13 @@ export interface ClusteringCommon extends PeerExtra {
 
 /** An orphan asks to be taken in, or is turned away. */
 export interface ClusteringJoin extends ClusteringCommon {
+  /** What the message is. */
   readonly kind: "join-request" | "join-reject";
 }
 
 /** A principal sends its members to another one. */
 export interface ClusteringMergeMove extends ClusteringCommon {
+  /** What the message is. */
   readonly kind: "merge-move";
   /** The cluster that is left. */
   readonly clusterKey: number;
@@ -81,6 +84,7 @@ export interface ClusteringMergeMove extends ClusteringCommon {
 
 /** A member has applied a change of the cluster. */
 export interface ClusteringChangeApplied extends ClusteringCommon {
+  /** What the message is. */
   readonly kind: "change-applied";
   /** Key of the new cluster. */
   readonly clusterKey: number;
@@ -90,6 +94,7 @@ export interface ClusteringChangeApplied extends ClusteringCommon {
 
 /** A step of a round that names it by its sequence number alone. */
 export interface ClusteringRound extends ClusteringCommon {
+  /** What the message is. */
   readonly kind: "prepare" | "promise" | "prepare-nack" | "accept" | "accepted" | "accept-nack";
   /** The round. */
   readonly sequenceNumber: HybridTime;
@@ -97,6 +102,7 @@ export interface ClusteringRound extends ClusteringCommon {
 
 /** The value of a round. */
 export interface ClusteringLearn extends ClusteringCommon {
+  /** What the message is. */
   readonly kind: "learn";
   /** The round. */
   readonly sequenceNumber: HybridTime;

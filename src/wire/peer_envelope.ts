@@ -350,7 +350,11 @@ export class PeerWriter {
   #startAt = 0;
   #lengthAt = 0;
 
-  /** @param out buffer that is appended to; the caller owns it */
+  /**
+   * Writes to a buffer.
+   *
+   * @param out buffer that is appended to; the caller owns it
+   */
   constructor(out: ByteBuffer) {
     this.out = out;
   }

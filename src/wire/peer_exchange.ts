@@ -126,7 +126,9 @@ const UINT_LISTS = [
 
 /** What a member has, sent to all members. */
 export interface ExchangeData extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "exchange";
+  /** What the message is. */
   readonly kind: "data";
   /** The cluster that the exchange belongs to. */
   readonly clusterKey: number;
@@ -142,7 +144,9 @@ export interface ExchangeData extends PeerExtra {
 
 /** The other messages, which carry the cluster key alone. */
 export interface ExchangeSignal extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "exchange";
+  /** What the message is. */
   readonly kind: "ack" | "nack" | "ready-to-commit" | "commit";
   /** The cluster that the exchange belongs to. */
   readonly clusterKey: number;

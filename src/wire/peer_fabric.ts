@@ -39,6 +39,7 @@ const HANDSHAKE_FIELD = { NODE: 0, CHANNEL: 5 } as const;
 
 /** Tells who connects, and for which channel. */
 export interface FabricHandshake extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "handshake";
   /** The connecting node. */
   readonly source: NodeId;
@@ -108,8 +109,10 @@ export interface PeerServiceAddresses {
 
 /** Tells a peer where clients reach the sender, asks for the same, or acknowledges. */
 export interface PeerInfoMessage extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "info";
-  readonly kind: (typeof INFO_KINDS)[number];
+  /** What the message is. */
+  readonly kind: "update" | "ack" | "request";
   /** Generation of the addresses: of an ack, the one that it acknowledges. */
   readonly generation?: number;
   /** Addresses of an update or a request. */

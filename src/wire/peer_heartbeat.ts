@@ -111,6 +111,7 @@ export interface ClusteringPayload {
 
 /** What every heartbeat message has. */
 export interface HeartbeatCommon extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "heartbeat";
   /** Sender. */
   readonly source: NodeId;
@@ -122,6 +123,7 @@ export interface HeartbeatCommon extends PeerExtra {
 
 /** Sent each interval to all. */
 export interface HeartbeatPulse extends HeartbeatCommon {
+  /** What the message is. */
   readonly kind: "pulse";
   /** Empty when none is configured. */
   readonly clusterName: string;
@@ -141,6 +143,7 @@ export interface HeartbeatPulse extends HeartbeatCommon {
 
 /** Asks for the endpoints of nodes that the sender knows by id alone. */
 export interface HeartbeatInfoRequest extends HeartbeatCommon {
+  /** What the message is. */
   readonly kind: "info-request";
   /** The nodes. */
   readonly nodes: readonly NodeId[];
@@ -148,6 +151,7 @@ export interface HeartbeatInfoRequest extends HeartbeatCommon {
 
 /** Answers such a request. */
 export interface HeartbeatInfoReply extends HeartbeatCommon {
+  /** What the message is. */
   readonly kind: "info-reply";
   /** Nodes and their endpoints; those that the sender doesn't know are left out. */
   readonly nodes: readonly { readonly node: NodeId; readonly endpoints: readonly PeerEndpoint[] }[];

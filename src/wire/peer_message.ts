@@ -37,6 +37,7 @@ import { decodeSmd, encodeSmd, type SmdMessage } from "./peer_smd.ts";
 
 /** A message of a type that has no codec. */
 export interface GenericPeerMessage extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "generic";
   /** Message type of the envelope. */
   readonly messageType: number;

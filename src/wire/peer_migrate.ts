@@ -78,6 +78,7 @@ const KINDS = new Map<number, MigrateKind>(
 
 /** What every migration message has. */
 export interface MigrateCommon extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "migrate";
   /** The emigration, numbered by its source. */
   readonly emigrationId: number;
@@ -85,6 +86,7 @@ export interface MigrateCommon extends PeerExtra {
 
 /** Asks to take a partition, or tells a witness that its migrations are over. */
 export interface MigratePartition extends MigrateCommon {
+  /** What the message is. */
   readonly kind: "start" | "all-done";
   /** Namespace name. */
   readonly namespace: string;
@@ -100,6 +102,7 @@ export interface MigratePartition extends MigrateCommon {
 
 /** Answers a start, or begins or answers the end. */
 export interface MigrateSignal extends MigrateCommon {
+  /** What the message is. */
   readonly kind: "start-ok" | "start-again" | "start-fail" | "done" | "done-ack" | "all-done-ack";
   /** Feature bits that the receiver of a start agrees to. */
   readonly features?: number;
@@ -107,6 +110,7 @@ export interface MigrateSignal extends MigrateCommon {
 
 /** Brings one record. */
 export interface MigrateInsert extends MigrateCommon {
+  /** What the message is. */
   readonly kind: "insert";
   /** Number of the insert, for its ack. */
   readonly insertId: number;
@@ -120,6 +124,7 @@ export interface MigrateInsert extends MigrateCommon {
 
 /** Says that a record has been taken, or that the receiver's is as good. */
 export interface MigrateInsertAck extends MigrateCommon {
+  /** What the message is. */
   readonly kind: "insert-ack";
   /** Number of the insert. */
   readonly insertId: number;
@@ -127,6 +132,7 @@ export interface MigrateInsertAck extends MigrateCommon {
 
 /** Tells what the receiver has already; the content of the batch is not this codec's. */
 export interface MigrateMeta extends MigrateCommon {
+  /** What the message is. */
   readonly kind: "meta" | "meta-ack";
   /** Batch of meta records; after decoding a view into the received bytes. */
   readonly metaRecords?: Uint8Array;

@@ -51,7 +51,9 @@ const KINDS = ["", "request", "response", "return"] as const;
 
 /** A proxied request, its answer, or its return. All byte arrays are views into the received bytes after decoding. */
 export interface ProxyMessage extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "proxy";
+  /** What the message is. */
   readonly kind: "request" | "response" | "return";
   /** Number by which the sender of the request finds it again. */
   readonly transactionId: number;

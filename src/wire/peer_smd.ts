@@ -67,8 +67,22 @@ const FIELD = {
   COMMITTED_KEY: 22,
 } as const;
 
+/** What an SMD message does; the operation's number is the place in this list. */
+export type SmdKind =
+  | "set-to-principal"
+  | "report-all-versions"
+  | "report-version"
+  | "full-to-principal"
+  | "ack-to-principal"
+  | "set-from-principal"
+  | "request-version"
+  | "full-from-principal"
+  | "request-full"
+  | "set-ack"
+  | "set-nack";
+
 /** Names of the operations, by number. */
-const KINDS = [
+const KINDS: readonly SmdKind[] = [
   "set-to-principal",
   "report-all-versions",
   "report-version",
@@ -80,10 +94,7 @@ const KINDS = [
   "request-full",
   "set-ack",
   "set-nack",
-] as const;
-
-/** What an SMD message does. */
-export type SmdKind = (typeof KINDS)[number];
+];
 
 /** One item of a module. */
 export interface SmdItem {
@@ -109,7 +120,9 @@ export interface SmdModuleVersion {
 
 /** An SMD message. Which properties it has follows from its kind. */
 export interface SmdMessage extends PeerExtra {
+  /** Tells it from other peer messages. */
   readonly type: "smd";
+  /** What the message is. */
   readonly kind: SmdKind;
   /** Number of the change. */
   readonly transactionId?: number;
