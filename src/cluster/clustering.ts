@@ -26,6 +26,7 @@ import {
   findDead,
   findFaulty,
   findMergeable,
+  isAbandoned,
   isExcluded,
   type PrincipalView,
 } from "./clustering_decisions.ts";
@@ -340,6 +341,9 @@ export class Clustering {
       if (!isExcluded(this.#self, node, this.#peers, this.#guard())) return;
       this.#becomeOrphan("membership lost", "the principal's cluster is without this node");
     } else if (role === "principal" && isNew) this.#noteNews(node, payload);
+    if (role === "principal" && isAbandoned(this.#principalView(), register.sequenceNumber)) {
+      this.#becomeOrphan("membership lost", "the cluster went on without this node");
+    }
   }
 
   /** A peer tells a principal something new about its cluster. */

@@ -7,6 +7,7 @@
 
 import { evictToClique, isClique } from "./clique.ts";
 import type { ClusteringPeers, StaleGuard } from "./clustering_peers.ts";
+import type { HlcTime } from "./hlc.ts";
 import { NO_NODE, type NodeId, sameSuccession, toSuccession } from "./node_id.ts";
 
 /** What an orphan knows. */
@@ -110,6 +111,22 @@ export function findFaulty(
     const payload = view.peers.freshPayload(node, view.guard);
     if (payload === undefined) return false;
     return payload.clusterKey !== view.clusterKey || !sameSuccession(payload.succession, view.succession);
+  });
+}
+
+/**
+ * Whether the cluster went on without its principal, which has slept: no other member is left, and at least one is in
+ * a newer cluster without it.
+ */
+export function isAbandoned(
+  view: Pick<PrincipalView, "self" | "peers" | "succession" | "clusterKey" | "guard">,
+  sequenceNumber: HlcTime,
+): boolean {
+  const faulty = findFaulty(view);
+  if (findDead(view).length + faulty.length + 1 < view.succession.length) return false;
+  return faulty.some((node) => {
+    const { payload } = view.peers.get(node)!;
+    return payload!.sequenceNumber > sequenceNumber && !payload!.succession.includes(view.self);
   });
 }
 
