@@ -1,6 +1,13 @@
 /**
- * The 4,096 partitions of a namespace: who serves which, and what clients are told about it. Read `table.ts`.
+ * The 4,096 partitions of a namespace: who serves which, and what clients are told about it. Balance decides it anew for
+ * each cluster, from what the members exchanged; the table holds what was decided. Moving the data is not here.
+ *
+ * Read `table.ts`, then `balance.ts`; `row.ts`, `racks.ts` and `uniform.ts` say where copies go.
  *
  * @module
  */
+export * from "./balance.ts";
+export * from "./racks.ts";
+export * from "./row.ts";
 export * from "./table.ts";
+export * from "./version.ts";
