@@ -103,3 +103,39 @@ export const PEER_NAMESPACE_COUNT_MAX = 32;
 
 /** Items of one SMD message: a truncation per set of 32 namespaces, and as many again for everything else. */
 export const SMD_ITEM_COUNT_MAX = 2 * 32 * 4096;
+
+/** Seeds of one node, from the configuration and `tip`; the stock Enterprise server's limit. */
+export const HEARTBEAT_SEED_COUNT_MAX = 256;
+
+/** Addresses of one seed name that are dialled; a name of a whole cluster has one per node. */
+export const HEARTBEAT_SEED_ADDRESS_COUNT_MAX = 32;
+
+/** Open heartbeat connections: two per peer while duplicates are resolved, and room for strangers. More are closed. */
+export const HEARTBEAT_CONNECTION_COUNT_MAX = 2 * PEER_NODE_COUNT_MAX + 64;
+
+/** Heartbeat connects under way at once; further ones wait for the next tend, the longest waiting first. */
+export const HEARTBEAT_DIAL_COUNT_MAX = 128;
+
+/** Kinds of heartbeat log lines whose last time is remembered, so that none floods the log. */
+export const HEARTBEAT_LOG_KEY_COUNT_MAX = 1024;
+
+/** Messages of one heartbeat connection that are looked at per interval; a peer that floods costs no more. */
+export const HEARTBEAT_MESSAGES_PER_INTERVAL_MAX = 64;
+
+/** Info requests of one connection that are answered per interval; a peer asks once per pulse. */
+export const HEARTBEAT_INFO_REPLIES_PER_INTERVAL_MAX = 4;
+
+/** Pulses per interval that are sent before their time, because there is news for the others. */
+export const HEARTBEAT_PROMPT_PULSES_PER_INTERVAL_MAX = 4;
+
+/** Changes that the heartbeat tells of in one batch; the stock server's limit. */
+export const HEARTBEAT_CHANGE_COUNT_MAX = 200;
+
+/** Nodes of which arrivals are counted, those that will not come back included. */
+export const HEARTBEAT_ARRIVALS_NODE_COUNT_MAX = 4 * PEER_NODE_COUNT_MAX;
+
+/** Bytes of new values that the operations of one request may build: more than any record holds, and no flood of memory. */
+export const SCRATCH_SIZE_MAX = 128 * 1024 * 1024;
+
+/** A blob that bit operations build is smaller than this, as the stock server limits it. */
+export const BITS_BLOB_SIZE_MAX = 128 * 1024 * 1024;

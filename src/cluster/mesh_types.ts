@@ -1,0 +1,66 @@
+/**
+ * What the mesh keeps and what it shares with the heartbeat. Read `mesh.ts` first.
+ *
+ * @module
+ */
+
+import type { HeartbeatMessage, PeerEndpoint } from "../wire/mod.ts";
+import type { HeartbeatOutbox } from "./heartbeat_outbox.ts";
+import type { HeartbeatSettings, HeartbeatTimes } from "./heartbeat_timing.ts";
+import type { ConnectionId } from "./heartbeat_types.ts";
+import type { DialPurpose } from "./mesh_connections.ts";
+import type { NodeId } from "./node_id.ts";
+import type { SeedList } from "./seeds.ts";
+
+/** A node that the mesh knows of. */
+export interface MeshPeer {
+  readonly node: NodeId;
+  /** See the head of `mesh.ts`. */
+  state: "endpoint-unknown" | "inactive" | "pending" | "active";
+  /** Where its heartbeat listens; empty while unknown. */
+  endpoints: readonly PeerEndpoint[];
+  /** Its connections; more than one only while duplicates are resolved. */
+  readonly connections: Set<ConnectionId>;
+  /** Monotonic time since which it has had no connection. */
+  sinceMs: number;
+  /** Not dialled before. */
+  dialMs: number;
+  /** The other side ended its last connection, and nobody has answered since. */
+  isLost: boolean;
+}
+
+/** A connect under way. */
+export interface Dial {
+  readonly purpose: DialPurpose;
+  /** Endpoints still to be tried after this one. */
+  readonly rest: readonly PeerEndpoint[];
+  readonly endpoint: PeerEndpoint;
+  readonly deadlineMs: number;
+  /** Every endpoint so far was refused. */
+  readonly onlyRefused: boolean;
+}
+
+/** What the mesh shares with the heartbeat that owns it; settings and endpoints may change between steps. */
+export interface MeshHost {
+  readonly self: NodeId;
+  readonly nodeCountMax: number;
+  readonly out: HeartbeatOutbox;
+  readonly seeds: SeedList;
+  readonly settings: HeartbeatSettings;
+  readonly times: HeartbeatTimes;
+  /** Where this node's heartbeat listens. */
+  readonly endpoints: readonly PeerEndpoint[];
+  /** An info request from this node. */
+  readonly askFor: (nodes: readonly NodeId[]) => HeartbeatMessage;
+}
+
+/** What a message's sender turned out to be. */
+export type BindResult = "bound" | "other-node" | "full" | "closed";
+
+/** Counters of connections. */
+export interface MeshCounts {
+  opened: number;
+  closed: number;
+  /** Messages beyond the limit per interval, and info requests beyond theirs. */
+  flooded: number;
+}
