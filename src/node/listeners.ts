@@ -26,6 +26,18 @@ export interface OpenListener {
   port: number;
 }
 
+interface ListenerSettings {
+  addresses: readonly string[];
+  port: number;
+  /** False: tools on the machine itself reach the node on loopback too, whatever addresses it binds. */
+  disableLocalhost?: boolean;
+}
+
+/** Whether a program on this machine that connects to 127.0.0.1 reaches a listener bound to this address. */
+function reachesLoopback(host: string): boolean {
+  return host === "0.0.0.0" || host === "::" || host === "::1" || host.startsWith("127.");
+}
+
 /** Listeners and sessions of one node. */
 export class Listeners {
   /** Sessions that are connected. */
@@ -97,9 +109,11 @@ export class Listeners {
     if (this.sessions.delete(session)) this.#statsOf(session.kind).closed++;
   }
 
-  async #listen(kind: SessionKind, listener: { addresses: readonly string[]; port: number }): Promise<void> {
+  async #listen(kind: SessionKind, listener: ListenerSettings): Promise<void> {
     let port = listener.port;
-    for (const host of bindAddresses(listener.addresses, this.#ports.host)) {
+    const hosts = bindAddresses(listener.addresses, this.#ports.host);
+    if (listener.disableLocalhost === false && !hosts.some(reachesLoopback)) hosts.push("127.0.0.1");
+    for (const host of hosts) {
       const opened = await this.#ports.network.listen(
         { host, port },
         (connection) => this.accept(connection, kind),
