@@ -16,7 +16,14 @@ import {
   yamlForm,
 } from "../src/config/mod.ts";
 import type { HttpServer } from "../src/http/mod.ts";
-import { AERIE_VERSION, type AerieNode, createNode, endpointText, SERVER_BUILD } from "../src/node/mod.ts";
+import {
+  AERIE_VERSION,
+  type AerieNode,
+  createNode,
+  endpointText,
+  SERVER_BUILD,
+  SERVER_EDITION,
+} from "../src/node/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -106,11 +113,12 @@ export async function serve(settings: Settings, options: { quiet: boolean }): Pr
   const sinks = settings.logging.map(({ kind, path, levels }) =>
     kind === "file" ? { path, levels } : { levels }
   );
-  const log = createLog({ sinks, millis: logMillis, localTime: logLocalTime });
-  const ports = await createPlatform({ log });
   let node: AerieNode;
   let http: HttpServer | undefined;
   try {
+    const log = createLog({ sinks, millis: logMillis, localTime: logLocalTime });
+    const ports = await createPlatform({ log });
+    log.write("info", "as", `aerie ${AERIE_VERSION}, ${SERVER_EDITION} build ${SERVER_BUILD}`);
     node = await createNode({ settings, ports, onFailure: dieOfFailure });
     await node.start();
     http = await openHttp(node);
@@ -122,12 +130,30 @@ export async function serve(settings: Settings, options: { quiet: boolean }): Pr
   if (!options.quiet) print(startScreen(node, http));
   // The clock of the runtime starts with the process, so this counts loading the program too.
   print(`ready in ${Math.round(performance.now())} ms`);
-  ports.log.write("info", "as", "service ready: soon there will be cake!");
+  logReady(node);
   await untilSignal(node);
   const tookMs = await node.stop();
   await http?.close();
   print(`stopped in ${Math.round(tookMs)} ms`);
   return 0;
+}
+
+/** The lines that tools and test harnesses wait for, and a warning when everyone may come in. */
+function logReady(node: AerieNode): void {
+  const { log } = node.ports;
+  log.write("info", "config", `node-id ${node.identity.id.toLowerCase()} (${node.identity.origin})`);
+  if (!node.listeners.open.every(({ host }) => isLoopback(host))) {
+    log.write(
+      "warning",
+      "service",
+      "listens beyond this machine without access control; keep it on a trusted network",
+    );
+  }
+  log.write("info", "as", "service ready: soon there will be cake!");
+}
+
+function isLoopback(host: string): boolean {
+  return host === "::1" || host.startsWith("127.");
 }
 
 /** A failed assertion ends the process: nothing it would do from here on could be trusted. */
@@ -149,6 +175,8 @@ function untilSignal(node: AerieNode): Promise<void> {
     };
     node.ports.host.onSignal("SIGTERM", onSignal);
     node.ports.host.onSignal("SIGINT", onSignal);
+    // Whoever moves log files away says so by SIGHUP.
+    node.ports.host.onSignal("SIGHUP", () => node.ports.log.control?.reopen());
   });
 }
 
@@ -183,7 +211,7 @@ function startScreen(node: AerieNode, http: HttpServer | undefined): string {
   const namespaces = node.namespaces.map(({ settings, store }) =>
     `  namespace ${settings.name.padEnd(22)} in memory, ${Math.round(store.arena.totalBytes / 2 ** 20)} MiB`
   );
-  const onLoopback = open.every(({ host }) => host === "127.0.0.1" || host === "::1");
+  const onLoopback = open.every(({ host }) => isLoopback(host));
   return [
     `aerie ${AERIE_VERSION}, speaks Aerospike ${SERVER_BUILD}`,
     `  node id   ${node.identity.id.padEnd(22)} ${node.identity.origin}`,
