@@ -23,12 +23,6 @@ import { placeCopies, type Placement, type PlacementFeatures, type PlacementMemb
 import { computeRows, type RowHashes } from "./row.ts";
 import type { VersionTable } from "./version.ts";
 
-/** What a member of a namespace exchanged. */
-export interface BalanceMember extends PlacementMember {
-  /** Its copies. */
-  readonly versions: VersionTable;
-}
-
 /** What a balance depends on. Order of `members` does not matter. */
 export interface BalanceInput {
   /** All members of the cluster, largest id first. */
@@ -38,7 +32,7 @@ export interface BalanceInput {
   /** Key of the cluster, 1 to 2^48 - 1. */
   readonly clusterKey: number;
   /** Members that have the namespace. */
-  readonly members: readonly BalanceMember[];
+  readonly members: readonly PlacementMember[];
   /** Configured `replication-factor`, equal on all. */
   readonly replicationFactor: number;
   /** What all members support. */

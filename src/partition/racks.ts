@@ -18,6 +18,7 @@ import { PARTITION_COUNT } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import type { Rows } from "./row.ts";
 import { makeUniform } from "./uniform.ts";
+import { VERSION_BIT, type VersionTable } from "./version.ts";
 
 /** What a node says that bears on where copies go. */
 export interface PlacementMember {
@@ -32,6 +33,8 @@ export interface PlacementMember {
   readonly prefersUniform: boolean;
   /** `active-rack`; 0 is none. */
   readonly activeRack: number;
+  /** Its copies. */
+  readonly versions: VersionTable;
 }
 
 /** What all members support; a stock member supports none of it. */
@@ -233,7 +236,11 @@ export function placeCopies(rows: Rows, options: {
   if (activeCount < members.length) moveQuiesced(order, sites);
   if (rackCount > 1 || hostCount < activeCount) spread(order, sites, replicaCount);
   const rack = activeRack === 0 ? -1 : racks[members.findIndex((member) => member.rackId === activeRack)];
-  if (isUniform) makeUniform(order, { natural: rows.order, sites, replicaCount, activeRack: rack });
+  const hasData = (node: number, partition: number) => {
+    const { versions } = members[node];
+    return versions.exists(partition) && (versions.high[partition] & VERSION_BIT.EVADE) === 0;
+  };
+  if (isUniform) makeUniform(order, { natural: rows.order, sites, replicaCount, activeRack: rack, hasData });
   else if (rack >= 0) favourRack(order, racks, { rack, replicas: replicaCount });
   return {
     rows: { nodes: rows.nodes, order },

@@ -13,12 +13,13 @@
  * then differ by at most one; a small rack rightly holds more per node. A path that fails shows that all nodes which it
  * reached are done for good, so the work is small.
  *
- * **Little moves when the cluster changes.** A moved copy goes where hashing would send it next: of all partitions that
- * could move from A to B, the one in whose hashed row B stands first. As hashing is nearly even, only about half a
- * percent to two percent of the copies are placed other than by hashing, and these alone may move without need.
+ * **Little moves when the cluster changes.** The start is always the hashed placement, which changes as little as can be,
+ * and which gives a node that returns what it had. Of all partitions that could go from A to B, first go those of which
+ * B has data and A has none, so that what was moved for evenness before is moved again in the same way, at no cost; then
+ * those in whose hashed row B stands early. When all data is in place, the next balance finds the same placement.
  *
- * The result depends on hashed rows and on the numbers of racks and hosts only, ties are broken by hashed numbers of
- * partitions and by order of node ids: every node computes the same.
+ * All of it depends on hashed rows, numbers of racks and hosts, and exchanged versions; ties are broken by hashed numbers
+ * of partitions and by order of node ids: every node computes the same.
  *
  * @module
  */
@@ -35,10 +36,15 @@ export interface UniformOptions {
   readonly replicaCount: number;
   /** Number of the rack that has all masters; -1 is none. */
   readonly activeRack: number;
+  /** Whether a node, by index, has data of a partition. */
+  readonly hasData: (node: number, partition: number) => boolean;
 }
 
 /** Multiplier of Fibonacci hashing: it spreads neighbouring partitions. */
 const MIX = 0x9e37_79b1;
+
+const TIER = 0x100_0000_0000;
+const RANK = 0x1_0000_0000;
 
 const NOWHERE = -1;
 
@@ -53,6 +59,13 @@ export function makeUniform(order: Uint8Array, options: UniformOptions): void {
   for (let column = 0; column < replicaCount - 1; column++) new ColumnBalance(order, options, column).run();
 }
 
+/** A partition that could go to a node. */
+interface Move {
+  readonly cost: number;
+  readonly partition: number;
+  readonly to: number;
+}
+
 /** Moves units of load along the shortest paths until no path makes loads more even. */
 abstract class PathBalance {
   protected readonly order: Uint8Array;
@@ -65,6 +78,8 @@ abstract class PathBalance {
   readonly #giver: Int32Array;
   readonly #given: Int32Array;
   readonly #bestCost: Float64Array;
+  /** Moves that one node could make, while they are collected. */
+  #collected: Move[] | undefined;
 
   constructor(order: Uint8Array, options: UniformOptions) {
     const count = options.sites.racks.length;
@@ -85,12 +100,41 @@ abstract class PathBalance {
   protected abstract move(partition: number, from: number, to: number): void;
 
   run(): void {
+    this.#shedAll();
     const done = Uint8Array.from(this.options.sites.active, (active) => 1 - active);
     for (let node = this.#mostLoaded(done); node !== NOWHERE; node = this.#mostLoaded(done)) {
       const reached = [node];
       const taker = this.#search(node, reached);
       if (taker === NOWHERE) { for (const each of reached) done[each] = 1; }
       else this.#shift(node, taker);
+    }
+  }
+
+  /** Nodes that are above the even share give to those below it: most of the work, without looking for paths. */
+  #shedAll(): void {
+    const { active, activeCount } = this.options.sites;
+    const total = this.loads.reduce((sum, load) => sum + load, 0);
+    const low = Math.floor(total / activeCount);
+    const high = Math.ceil(total / activeCount);
+    const givers = [...active.keys()].filter((node) => active[node] === 1 && this.loads[node] > high);
+    givers.sort((a, b) => this.loads[b] - this.loads[a] || a - b);
+    for (const from of givers) this.#shed(from, { low, high });
+  }
+
+  #shed(from: number, { low, high }: { low: number; high: number }): void {
+    const moves: Move[] = [];
+    this.#collected = moves;
+    this.eachMove(from);
+    this.#collected = undefined;
+    moves.sort(byCost);
+    const moved = new Set<number>();
+    for (const { partition, to } of moves) {
+      if (this.loads[from] <= high) return;
+      if (this.loads[to] >= low || moved.has(partition)) continue;
+      this.move(partition, from, to);
+      this.loads[from]--;
+      this.loads[to]++;
+      moved.add(partition);
     }
   }
 
@@ -121,11 +165,17 @@ abstract class PathBalance {
     return NOWHERE;
   }
 
-  /** Notes that `partition` could move; the cheapest move to each node is kept. */
+  /** Notes that `partition` could move; of all moves to a node the cheapest is kept. */
   protected offer(partition: number, from: number, to: number): void {
-    if (this.#giver[to] !== NOWHERE && this.#bestCost[to] === Infinity) return;
+    const { hasData } = this.options;
+    const tier = (hasData(from, partition) ? 1 : 0) + (hasData(to, partition) ? 0 : 1);
     const rank = this.ranks[partition * this.count + to];
-    const cost = rank * 0x1_0000_0000 + (Math.imul(partition + 1, MIX) >>> 0);
+    const cost = tier * TIER + rank * RANK + (Math.imul(partition + 1, MIX) >>> 0);
+    if (this.#collected !== undefined) {
+      this.#collected.push({ cost, partition, to });
+      return;
+    }
+    if (this.#giver[to] !== NOWHERE && this.#bestCost[to] === Infinity) return;
     if (cost >= this.#bestCost[to]) return;
     this.#bestCost[to] = cost;
     this.#giver[to] = from;
@@ -141,6 +191,10 @@ abstract class PathBalance {
     this.loads[start]--;
     this.loads[taker]++;
   }
+}
+
+function byCost(a: Move, b: Move): number {
+  return a.cost - b.cost || a.to - b.to;
 }
 
 /** Place of each node in each row: the inverse of the rows. */
