@@ -139,3 +139,15 @@ export const SCRATCH_SIZE_MAX = 128 * 1024 * 1024;
 
 /** A blob that bit operations build is smaller than this, as the stock server limits it. */
 export const BITS_BLOB_SIZE_MAX = 128 * 1024 * 1024;
+
+/** Elements of a list or map that is a parameter of an operation on lists or maps; the stock server's limit. */
+export const CDT_PARAM_COUNT_MAX = 1_048_576;
+
+/** Elements that an answer may list: a sorted list repeats elements that were asked for more than once. */
+export const CDT_ANSWER_COUNT_MAX = 4 * 1_048_576;
+
+/** Elements of a list that an index beyond its end may pad with nil: no record is larger than 8 MiB. */
+export const CDT_PAD_COUNT_MAX = 8 * 1_048_576;
+
+/** Steps of a context; the stock server has this limit for selection by path only, and no client comes near. */
+export const CDT_CONTEXT_STEP_COUNT_MAX = 64;

@@ -5,15 +5,16 @@
  * | ----- | ----- | ---- | ------------ |
  * | absent | pulse | adjacent | arrived |
  * | adjacent | pulse | adjacent | adjacency, when its list changed |
- * | adjacent | pulse, fabric endpoints changed | probation | departed now |
+ * | adjacent | pulse, fabric endpoints changed, incarnation unknown or new | probation | departed now |
  * | adjacent | pulse of a new incarnation | adjacent | departed now, arrived |
  * | adjacent | a second new incarnation within the window | probation | departed now |
  * | probation | as many equal pulses as the window has | adjacent | arrived |
  * | any | no pulse for the node timeout | absent | departed a node timeout ago, if adjacent |
  * | any | third pulse in a row with another cluster name | absent | departed now, if adjacent |
  *
- * Probation is for two processes that use one id: their pulses alternate. The incarnation is an addition of ours, so that
- * a restart within the node timeout is a departure and a join, never a continuation.
+ * Probation is for two processes that use one id: their pulses alternate. The incarnation is an addition of ours: with it
+ * a restart within the node timeout is a departure and a join, never a continuation, and a process whose fabric endpoints
+ * change is known to be the same.
  * Source: clustering reference, sections 5.6 and 5.9.
  *
  * @module
@@ -66,8 +67,10 @@ export type PulseOutcome =
     readonly result: "accepted";
     readonly node: AdjacentNode;
     readonly changes: readonly HeartbeatChange[];
+    /** It arrived, or its fabric endpoints are others than when it arrived. */
     readonly fabricChanged: boolean;
     readonly payloadChanged: boolean;
+    /** A new process took the place of one that was adjacent. */
     readonly restarted: boolean;
   };
 
@@ -147,6 +150,13 @@ export class Adjacency {
     return changes;
   }
 
+  /** After a sleep: those who were not heard meanwhile get some time more. */
+  spare(nowMs: number, times: HeartbeatTimes): void {
+    for (const entry of this.#entries.values()) {
+      entry.receivedMs = Math.max(entry.receivedMs, nowMs - times.nodeTimeoutMs + times.sleepMs);
+    }
+  }
+
   /** Removes a node; tells of it when it was adjacent. */
   remove(node: NodeId, atMs: number): HeartbeatChange[] {
     const entry = this.#entries.get(node);
@@ -208,15 +218,15 @@ export class Adjacency {
     entry.adjacency = adjacency;
     entry.fabricEndpoints = fabricEndpoints;
     entry.payload = context.payload ?? entry.payload;
+    const isSame = entry.incarnation !== undefined && pulse.incarnation === entry.incarnation;
+    const isSuspect = restarted || (fabricChanged && !isSame);
+    entry.settledCount = isSuspect ? 0 : Math.min(entry.settledCount + 1, times.changeWindowCount);
+
     entry.incarnation = pulse.incarnation;
     entry.capabilities = pulse.capabilities;
     entry.mismatchCount = 0;
-    entry.settledCount = fabricChanged || restarted
-      ? 0
-      : Math.min(entry.settledCount + 1, times.changeWindowCount);
-
     const changes: HeartbeatChange[] = [];
-    if (fabricChanged || restarted) {
+    if (isSuspect) {
       const trusted = restarted && !fabricChanged && wasSettled;
       if (wasAdjacent) changes.push({ kind: "departed", node: entry.node, atMs: nowMs });
       if (trusted && wasAdjacent) changes.push(this.#arrived(entry, nowMs));
@@ -227,7 +237,13 @@ export class Adjacency {
     } else if (wasAdjacent && listChanged) {
       changes.push({ kind: "adjacency", node: entry.node, atMs: nowMs, adjacency });
     }
-    return this.#accepted(entry, { changes, fabricChanged, payloadChanged, restarted });
+    const hasArrived = changes.some((change) => change.kind === "arrived");
+    return this.#accepted(entry, {
+      changes,
+      fabricChanged: hasArrived || (fabricChanged && entry.adjacent),
+      payloadChanged,
+      restarted: restarted && wasAdjacent,
+    });
   }
 
   #accepted(

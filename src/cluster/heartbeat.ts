@@ -49,7 +49,7 @@ import type {
 } from "./heartbeat_types.ts";
 import { hlcFromText, hlcPhysicalMs, hlcToText, type HybridClock } from "./hlc.ts";
 import { Mesh } from "./mesh.ts";
-import type { MeshPeer } from "./mesh_types.ts";
+import type { MeshPeer, MeshSender } from "./mesh_types.ts";
 import { type NodeId, nodeIdForLog } from "./node_id.ts";
 import { type Seed, type SeedAddress, SeedList } from "./seeds.ts";
 import { type Skew, SkewMonitor, type SkewTimes } from "./skew.ts";
@@ -275,11 +275,12 @@ export class Heartbeat {
   #noticeSleep(): void {
     const gapMs = this.#sleep.begin(this.#now.monotonicMs, this.#times);
     if (gapMs === 0) return;
-    this.#out.push({ kind: "drain" });
     this.#out.log("warning", `this node stood still for ${Math.round(gapMs)} ms`);
-    if (gapMs <= this.#times.nodeTimeoutMs) return;
-    this.#sleep.raise(gapMs, this.#clock.now());
-    this.#out.push({ kind: "fence", raised: true, sleptMs: gapMs });
+    if (gapMs > this.#times.nodeTimeoutMs) {
+      this.#sleep.raise(gapMs, this.#clock.now());
+      this.#out.push({ kind: "fence", raised: true, sleptMs: gapMs });
+    }
+    this.#out.push({ kind: "drain" });
   }
 
   #take(event: HeartbeatEvent): void {
@@ -310,8 +311,7 @@ export class Heartbeat {
         return this.#mesh.hurry();
       }
       case "drained":
-        this.#sleep.drained();
-        return this.#sleep.restart(this.#clock.now());
+        return this.#sleep.drained();
       default:
         return this.#onChange(event);
     }
@@ -427,7 +427,7 @@ export class Heartbeat {
     }
     if (message.source === this.#identity.node) return this.#onOwnId(message, connection);
     if (connection !== undefined) {
-      const bound = this.#mesh.bind(connection, message.source, message.endpoints!);
+      const bound = this.#mesh.bind(connection, senderOf(message));
       if (bound === "other-node") {
         return this.#drop("other node", `node ${source} speaks on the connection of another node`);
       }
@@ -460,7 +460,7 @@ export class Heartbeat {
       if (connection !== undefined) this.#mesh.dropSelf(connection);
       return;
     }
-    if (connection !== undefined) this.#mesh.bind(connection, message.source, message.endpoints!);
+    if (connection !== undefined) this.#mesh.bind(connection, senderOf(message));
     this.#duplicate(this.#now.monotonicMs + this.#times.duplicateIdMs);
   }
 
@@ -541,9 +541,11 @@ export class Heartbeat {
   /** What is due at the end of each step. */
   #tend(): void {
     const nowMs = this.#now.monotonicMs;
-    const mayExpire = !this.#sleep.isDraining;
-    if (this.#isMesh) this.#mesh.tend(mayExpire);
-    if (mayExpire) this.#publish(this.#adjacency.expire(nowMs, this.#times), "expired");
+    if (this.#sleep.hasDrained()) this.#onDrained();
+    if (!this.#sleep.isDraining) {
+      if (this.#isMesh) this.#mesh.tend();
+      this.#publish(this.#adjacency.expire(nowMs, this.#times), "expired");
+    }
     if (this.#duplicateUntilMs !== undefined && nowMs >= this.#duplicateUntilMs) this.#duplicate(undefined);
     if (this.#sleep.lower(this.#payload)) this.#out.push({ kind: "fence", raised: false, sleptMs: 0 });
     if (nowMs >= this.#pulseMs) this.#onPulseTime();
@@ -551,6 +553,13 @@ export class Heartbeat {
       this.#promptCount++;
       this.#sendPulse();
     }
+  }
+
+  /** What was waiting since before the wake is read. */
+  #onDrained(): void {
+    this.#sleep.restart(this.#clock.now());
+    this.#mesh.spare();
+    this.#adjacency.spare(this.#now.monotonicMs, this.#times);
   }
 
   #onPulseTime(): void {
@@ -639,6 +648,11 @@ function quantumOf(settings: HeartbeatSettings, times: HeartbeatTimes): number {
     clusterSizeMin: 1,
     standalone: false,
   }).quantumMs;
+}
+
+function senderOf(message: HeartbeatMessage): MeshSender {
+  const { source: node, endpoints = [] } = message;
+  return { node, endpoints, incarnation: message.kind === "pulse" ? message.incarnation : undefined };
 }
 
 function fromWire(payload: WirePayload): ClusteringPayload {

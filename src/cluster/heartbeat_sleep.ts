@@ -4,7 +4,7 @@
  * | state | event | next |
  * | ----- | ----- | ---- |
  * | awake | a gap of more than two intervals between two steps | draining |
- * | draining | all that had arrived is read, or an interval has passed | awake |
+ * | draining | all that had arrived is read, or an interval has passed | awake; the others get two intervals more |
  * | lowered | a gap of more than the node timeout | raised |
  * | raised | a majority of the present cluster says, after the wake, that it is in the same cluster | lowered |
  *
@@ -28,6 +28,7 @@ export class SleepWatch {
   #lastMs: number;
   #drainUntilMs = -Infinity;
   #isDraining = false;
+  #hasDrained = false;
   #isRaised = false;
   #sleptMs = 0;
   #wokeTime: HlcTime = HLC_ZERO;
@@ -67,13 +68,21 @@ export class SleepWatch {
       this.#drainUntilMs = nowMs + times.pulseIntervalMs;
       return gapMs;
     }
-    if (nowMs >= this.#drainUntilMs) this.#isDraining = false;
+    if (nowMs >= this.#drainUntilMs) this.drained();
     return 0;
   }
 
   /** All that had arrived before the wake is read. */
   drained(): void {
+    this.#hasDrained ||= this.#isDraining;
     this.#isDraining = false;
+  }
+
+  /** Whether draining ended since this was last asked. */
+  hasDrained(): boolean {
+    const had = this.#hasDrained;
+    this.#hasDrained = false;
+    return had;
   }
 
   /**

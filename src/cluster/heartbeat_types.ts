@@ -150,7 +150,7 @@ export type HeartbeatEffect =
     readonly changed: boolean;
   }
   | {
-    /** For the fabric: where a node that is about to arrive listens. */
+    /** For the fabric: where a node listens that is about to arrive, or that is adjacent and moved. */
     readonly kind: "fabric-endpoints";
     readonly node: NodeId;
     readonly endpoints: readonly PeerEndpoint[];

@@ -24,7 +24,7 @@ import type { HeartbeatInfoReply, PeerEndpoint } from "../wire/mod.ts";
 import { dialable, endpointsText, endpointText, hasEndpoint, sameEndpoints } from "./heartbeat_endpoints.ts";
 import type { AttemptId, ConnectFailure, ConnectionId } from "./heartbeat_types.ts";
 import { type DialPurpose, findLosers, type MeshConnection } from "./mesh_connections.ts";
-import type { BindResult, Dial, MeshCounts, MeshHost, MeshPeer } from "./mesh_types.ts";
+import type { BindResult, Dial, MeshCounts, MeshHost, MeshPeer, MeshSender } from "./mesh_types.ts";
 import { type NodeId, nodeIdForLog } from "./node_id.ts";
 import { markSelf, seedText, targetAnswered, targetFailed } from "./seeds.ts";
 
@@ -88,6 +88,7 @@ export class Mesh {
       remote: from.remote,
       purpose: dial?.purpose,
       node: undefined,
+      incarnation: undefined,
       receivedMs: this.#nowMs,
       wonUntilMs: -Infinity,
       windowMs: this.#nowMs,
@@ -117,6 +118,7 @@ export class Mesh {
       `could not create heartbeat connection to ${whom} at ${endpointText(dial.endpoint)}: ${failure}`,
     );
     if (onlyRefused && peer?.isLost) {
+      peer.isLost = false;
       this.#host.out.push({ kind: "peer-link", node: peer.node, link: "refused" });
     }
   }
@@ -153,13 +155,15 @@ export class Mesh {
   }
 
   /** Takes the sender of a connection's message for its other end. */
-  bind(id: ConnectionId, node: NodeId, endpoints: readonly PeerEndpoint[]): BindResult {
+  bind(id: ConnectionId, sender: MeshSender): BindResult {
+    const { node, endpoints } = sender;
     const connection = this.#connections.get(id);
     if (connection === undefined) return "closed";
     if (connection.node !== undefined && connection.node !== node) return "other-node";
     const peer = node === this.#host.self ? undefined : this.#learn(node, true);
     if (peer === undefined && node !== this.#host.self) return "full";
     connection.receivedMs = this.#nowMs;
+    connection.incarnation ??= sender.incarnation;
     if (peer !== undefined && !sameEndpoints(peer.endpoints, endpoints)) peer.endpoints = endpoints;
     if (connection.node === node) return "bound";
     connection.node = node;
@@ -169,7 +173,7 @@ export class Mesh {
     if (peer.state !== "active") this.#host.out.push({ kind: "peer-link", node, link: "up" });
     peer.state = "active";
     peer.isLost = false;
-    this.#resolveDuplicates(peer);
+    this.#resolveDuplicates(peer, connection);
     return this.#connections.has(id) ? "bound" : "closed";
   }
 
@@ -177,6 +181,7 @@ export class Mesh {
   dropSelf(id: ConnectionId): void {
     const connection = this.#connections.get(id);
     if (connection?.purpose?.kind === "seed") markSelf(connection.purpose.target);
+    else if (connection !== undefined) this.#arrived(connection, this.#host.self);
     this.#close(id, "leads to this node itself");
     this.#isUrgent = true;
   }
@@ -239,12 +244,13 @@ export class Mesh {
     this.#isUrgent = true;
   }
 
-  /**
-   * Does what is due: dials, looks names up, closes idle connections, forgets.
-   *
-   * @param mayExpire false after a sleep, until what has arrived meanwhile is read
-   */
-  tend(mayExpire: boolean): void {
+  /** After a sleep: nobody had a chance to be heard, so that connections are as good as new. */
+  spare(): void {
+    for (const connection of this.#connections.values()) connection.receivedMs = this.#nowMs;
+  }
+
+  /** Does what is due: dials, looks names up, closes idle connections, forgets. */
+  tend(): void {
     const nowMs = this.#nowMs;
     const { times } = this.#host;
     for (const [attempt, dial] of [...this.#dials]) {
@@ -252,7 +258,7 @@ export class Mesh {
       this.#host.out.push({ kind: "abandon", attempt });
       this.connectFailed(attempt, "timeout");
     }
-    if (mayExpire && nowMs >= this.#idleCheckMs) this.#closeIdle();
+    if (nowMs >= this.#idleCheckMs) this.#closeIdle();
     if (!this.#isUrgent && nowMs < this.#tendMs) return;
     this.#isUrgent = false;
     this.#tendMs = nowMs + times.tendMs;
@@ -343,12 +349,13 @@ export class Mesh {
       this.#checkPublished(purpose.target.endpoint, node);
     } else if (purpose !== undefined && purpose.node !== node) {
       this.#failed(purpose);
+      const peer = this.#peers.get(purpose.node);
+      if (peer !== undefined) peer.dialMs = this.#nowMs + this.#host.times.nodeTimeoutMs;
+      const [wanted, found] = [nodeIdForLog(purpose.node), nodeIdForLog(node)];
       this.#host.out.logSeldom(
         `wrong ${remote}`,
         "warning",
-        `node ${nodeIdForLog(purpose.node)} publishes ${remote}, but node ${
-          nodeIdForLog(node)
-        } answers there; check heartbeat.address of both`,
+        `node ${wanted} published ${remote}, but node ${found} answers there: either ${wanted} is gone, or the heartbeat.address of one of them is wrong`,
       );
     }
   }
@@ -375,8 +382,9 @@ export class Mesh {
     return "closed";
   }
 
-  #resolveDuplicates(peer: MeshPeer): void {
-    const connections = [...peer.connections].map((id) => this.#connections.get(id)!);
+  #resolveDuplicates(peer: MeshPeer, { incarnation }: MeshConnection): void {
+    const connections = [...peer.connections].map((id) => this.#connections.get(id)!)
+      .filter((connection) => connection.incarnation === incarnation);
     const losers = findLosers(connections, {
       self: this.#host.self,
       node: peer.node,
@@ -419,11 +427,15 @@ export class Mesh {
     return [...this.#connections.values()].some((connection) => connection.node === node);
   }
 
+  /** Who publishes which endpoint; of those who are not connected what is dialled anyway. */
   #publishers(): Map<string, NodeId> {
     const found = new Map<string, NodeId>();
-    for (const peer of this.#peers.values()) {
-      if (peer.state !== "active") continue;
-      for (const endpoint of peer.endpoints) found.set(endpointText(endpoint), peer.node);
+    for (const isActive of [false, true]) {
+      for (const peer of this.#peers.values()) {
+        if ((peer.state === "active") !== isActive) continue;
+        const endpoints = isActive ? peer.endpoints : dialable(peer.endpoints, this.#host.settings);
+        for (const endpoint of endpoints) found.set(endpointText(endpoint), peer.node);
+      }
     }
     return found;
   }

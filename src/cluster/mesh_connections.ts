@@ -8,6 +8,7 @@
  * | of both directions | both ends | those whose accepting side has the larger node id |
  * | several, accepted here | this end alone | one that won within the grace, else the newest |
  * | several, accepted there | the other end | as it says |
+ * | to different incarnations | nobody | all: a dead process's connection ends by itself, and two processes with one id must not push each other out for ever |
  *
  * The stock server picks by the parity of its clock when the accepting side is the same, so that the two ends may
  * close different ones and lose both. Here the accepting end alone decides; the newest wins because an older one may
@@ -35,6 +36,8 @@ export interface MeshConnection {
   purpose: DialPurpose | undefined;
   /** Who is at the other end; undefined until its first message. */
   node: NodeId | undefined;
+  /** Of the process at the other end, when known. */
+  incarnation: string | undefined;
   /** Monotonic time of the opening or the last valid message. */
   receivedMs: number;
   /** Safe from later duplicates until then. */
@@ -61,9 +64,9 @@ export interface DuplicateContext {
 }
 
 /**
- * Which connections to the same node have to go. The survivor of a contest is marked.
+ * Which connections to the same process have to go. The survivor of a contest is marked.
  *
- * @param connections all that are bound to the node
+ * @param connections all that are bound to a node and one incarnation
  */
 export function findLosers(
   connections: readonly MeshConnection[],

@@ -25,7 +25,7 @@ export interface MeshPeer {
   sinceMs: number;
   /** Not dialled before. */
   dialMs: number;
-  /** The other side ended its last connection, and nobody has answered since. */
+  /** The other side ended its last connection, and no redial has been answered or refused since. */
   isLost: boolean;
 }
 
@@ -52,6 +52,15 @@ export interface MeshHost {
   readonly endpoints: readonly PeerEndpoint[];
   /** An info request from this node. */
   readonly askFor: (nodes: readonly NodeId[]) => HeartbeatMessage;
+}
+
+/** Who sent a message. */
+export interface MeshSender {
+  readonly node: NodeId;
+  /** Where it says that it listens. */
+  readonly endpoints: readonly PeerEndpoint[];
+  /** Random number of its process; undefined for a stock node, and in messages other than pulses. */
+  readonly incarnation: string | undefined;
 }
 
 /** What a message's sender turned out to be. */

@@ -38,7 +38,7 @@ export interface SeedTarget {
   readonly seed: Seed;
   readonly endpoint: PeerEndpoint;
   state: "inactive" | "pending" | "active" | "self";
-  /** Where it leads to, while active. */
+  /** Where it leads to, when known. */
   node: NodeId | undefined;
   /** Whether the node answered here; else its published endpoints contain the target. */
   hasAnswered: boolean;
@@ -61,7 +61,10 @@ export interface Seed {
 export interface SeedView {
   /** Whether there is a connection to a node. */
   readonly isActive: (node: NodeId) => boolean;
-  /** The connected node that publishes an endpoint, by {@linkcode endpointText}. */
+  /**
+   * The known node that publishes an endpoint, by {@linkcode endpointText}. While it is not connected the mesh dials it,
+   * so that the seed need not.
+   */
   readonly publishers: () => ReadonlyMap<string, NodeId>;
   /** Whether this node itself publishes it. */
   readonly isOwn: (endpoint: PeerEndpoint) => boolean;
@@ -147,8 +150,8 @@ export class SeedList {
         publishers ??= view.publishers();
         target.node = publishers.get(key);
         target.hasAnswered = false;
-        target.state = target.node === undefined ? "inactive" : "active";
-        if (target.state === "inactive" && nowMs >= target.dialMs) work.dial.push(target);
+        target.state = target.node !== undefined && view.isActive(target.node) ? "active" : "inactive";
+        if (target.node === undefined && nowMs >= target.dialMs) work.dial.push(target);
       }
       if (seed.isLiteral) {
         if (seed.targets[0]!.state !== "self") continue;
