@@ -3,12 +3,19 @@
  * holds the record; a result other than OK means that the table must be thrown away and the reply's operations too.
  * Source: wire-protocol reference, sections 4.11 and 4.12.
  *
- * List, map, bit, HLL and expression operations are known by number and refused with UNSUPPORTED_FEATURE.
+ * HLL and expression operations are known by number and refused with UNSUPPORTED_FEATURE.
  *
  * @module
  */
 
-import { assert, BIN_COUNT_MAX, BIN_NAME_SIZE_MAX, OP_COUNT_MAX, ResultCode } from "../base/mod.ts";
+import {
+  assert,
+  BIN_COUNT_MAX,
+  BIN_NAME_SIZE_MAX,
+  OP_COUNT_MAX,
+  ResultCode,
+  SCRATCH_SIZE_MAX,
+} from "../base/mod.ts";
 import {
   INFO1,
   INFO2,
@@ -20,7 +27,9 @@ import {
   type ReplyWriter,
 } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
+import { applyCdt, storeContainer } from "./cdt_apply.ts";
 import { checkParticle, isBlobParticle } from "./particle.ts";
+import { modifyByCall, readByCall } from "./value_calls.ts";
 
 const cursor = new OpCursor();
 
@@ -116,6 +125,15 @@ function applyOp(table: BinTable, reply: ReplyWriter, respondAll: boolean): Resu
         return ResultCode.OK;
       }
       return replyBin(table, reply, { op: OP.READ, respondAll });
+    case OP.CDT_READ:
+    case OP.CDT_MODIFY:
+      return applyCdt(cursor, table, { reply, op: cursor.op, respondAll, isWrite: true });
+    case OP.BITS_READ:
+      return readByCall(table, cursor, { reply, op: cursor.op, respondAll });
+    case OP.BITS_MODIFY: {
+      const nameResult = checkBinName();
+      return nameResult === ResultCode.OK ? modifyByCall(table, cursor, { reply, respondAll }) : nameResult;
+    }
     case OP.TOUCH:
       return ResultCode.OK;
     case OP.DELETE_ALL:
@@ -173,9 +191,18 @@ function writeBin(table: BinTable): ResultCode {
     if (row >= 0) table.remove(row);
     return ResultCode.OK;
   }
+  if (particleType === PARTICLE.LIST || particleType === PARTICLE.MAP) return writeContainer(table);
   const result = checkParticle(particleType, bytes, valueAt, valueSize);
   if (result !== ResultCode.OK) return result;
   table.setFromRequest(findOrAdd(table), particleType, valueAt, valueSize);
+  return ResultCode.OK;
+}
+
+function writeContainer(table: BinTable): ResultCode {
+  const size = storeContainer(table, cursor);
+  if (size < 0) return ResultCode.UNKNOWN;
+  const { scratch } = table;
+  table.setRange(findOrAdd(table), cursor.particleType, SOURCE.SCRATCH, scratch.length - size, size);
   return ResultCode.OK;
 }
 
@@ -227,6 +254,7 @@ function concatenateBin(table: BinTable): ResultCode {
   const scratch = table.scratch;
   const oldAt = table.valueAt[row];
   const oldSize = table.valueSize[row];
+  if (scratch.length + oldSize + valueSize > SCRATCH_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
   const at = scratch.reserve(oldSize + valueSize);
   const old = table.valueBuffer(row).subarray(oldAt, oldAt + oldSize);
   const added = bytes.subarray(valueAt, valueAt + valueSize);
@@ -251,6 +279,21 @@ export function applyRead(
   cursor.start(request);
   while (cursor.next()) {
     const op = cursor.op;
+    if (op === OP.CDT_READ) {
+      const { opOverride, reply } = options;
+      const called = applyCdt(cursor, table, { reply, op: opOverride || op, respondAll, isWrite: false });
+      if (called !== ResultCode.OK) return called;
+      continue;
+    }
+    if (op === OP.BITS_READ) {
+      const called = readByCall(table, cursor, {
+        reply: options.reply,
+        op: options.opOverride || op,
+        respondAll,
+      });
+      if (called !== ResultCode.OK) return called;
+      continue;
+    }
     if (op !== OP.READ) {
       return isReadOp(op) ? ResultCode.UNSUPPORTED_FEATURE : ResultCode.PARAMETER;
     }

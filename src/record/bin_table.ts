@@ -20,6 +20,9 @@ export const SOURCE = { STORED: 0, REQUEST: 1, SCRATCH: 2 } as const;
 /** Up to this many rows names are searched one after the other; beyond, through a hash table. */
 const LINEAR_SEARCH_COUNT_MAX = 24;
 
+/** Largest value of a bin in bytes where no namespace sets a limit: no write block holds more. */
+const VALUE_SIZE_MAX = 8 * 1024 * 1024;
+
 /** Hash slots that hold no row: never used, and used by a row that is gone. */
 const EMPTY_SLOT = 0;
 const FORGOTTEN_SLOT = -1;
@@ -50,6 +53,8 @@ export class BinTable {
   low: Int32Array;
   /** Slots of the hash table looked at since the start; tells whether names collide. */
   probeCount = 0;
+  /** Largest value that operations may build, in bytes: no record holds a larger one. */
+  valueSizeMaxBytes = VALUE_SIZE_MAX;
   /** Values that operations have built. */
   readonly scratch: ByteBuffer = new ByteBuffer(256);
   #stored: Uint8Array = new Uint8Array(0);
@@ -170,6 +175,20 @@ export class BinTable {
     } else {
       this.setNumber(row, type, 0, valueSize === 2 ? readU16(bytes, valueAt) : bytes[valueAt]);
     }
+  }
+
+  /** Whether a row's value is the end of `scratch` and no other row refers to it: it may be changed in place. */
+  ownsScratchEnd(row: number): boolean {
+    const valueAt = this.valueAt[row];
+    const sizeBytes = this.valueSize[row];
+    if (this.valueSource[row] !== SOURCE.SCRATCH || isNumberParticle(this.type[row])) return false;
+    // Looking at all rows must not cost more than the copy that it saves.
+    if (valueAt + sizeBytes !== this.scratch.length || sizeBytes < this.rowCount) return false;
+    for (let other = 0; other < this.rowCount; other++) {
+      if (other === row || this.valueSource[other] !== SOURCE.SCRATCH) continue;
+      if (this.valueAt[other] + this.valueSize[other] > valueAt) return false;
+    }
+    return true;
   }
 
   /** Removes a bin; the last row takes its place. */

@@ -12,7 +12,6 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 
 /** A part of the protocol that a request can use. */
 export type Feature =
-  | "list or map operation"
   | "bit operation"
   | "HyperLogLog operation"
   | "expression"
@@ -21,12 +20,8 @@ export type Feature =
   | "background query";
 
 const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {
-  [OP.CDT_READ]: "list or map operation",
-  [OP.CDT_MODIFY]: "list or map operation",
   [OP.EXP_READ]: "expression",
   [OP.EXP_MODIFY]: "expression",
-  [OP.BITS_READ]: "bit operation",
-  [OP.BITS_MODIFY]: "bit operation",
   [OP.HLL_READ]: "HyperLogLog operation",
   [OP.HLL_MODIFY]: "HyperLogLog operation",
 };
