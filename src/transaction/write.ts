@@ -87,6 +87,7 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
   if (voidTime < 0) return refuse(context, namespace, -voidTime);
   table.reset(needsBytes ? store.flat.bytes : NO_BYTES, request.bytes);
   if (context.live && !replaces) store.flat.loadBins(table);
+  table.valueSizeMaxBytes = namespace.settings.maxRecordSize;
   const applied = applyWrite(request, table, context.reply);
   if (applied !== ResultCode.OK) return refuse(context, namespace, applied);
   if (table.binCount === 0) return endWithoutBins(context, namespace);
