@@ -2,13 +2,28 @@
  * The partition table of one namespace, as this node sees it: who serves each of the 4,096 partitions, and what clients
  * are told. Every question "is this partition mine" is asked here.
  *
- * A node that is alone owns everything as master. `assignAll` is what the balance of a cluster of one comes to; a
- * cluster's balance sets rows one by one.
+ * A node that is alone owns everything as master: `assignAll`. In a cluster a balance is applied, and then migrations
+ * change the table, partition by partition:
+ *
+ * | event | at | change |
+ * | ----- | -- | ------ |
+ * | immigration began | any but the working master | the copy belongs to the new cluster, as a subset |
+ * | immigration ended | final master, from the working master | this node serves |
+ * | | final master, from a duplicate | one duplicate less |
+ * | | last one | the copy is complete |
+ * | emigration ended | final master | one immigrator less |
+ * | | others | the copy belongs to the final master's family; an acting master serves no longer |
+ * | all done | not a replica | the copy goes |
+ *
+ * Source: clustering reference, sections 10.9, 10.11, 10.12, 14.1 and 18.1.
  *
  * @module
  */
 
-import { PARTITION_COUNT, ResultCode } from "../base/mod.ts";
+import { assert, PARTITION_COUNT, ResultCode } from "../base/mod.ts";
+import type { NodeId } from "../wire/mod.ts";
+import { type Balance, nodeAt } from "./balance.ts";
+import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
 
 /** What this node is for a partition. */
 export const ROLE = { NONE: 0, MASTER: 1, PROLE: 2 } as const;
@@ -24,19 +39,61 @@ export class PartitionTable {
   effectiveReplicationFactor = 1;
   /** Nodes that the table was computed for. */
   clusterSize = 0;
+  /** What this node's copies are worth; storage keeps it. */
+  versions: VersionTable = new VersionTable();
+  /** The balance that the table follows; undefined for a node on its own and while nobody is served. */
+  balance: Balance | undefined;
   readonly #roles: Uint8Array = new Uint8Array(PARTITION_COUNT);
-  readonly #versions: Uint32Array = new Uint32Array(PARTITION_COUNT);
+  /** Place of the working master in each row. */
+  readonly #workingPlace: Uint8Array = new Uint8Array(PARTITION_COUNT);
+  #immigrations: Uint16Array = new Uint16Array(PARTITION_COUNT);
+  readonly #emigrations: Uint16Array = new Uint16Array(PARTITION_COUNT);
 
   /** Makes this node the master of every partition: the table of a cluster of one. */
   assignAll(): void {
     this.#roles.fill(ROLE.MASTER);
-    this.#versions.fill(1);
+    this.#immigrations.fill(0);
+    this.#emigrations.fill(0);
+    this.balance = undefined;
     this.clusterSize = 1;
     this.effectiveReplicationFactor = 1;
     this.generation++;
   }
 
-  /** This node's part in a partition. */
+  /** Follows a new balance. The table changes its sets of duplicates and immigrators as data moves. */
+  apply(balance: Balance): void {
+    this.balance = balance;
+    this.versions = balance.versions;
+    this.clusterSize = balance.nodes.length;
+    this.effectiveReplicationFactor = balance.placement.replicaCount;
+    this.#workingPlace.set(balance.workingPlace);
+    this.#immigrations = balance.immigrationCounts.slice();
+    this.#emigrations.fill(0);
+    for (let index = 0; index < balance.emigrations.length; index++) {
+      this.#emigrations[balance.emigrations.partitions[index]]++;
+    }
+    for (let partition = 0; partition < PARTITION_COUNT; partition++) this.#findRole(partition, balance);
+    this.generation++;
+  }
+
+  /** Serves nobody any more: the node is in no cluster for too long. Its copies can't claim to be complete later. */
+  block(): void {
+    this.#roles.fill(ROLE.NONE);
+    this.#immigrations.fill(0);
+    this.#emigrations.fill(0);
+    this.versions.isolate();
+    this.balance = undefined;
+    this.clusterSize = 0;
+    this.generation++;
+  }
+
+  #findRole(partition: number, balance: Balance): void {
+    const place = balance.selfPlace[partition];
+    if (place === this.#workingPlace[partition]) this.#roles[partition] = ROLE.MASTER;
+    else this.#roles[partition] = place < this.effectiveReplicationFactor ? ROLE.PROLE : ROLE.NONE;
+  }
+
+  /** This node's part in a partition: of {@linkcode ROLE}. A node that is no replica may be the working master. */
   role(partition: number): number {
     return this.#roles[partition];
   }
@@ -50,6 +107,158 @@ export class PartitionTable {
     return this.#roles[partition] === ROLE.MASTER ? ResultCode.OK : ResultCode.UNAVAILABLE;
   }
 
+  /** Whether this node is a replica that has received everything. */
+  isComplete(partition: number): boolean {
+    return this.#immigrations[partition] === 0 && this.#isReplica(partition);
+  }
+
+  #isReplica(partition: number): boolean {
+    if (this.balance === undefined) return this.#roles[partition] !== ROLE.NONE;
+    return this.balance.selfPlace[partition] < this.effectiveReplicationFactor;
+  }
+
+  /** Node that serves a partition, as far as this node knows; undefined on its own and when nobody does. */
+  workingMaster(partition: number): NodeId | undefined {
+    return this.balance && nodeAt(this.balance, partition, this.#workingPlace[partition]);
+  }
+
+  /** The replicas of a partition but this node, in order: where a write is sent. */
+  otherReplicas(partition: number): NodeId[] {
+    const { balance } = this;
+    const nodes: NodeId[] = [];
+    for (let place = 0; balance !== undefined && place < this.effectiveReplicationFactor; place++) {
+      if (place !== balance.selfPlace[partition]) nodes.push(nodeAt(balance, partition, place));
+    }
+    return nodes;
+  }
+
+  /** Nodes that may have records which this node, as working or final master, lacks. */
+  duplicates(partition: number): NodeId[] {
+    const { balance } = this;
+    if (balance === undefined) return [];
+    const place = balance.selfPlace[partition];
+    if (place !== 0 && place !== this.#workingPlace[partition]) return [];
+    return this.#nodesOf(balance, partition, (other) => balance.duplicates.has(partition, other));
+  }
+
+  /** Nodes to tell, as final master, that all migrations of a partition have ended. */
+  witnesses(partition: number): NodeId[] {
+    const { balance } = this;
+    if (balance === undefined || balance.selfPlace[partition] !== 0) return [];
+    return this.#nodesOf(balance, partition, (other) => balance.witnesses.has(partition, other));
+  }
+
+  #nodesOf(balance: Balance, partition: number, has: (place: number) => boolean): NodeId[] {
+    const nodes: NodeId[] = [];
+    for (let place = 0; place < balance.nodes.length; place++) {
+      if (place !== balance.selfPlace[partition] && has(place)) nodes.push(nodeAt(balance, partition, place));
+    }
+    return nodes;
+  }
+
+  /** Transfers of a partition that this node still waits for. */
+  pendingImmigrations(partition: number): number {
+    return this.#immigrations[partition];
+  }
+
+  /** Transfers of a partition that this node still has to make. */
+  pendingEmigrations(partition: number): number {
+    return this.#emigrations[partition];
+  }
+
+  /**
+   * Whether data of a partition is expected from a node: by the final master from the working master and from duplicates,
+   * by other replicas from the final master.
+   */
+  expectsFrom(partition: number, node: NodeId): boolean {
+    const { balance } = this;
+    if (balance === undefined || this.#immigrations[partition] === 0) return false;
+    if (balance.selfPlace[partition] !== 0) return nodeAt(balance, partition, 0) === node;
+    return node === this.workingMaster(partition) || this.duplicates(partition).includes(node);
+  }
+
+  /** The first bytes of a transfer have arrived. */
+  beginImmigration(partition: number): void {
+    const balance = this.#expectBalance();
+    const isFinal = balance.selfPlace[partition] === 0;
+    if (this.#roles[partition] === ROLE.MASTER) return;
+    // A final master that merges is no subset of anybody: what it lacks is in families of their own.
+    if (isFinal) this.versions.high[partition] &= ~VERSION_BIT.EVADE;
+    else this.#setVersion(partition, VERSION_BIT.SUBSET);
+  }
+
+  /** A transfer is complete, and what it brought is as durable here as it was where it came from. */
+  endImmigration(partition: number, from: NodeId): void {
+    const balance = this.#expectBalance();
+    assert(this.expectsFrom(partition, from), "the transfer was expected");
+    const isFinal = balance.selfPlace[partition] === 0;
+    this.#immigrations[partition]--;
+    if (isFinal && from === this.workingMaster(partition)) {
+      this.#workingPlace[partition] = 0;
+      this.#roles[partition] = ROLE.MASTER;
+      this.#setVersion(partition, VERSION_BIT.MASTER);
+      this.generation++;
+    } else if (isFinal) {
+      balance.duplicates.remove(partition, this.#placeOf(balance, partition, from));
+    }
+    if (this.#immigrations[partition] > 0) return;
+    this.#setVersion(partition, isFinal ? VERSION_BIT.MASTER : 0);
+    if (isFinal) balance.duplicates.remove(partition, 0);
+    else this.generation++;
+  }
+
+  /** A transfer to `to` is complete. A node that served the partition must have stopped before. */
+  endEmigration(partition: number, to: NodeId): void {
+    const balance = this.#expectBalance();
+    assert(this.#emigrations[partition] > 0, "the transfer was planned");
+    this.#emigrations[partition]--;
+    if (balance.selfPlace[partition] === 0) {
+      balance.immigrators.remove(partition, this.#placeOf(balance, partition, to));
+      this.generation++;
+      return;
+    }
+    const expects = this.#immigrations[partition] > 0 || !this.#isReplica(partition);
+    this.#setVersion(partition, expects ? VERSION_BIT.SUBSET : 0);
+    if (this.#roles[partition] !== ROLE.MASTER) return;
+    this.#workingPlace[partition] = 0;
+    this.#roles[partition] = this.#isReplica(partition) ? ROLE.PROLE : ROLE.NONE;
+    this.generation++;
+  }
+
+  /**
+   * The final master says that all migrations of a partition have ended.
+   *
+   * @returns "refused" while this node still has to send, "drop" when its copy is not needed any more, else "keep"
+   */
+  allDone(partition: number): "refused" | "drop" | "keep" {
+    const balance = this.#expectBalance();
+    if (this.#emigrations[partition] > 0) return "refused";
+    if (this.#isReplica(partition)) return "keep";
+    if (balance.quiesced[balance.selfIndex] === 1 && this.versions.exists(partition)) {
+      this.#setVersion(partition, VERSION_BIT.SUBSET);
+      return "keep";
+    }
+    this.versions.set(partition, undefined);
+    return "drop";
+  }
+
+  #expectBalance(): Balance {
+    assert(this.balance !== undefined, "there are no migrations without a balance");
+    return this.balance;
+  }
+
+  #placeOf(balance: Balance, partition: number, node: NodeId): number {
+    for (let place = 0; place < balance.nodes.length; place++) {
+      if (nodeAt(balance, partition, place) === node) return place;
+    }
+    return balance.nodes.length;
+  }
+
+  #setVersion(partition: number, bits: number): void {
+    const { clusterKey } = this.#expectBalance();
+    this.versions.setWords(partition, versionLow(clusterKey), versionHigh(clusterKey, { family: 0, bits }));
+  }
+
   /**
    * Whether an older copy of a partition's records may be somewhere else: on a replica, or on a node that is away.
    * Then a delete must leave a tombstone.
@@ -59,16 +268,26 @@ export class PartitionTable {
   }
 
   /**
-   * A bitmap of the partitions that this node holds as replica number `replica`, most significant bit first.
+   * A bitmap of the partitions that this node claims as replica number `replica`, most significant bit first. Clients
+   * find a complete copy in each column: the working master stands in for replicas that are still being filled.
    *
    * @param replica 0 for master
    */
   bitmap(replica: number): Uint8Array {
     const bits = new Uint8Array(BITMAP_SIZE_BYTES);
-    const role = replica === 0 ? ROLE.MASTER : ROLE.PROLE;
     for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-      if (this.#roles[partition] === role) bits[partition >> 3] |= 0x80 >> (partition & 7);
+      if (this.#claims(partition, replica)) bits[partition >> 3] |= 0x80 >> (partition & 7);
     }
     return bits;
+  }
+
+  #claims(partition: number, replica: number): boolean {
+    const role = this.#roles[partition];
+    if (replica === 0 || role === ROLE.NONE) return replica === 0 && role === ROLE.MASTER;
+    const { balance } = this;
+    if (balance === undefined || replica >= this.effectiveReplicationFactor) return false;
+    const isOwn = balance.selfPlace[partition] === replica;
+    if (role === ROLE.MASTER) return isOwn || balance.immigrators.has(partition, replica);
+    return isOwn && this.#immigrations[partition] === 0;
   }
 }
