@@ -3,7 +3,7 @@
  * holds the record; a result other than OK means that the table must be thrown away and the reply's operations too.
  * Source: wire-protocol reference, sections 4.11 and 4.12.
  *
- * List, map, HLL and expression operations are known by number and refused with UNSUPPORTED_FEATURE.
+ * HLL and expression operations are known by number and refused with UNSUPPORTED_FEATURE.
  *
  * @module
  */
@@ -27,6 +27,7 @@ import {
   type ReplyWriter,
 } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
+import { applyCdt, storeContainer } from "./cdt_apply.ts";
 import { checkParticle, isBlobParticle } from "./particle.ts";
 import { modifyByCall, readByCall } from "./value_calls.ts";
 
@@ -124,6 +125,9 @@ function applyOp(table: BinTable, reply: ReplyWriter, respondAll: boolean): Resu
         return ResultCode.OK;
       }
       return replyBin(table, reply, { op: OP.READ, respondAll });
+    case OP.CDT_READ:
+    case OP.CDT_MODIFY:
+      return applyCdt(cursor, table, { reply, op: cursor.op, respondAll, isWrite: true });
     case OP.BITS_READ:
       return readByCall(table, cursor, { reply, op: cursor.op, respondAll });
     case OP.BITS_MODIFY: {
@@ -187,9 +191,18 @@ function writeBin(table: BinTable): ResultCode {
     if (row >= 0) table.remove(row);
     return ResultCode.OK;
   }
+  if (particleType === PARTICLE.LIST || particleType === PARTICLE.MAP) return writeContainer(table);
   const result = checkParticle(particleType, bytes, valueAt, valueSize);
   if (result !== ResultCode.OK) return result;
   table.setFromRequest(findOrAdd(table), particleType, valueAt, valueSize);
+  return ResultCode.OK;
+}
+
+function writeContainer(table: BinTable): ResultCode {
+  const size = storeContainer(table, cursor);
+  if (size < 0) return ResultCode.UNKNOWN;
+  const { scratch } = table;
+  table.setRange(findOrAdd(table), cursor.particleType, SOURCE.SCRATCH, scratch.length - size, size);
   return ResultCode.OK;
 }
 
@@ -266,6 +279,12 @@ export function applyRead(
   cursor.start(request);
   while (cursor.next()) {
     const op = cursor.op;
+    if (op === OP.CDT_READ) {
+      const { opOverride, reply } = options;
+      const called = applyCdt(cursor, table, { reply, op: opOverride || op, respondAll, isWrite: false });
+      if (called !== ResultCode.OK) return called;
+      continue;
+    }
     if (op === OP.BITS_READ) {
       const called = readByCall(table, cursor, {
         reply: options.reply,

@@ -180,6 +180,7 @@ function refuse(context: TransactionContext, namespace: Namespace, resultCode: n
 
 /** Refusals that are found with the record in hand. */
 const SHOWS_RECORD: ReadonlySet<number> = new Set([
+  ResultCode.UNKNOWN,
   ResultCode.GENERATION,
   ResultCode.RECORD_EXISTS,
   ResultCode.PARAMETER,
@@ -190,5 +191,7 @@ const SHOWS_RECORD: ReadonlySet<number> = new Set([
   ResultCode.BIN_NOT_FOUND,
   ResultCode.KEY_MISMATCH,
   ResultCode.BIN_NAME,
+  ResultCode.ELEMENT_NOT_FOUND,
+  ResultCode.ELEMENT_EXISTS,
   ResultCode.OP_NOT_APPLICABLE,
 ]);

@@ -12,7 +12,6 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 
 /** A part of the protocol that a request can use. */
 export type Feature =
-  | "list or map operation"
   | "HyperLogLog operation"
   | "expression"
   | "secondary index"
@@ -20,8 +19,6 @@ export type Feature =
   | "background query";
 
 const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {
-  [OP.CDT_READ]: "list or map operation",
-  [OP.CDT_MODIFY]: "list or map operation",
   [OP.EXP_READ]: "expression",
   [OP.EXP_MODIFY]: "expression",
   [OP.HLL_READ]: "HyperLogLog operation",

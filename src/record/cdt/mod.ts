@@ -1,0 +1,14 @@
+/**
+ * Lists and maps: every operation on them, on the msgpack bytes where they lie. A call is parsed (`call.ts`), finds its
+ * container (`context.ts`, `view.ts`), chooses elements (`choose.ts`), answers (`answer.ts`) and builds the new container
+ * at the end of a buffer. Values are compared by `compare.ts` and stored in the form of `normalize.ts`.
+ *
+ * Knows nothing of bins and records, nor of expressions. Read `machine.ts`, then `run.ts` and `list_ops.ts`.
+ *
+ * @module
+ */
+export { compareValues } from "./compare.ts";
+export { CdtMachine, type CdtTarget } from "./machine.ts";
+export { appendStored, appendStoredBin } from "./normalize.ts";
+export { CdtResult } from "./result.ts";
+export { type CdtRequest, runCdt } from "./run.ts";

@@ -1,0 +1,243 @@
+/**
+ * A list or map in some bytes: its head, and the offsets of its elements once somebody needs them. Made once and opened
+ * again for each container; the offsets are found in one pass over the bytes and live in one array that is used again.
+ *
+ * Maps are stored sorted by key, "unordered" ones too, so a key is found by binary search in every map.
+ *
+ * @module
+ */
+
+import { compareValues } from "./compare.ts";
+import { FLAG, type Head, isListLead, isMapLead, makeHead, readHead } from "./head.ts";
+import { skipValue } from "./value.ts";
+
+/** Offsets that a view keeps room for between uses. */
+const KEPT_COUNT_MAX = 64 * 1024;
+/** Up to this many entries a key is searched one after the other, without looking for offsets first. */
+const LINEAR_SEARCH_COUNT_MAX = 32;
+
+/** Answer of `findKey` when a container's bytes are damaged. */
+export const DAMAGED = -0x8000_0000;
+
+/** A look at one container. */
+export class ContainerView {
+  /** Buffer that holds the container. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Offset of the container. */
+  at = 0;
+  /** Offset after it. */
+  end = 0;
+  /** It is a map. */
+  isMap = false;
+  /** Elements of the list or entries of the map. */
+  count = 0;
+  /** Flags of the header element. */
+  flags = 0;
+  /** Offset of the first element. */
+  contentAt = 0;
+  readonly #head: Head = makeHead();
+  /** Values per element: 1 in a list, 2 in a map. */
+  #stride = 1;
+  #offsets: Int32Array = new Int32Array(256);
+  #isFilled = false;
+  #order: Int32Array = new Int32Array(64);
+  #isSorted = false;
+  readonly #byRank = (left: number, right: number): number =>
+    compareValues(this.bytes, this.valueAt(left), this.bytes, this.valueAt(right)) || left - right;
+
+  /**
+   * Looks at the container from `at` to `end`.
+   *
+   * @returns false when there is neither a list nor a map, or less than its head says
+   */
+  open(bytes: Uint8Array, at: number, end: number): boolean {
+    const lead = bytes[at];
+    this.isMap = isMapLead(lead);
+    if (at >= end || !(this.isMap || isListLead(lead))) return false;
+    this.bytes = bytes;
+    this.at = at;
+    this.end = end;
+    this.#stride = this.isMap ? 2 : 1;
+    this.#isFilled = false;
+    this.#isSorted = false;
+    const head = this.#head;
+    readHead(bytes, at, head);
+    this.count = head.count;
+    this.flags = head.flags & ~FLAG.PERSIST_INDEX;
+    this.contentAt = head.contentAt;
+    return head.contentAt + head.count * this.#stride <= end;
+  }
+
+  /** Looks at nothing: an empty container without flags. */
+  openMissing(isMap: boolean): void {
+    this.isMap = isMap;
+    this.#stride = isMap ? 2 : 1;
+    this.bytes = NOTHING;
+    this.at = 0;
+    this.end = 0;
+    this.count = 0;
+    this.flags = 0;
+    this.contentAt = 0;
+    this.#isFilled = false;
+    this.#isSorted = false;
+  }
+
+  /** The list is sorted, or the map is flagged as sorted by key. */
+  get isOrdered(): boolean {
+    return (this.flags & FLAG.ORDERED) !== 0;
+  }
+
+  /**
+   * Finds the offsets of all elements.
+   *
+   * @returns false when the bytes are damaged
+   */
+  fill(): boolean {
+    if (this.#isFilled) return true;
+    const total = this.count * this.#stride;
+    if (this.#offsets.length <= total) this.#offsets = new Int32Array(Math.max(256, total * 2));
+    else if (this.#offsets.length > KEPT_COUNT_MAX && total < KEPT_COUNT_MAX) {
+      this.#offsets = new Int32Array(KEPT_COUNT_MAX);
+    }
+    const { bytes, end } = this;
+    const offsets = this.#offsets;
+    let at = this.contentAt;
+    for (let index = 0; index < total; index++) {
+      offsets[index] = at;
+      at = skipValue(bytes, at, end);
+      if (at < 0) return false;
+    }
+    offsets[total] = at;
+    this.#isFilled = at === end;
+    return this.#isFilled;
+  }
+
+  /** Offset of an element or key; `index` may be the count: then the end. Filled views only. */
+  entryAt(index: number): number {
+    return this.#offsets[index * this.#stride];
+  }
+
+  /** Offset after an element or entry. Filled views only. */
+  entryEnd(index: number): number {
+    return this.#offsets[(index + 1) * this.#stride];
+  }
+
+  /** Offset of a list's element or a map's value. Filled views only. */
+  valueAt(index: number): number {
+    return this.#offsets[index * this.#stride + this.#stride - 1];
+  }
+
+  /** Compares the value of an element with another value. Filled views only. */
+  compareValue(index: number, other: Uint8Array, otherAt: number): number {
+    return compareValues(this.bytes, this.valueAt(index), other, otherAt);
+  }
+
+  /**
+   * Indexes of all elements by rank: sorted by value, equal values by index. Filled views only.
+   *
+   * @returns an array that the view owns, at least `count` long
+   */
+  order(): Int32Array {
+    if (this.#isSorted) return this.#order;
+    if (this.#order.length < this.count || this.#order.length > KEPT_COUNT_MAX) {
+      this.#order = new Int32Array(Math.max(64, this.count));
+    }
+    for (let index = 0; index < this.count; index++) this.#order[index] = index;
+    if (!(this.isOrdered && !this.isMap)) this.#order.subarray(0, this.count).sort(this.#byRank);
+    this.#isSorted = true;
+    return this.#order;
+  }
+
+  /** Number of elements in rank order that are less than a value (`orEqual`: less or equal). Filled views only. */
+  rankBound(other: Uint8Array, otherAt: number, orEqual: boolean): number {
+    const order = this.order();
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const result = this.compareValue(order[middle], other, otherAt);
+      if (result < 0 || (orEqual && result === 0)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Number of keys of a map, or elements of an ordered list, less than a value. Filled views only. */
+  entryBound(other: Uint8Array, otherAt: number, orEqual: boolean): number {
+    const { bytes } = this;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const result = compareValues(bytes, this.entryAt(middle), other, otherAt);
+      if (result < 0 || (orEqual && result === 0)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Offset of the key that `findKey` found, or of the first one above; of the end when there is none. */
+  foundKeyAt = 0;
+  /** Offset of the value that belongs to the key that was found. */
+  foundValueAt = 0;
+  /** Offset after the entry that was found. */
+  foundEnd = 0;
+
+  /**
+   * Finds a key of a map and leaves its offsets in the three fields above.
+   *
+   * @returns its index; `-1 - index` when there is none and it would be put at `index`; DAMAGED when the bytes are
+   */
+  findKey(key: Uint8Array, keyAt: number): number {
+    if (this.count > LINEAR_SEARCH_COUNT_MAX) return this.#findKeyBySearch(key, keyAt);
+    const { bytes, end } = this;
+    let at = this.contentAt;
+    for (let index = 0; index < this.count; index++) {
+      const valueAt = skipValue(bytes, at, end);
+      if (valueAt < 0) return DAMAGED;
+      const order = compareValues(bytes, at, key, keyAt);
+      if (order >= 0) {
+        this.foundKeyAt = at;
+        this.foundValueAt = valueAt;
+        this.foundEnd = skipValue(bytes, valueAt, end);
+        return this.foundEnd < 0 ? DAMAGED : order === 0 ? index : -1 - index;
+      }
+      at = skipValue(bytes, valueAt, end);
+      if (at < 0) return DAMAGED;
+    }
+    this.foundKeyAt = at;
+    return -1 - this.count;
+  }
+
+  /**
+   * Finds an element by its index, which is below the count, and leaves its offsets as `findKey` does.
+   *
+   * @returns false when the bytes are damaged
+   */
+  seek(index: number): boolean {
+    const { bytes, end } = this;
+    let at = this.#isFilled ? this.entryAt(index) : this.contentAt;
+    const skipped = this.#isFilled ? 0 : index * this.#stride;
+    for (let value = 0; value < skipped; value++) {
+      at = skipValue(bytes, at, end);
+      if (at < 0) return false;
+    }
+    this.foundKeyAt = at;
+    this.foundValueAt = this.isMap ? skipValue(bytes, at, end) : at;
+    if (this.foundValueAt < 0) return false;
+    this.foundEnd = skipValue(bytes, this.foundValueAt, end);
+    return this.foundEnd >= 0;
+  }
+
+  #findKeyBySearch(key: Uint8Array, keyAt: number): number {
+    if (!this.fill()) return DAMAGED;
+    const index = this.entryBound(key, keyAt, false);
+    this.foundKeyAt = this.entryAt(index);
+    if (index === this.count) return -1 - index;
+    this.foundValueAt = this.valueAt(index);
+    this.foundEnd = this.entryEnd(index);
+    return compareValues(this.bytes, this.foundKeyAt, key, keyAt) === 0 ? index : -1 - index;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
