@@ -27,7 +27,7 @@ export interface OrphanView {
 export type OrphanDecision =
   | { readonly kind: "wait" }
   | {
-    /** Ask one of these to be taken in, or wait until one may be asked. */
+    /** Ask one of these to be taken in, or wait until one may be asked. Who does not hear this node is not among them. */
     readonly kind: "ask";
     readonly nodes: readonly NodeId[];
   }
@@ -46,7 +46,10 @@ export function decideOrphan(view: OrphanView): OrphanDecision {
   const principals = peers.principals().filter(({ succession }) =>
     isPatient || isClique(toSuccession([...succession, self]), peers.hears)
   );
-  if (principals.length > 0) return { kind: "ask", nodes: principals.map(({ node }) => node) };
+  if (principals.length > 0) {
+    const nodes = principals.map(({ node }) => node).filter((node) => peers.hears(node, self));
+    return { kind: "ask", nodes };
+  }
   const orphans = peers.orphans();
   const { kept } = evictToClique(orphans, self, peers.hears);
   const isFirst = kept[0] === self;
@@ -167,9 +170,9 @@ function latestLinkChange(view: PrincipalView, evicted: readonly NodeId[]): numb
 }
 
 function decideMove(view: PrincipalView): PrincipalDecision | undefined {
-  const preferred = countVotes(view);
-  if (preferred !== undefined && preferred !== view.self) {
-    return { kind: "move", principal: preferred, why: "two thirds of the members prefer it" };
+  const vote = countVotes(view);
+  if (vote !== undefined && vote.node !== view.self && canTake(view, vote)) {
+    return { kind: "move", principal: vote.node, why: "two thirds of the members prefer it" };
   }
   const larger = findMergeable(view).filter((node) => node > view.self);
   const principal = toSuccession(larger)[0];
@@ -177,18 +180,39 @@ function decideMove(view: PrincipalView): PrincipalDecision | undefined {
   return { kind: "move", principal, why: "its cluster and ours can be one" };
 }
 
+/** Members that prefer another principal. */
+export interface PrincipalVote {
+  readonly node: NodeId;
+  readonly voters: readonly NodeId[];
+}
+
 /** The node that at least two thirds of all members prefer as principal, if there is one. */
 export function countVotes(
   view: Pick<PrincipalView, "peers" | "succession" | "clusterKey" | "guard">,
-): NodeId | undefined {
-  const votes = new Map<NodeId, number>();
+): PrincipalVote | undefined {
+  const votes = new Map<NodeId, NodeId[]>();
   for (const member of view.succession) {
     const payload = view.peers.freshPayload(member, view.guard);
     if (payload?.clusterKey !== view.clusterKey || payload.preferredPrincipal === NO_NODE) continue;
-    votes.set(payload.preferredPrincipal, (votes.get(payload.preferredPrincipal) ?? 0) + 1);
+    votes.set(payload.preferredPrincipal, [...votes.get(payload.preferredPrincipal) ?? [], member]);
   }
-  for (const [node, count] of votes) if (count * 3 >= view.succession.length * 2) return node;
+  for (const [node, voters] of votes) {
+    if (voters.length * 3 >= view.succession.length * 2) return { node, voters };
+  }
   return undefined;
+}
+
+/**
+ * Whether moving would change something for good: those who prefer a node must be able to stay with it, and when it
+ * is one of us, something must be wrong between them and us. Otherwise they would be back here after a while, and
+ * prefer it again.
+ */
+function canTake(view: PrincipalView, { node, voters }: PrincipalVote): boolean {
+  const other = view.peers.principals().find((principal) => principal.node === node);
+  const isOurs = other === undefined && view.succession.includes(node);
+  if (!isOurs && other === undefined) return false;
+  if (isOurs && isClique(toSuccession([view.self, ...voters]), view.peers.hears)) return false;
+  return isClique(toSuccession([...other?.succession ?? [node], ...voters]), view.peers.hears);
 }
 
 /**

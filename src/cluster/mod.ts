@@ -15,5 +15,6 @@ export {
 export { type ClusteringIntervals, deriveIntervals } from "./clustering_intervals.ts";
 export type { QuantumFault } from "./clustering_quantum.ts";
 export * from "./clustering_types.ts";
+export { clusteringFromWire, clusteringToWire } from "./clustering_wire.ts";
 export * from "./hlc.ts";
 export * from "./node_id.ts";
