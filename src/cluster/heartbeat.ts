@@ -22,80 +22,30 @@
  */
 
 import { assert, HEARTBEAT_PROMPT_PULSES_PER_INTERVAL_MAX, PEER_NODE_COUNT_MAX } from "../base/mod.ts";
-import {
-  type ClusteringPayload as WirePayload,
-  type HeartbeatMessage,
-  type HeartbeatPulse,
-  type PeerEndpoint,
-  U64_ZERO,
-} from "../wire/mod.ts";
+import { type HeartbeatMessage, type HeartbeatPulse, U64_ZERO } from "../wire/mod.ts";
 import { Adjacency, type AdjacentNode } from "./adjacency.ts";
 import { deriveIntervals } from "./clustering_intervals.ts";
-import type { ClusteringPayload, HeartbeatChange } from "./clustering_types.ts";
+import type { HeartbeatChange } from "./clustering_types.ts";
+import { HeartbeatComposer, type HeartbeatFace, payloadFromWire, senderOf } from "./heartbeat_composer.ts";
 import { HeartbeatOutbox } from "./heartbeat_outbox.ts";
 import { SleepWatch } from "./heartbeat_sleep.ts";
-import {
-  deriveHeartbeatTimes,
-  type HeartbeatSettings,
-  type HeartbeatTimes,
-  multicastNodeCountMax,
-} from "./heartbeat_timing.ts";
+import { deriveHeartbeatTimes, type HeartbeatSettings, type HeartbeatTimes } from "./heartbeat_timing.ts";
 import type {
   ConnectionId,
+  DropReason,
   HeartbeatEffect,
   HeartbeatEvent,
   HeartbeatIdentity,
   HeartbeatNow,
+  HeartbeatOptions,
+  HeartbeatStatistics,
 } from "./heartbeat_types.ts";
-import { hlcFromText, hlcPhysicalMs, hlcToText, type HybridClock } from "./hlc.ts";
+import { hlcFromText, hlcPhysicalMs, type HybridClock } from "./hlc.ts";
 import { Mesh } from "./mesh.ts";
-import type { MeshPeer, MeshSender } from "./mesh_types.ts";
+import type { MeshPeer } from "./mesh_types.ts";
 import { type NodeId, nodeIdForLog } from "./node_id.ts";
 import { type Seed, type SeedAddress, SeedList } from "./seeds.ts";
 import { type Skew, SkewMonitor, type SkewTimes } from "./skew.ts";
-
-/** What a {@linkcode Heartbeat} needs. */
-export interface HeartbeatOptions {
-  readonly identity: HeartbeatIdentity;
-  /** Shared with fabric and clustering. */
-  readonly clock: HybridClock;
-  readonly settings: HeartbeatSettings;
-  /** Seeds of the configuration; none in multicast. */
-  readonly seeds: readonly SeedAddress[];
-  /** Where this node's heartbeat listens, as others dial it; empty in multicast. */
-  readonly endpoints: readonly PeerEndpoint[];
-  /** Where this node's fabric listens, as others dial it. */
-  readonly fabricEndpoints: readonly PeerEndpoint[];
-  /** What pulses say about the cluster at first. */
-  readonly payload: ClusteringPayload;
-  /** Nodes of the largest cluster, 1 to 256. */
-  readonly nodeCountMax: number;
-  readonly now: HeartbeatNow;
-}
-
-/** Counters, by the names that tools know, and those of messages that were dropped. */
-export interface HeartbeatStatistics {
-  /** Own pulses heard; 0 in mesh but for seeds that lead back. */
-  readonly heartbeat_received_self: number;
-  /** Accepted pulses of others. */
-  readonly heartbeat_received_foreign: number;
-  /** Open mesh connections. */
-  readonly heartbeat_connections: number;
-  readonly heartbeat_connections_opened: number;
-  readonly heartbeat_connections_closed: number;
-  /** Messages dropped by the checks. */
-  readonly dropped: Readonly<Record<DropReason, number>>;
-}
-
-/** Why messages are dropped. */
-export type DropReason =
-  | "malformed"
-  | "flooded"
-  | "no endpoints"
-  | "cluster name"
-  | "other node"
-  | "delayed"
-  | "full";
 
 /** While sockets are read after a sleep, what is overdue is looked at this often. */
 const DRAIN_TICK_MS = 10;
@@ -119,12 +69,10 @@ export class Heartbeat {
     "delayed": 0,
     "full": 0,
   };
-  #settings: HeartbeatSettings;
+  readonly #face: HeartbeatFace;
+  readonly #composer: HeartbeatComposer;
   #times: HeartbeatTimes;
   #quantumMs: number;
-  #endpoints: readonly PeerEndpoint[];
-  #fabricEndpoints: readonly PeerEndpoint[];
-  #payload: ClusteringPayload;
   #now: HeartbeatNow;
   #pulseMs: number;
   /** There is news that should not wait for the next regular pulse. */
@@ -133,15 +81,13 @@ export class Heartbeat {
   #duplicateUntilMs: number | undefined;
 
   constructor(options: HeartbeatOptions) {
-    const { identity, settings, now } = options;
+    const { identity, settings, endpoints, fabricEndpoints, payload, now } = options;
     this.#identity = identity;
     this.#clock = options.clock;
-    this.#settings = settings;
+    this.#face = { settings, endpoints, fabricEndpoints, payload };
+    this.#composer = new HeartbeatComposer(identity, options.clock, this.#face);
     this.#times = deriveHeartbeatTimes(settings);
     this.#quantumMs = quantumOf(settings, this.#times);
-    this.#endpoints = options.endpoints;
-    this.#fabricEndpoints = options.fabricEndpoints;
-    this.#payload = options.payload;
     this.#now = now;
     this.#pulseMs = now.monotonicMs;
     const othersMax = Math.min(options.nodeCountMax, PEER_NODE_COUNT_MAX) - 1;
@@ -156,23 +102,22 @@ export class Heartbeat {
   }
 
   #makeMesh(nodeCountMax: number): Mesh {
-    const settings = () => this.#settings;
+    const face = this.#face;
     const times = () => this.#times;
-    const endpoints = () => this.#endpoints;
     return new Mesh({
       self: this.#identity.node,
       nodeCountMax,
       out: this.#out,
       seeds: this.#seeds,
-      askFor: (nodes) => ({ ...this.#common(), kind: "info-request", nodes }),
+      askFor: (nodes) => this.#composer.infoRequest(nodes),
       get settings() {
-        return settings();
+        return face.settings;
       },
       get times() {
         return times();
       },
       get endpoints() {
-        return endpoints();
+        return face.endpoints;
       },
     });
   }
@@ -245,7 +190,7 @@ export class Heartbeat {
   /** Calculates the skew anew; the exchange asks for it at each commit. */
   calculateSkew(): Skew {
     const by = { nowMs: this.#now.monotonicMs, quantumMs: this.#quantumMs };
-    return this.#skew.calculate(this.#payload.succession, by);
+    return this.#skew.calculate(this.#face.payload.succession, by);
   }
 
   /**
@@ -265,11 +210,11 @@ export class Heartbeat {
   }
 
   get #isMesh(): boolean {
-    return this.#settings.mode === "mesh" && !this.#isSilent;
+    return this.#face.settings.mode === "mesh" && !this.#isSilent;
   }
 
   get #isSilent(): boolean {
-    return this.#settings.protocol === "none";
+    return this.#face.settings.protocol === "none";
   }
 
   #noticeSleep(): void {
@@ -343,14 +288,14 @@ export class Heartbeat {
       case "reset":
         return this.#onReset();
       case "endpoints":
-        this.#endpoints = event.endpoints;
+        this.#face.endpoints = event.endpoints;
         this.#mesh.hurry();
         break;
       case "fabric-endpoints":
-        this.#fabricEndpoints = event.endpoints;
+        this.#face.fabricEndpoints = event.endpoints;
         break;
       case "payload":
-        this.#payload = event.payload;
+        this.#face.payload = event.payload;
         break;
       case "forget":
         this.#mesh.forget(event.node);
@@ -360,14 +305,14 @@ export class Heartbeat {
   }
 
   #onTip(seed: SeedAddress): string | undefined {
-    if (this.#settings.mode !== "mesh") return "Cannot add a seed: the heartbeat's mode is multicast";
+    if (this.#face.settings.mode !== "mesh") return "Cannot add a seed: the heartbeat's mode is multicast";
     const refused = this.#seeds.add(seed, this.#now.monotonicMs);
     this.#mesh.hurry();
     return refused;
   }
 
   #onTipClear(seeds: readonly Omit<SeedAddress, "tls">[]): string | undefined {
-    if (this.#settings.mode !== "mesh") return "Cannot remove seeds: the heartbeat's mode is multicast";
+    if (this.#face.settings.mode !== "mesh") return "Cannot remove seeds: the heartbeat's mode is multicast";
     const unknown = seeds.filter((seed) => !this.#seeds.remove(seed));
     if (unknown.length === 0) return undefined;
     const names = unknown.map(({ host, port }) => `${host}:${port}`).join(", ");
@@ -380,7 +325,7 @@ export class Heartbeat {
 
   #onSettings(settings: HeartbeatSettings): void {
     const wasSilent = this.#isSilent;
-    this.#settings = settings;
+    this.#face.settings = settings;
     this.#times = deriveHeartbeatTimes(settings);
     this.#quantumMs = quantumOf(settings, this.#times);
     this.#pulseMs = Math.min(this.#pulseMs, this.#now.monotonicMs + this.#times.pulseIntervalMs);
@@ -407,7 +352,11 @@ export class Heartbeat {
     if (!this.#isMesh) {
       this.#out.push({ kind: "close", connection, reason: "the heartbeat is silent" });
     } else if (this.#mesh.opened(connection, from)) {
-      this.#out.push({ kind: "send", connections: [connection], message: this.#makePulse() });
+      this.#out.push({
+        kind: "send",
+        connections: [connection],
+        message: this.#composer.pulse(this.#adjacency.ids(), this.#now.wallMs),
+      });
     }
   }
 
@@ -422,7 +371,7 @@ export class Heartbeat {
     if (connection !== undefined && (message.endpoints?.length ?? 0) === 0) {
       return this.#drop("no endpoints", `message of node ${source} has no endpoints`);
     }
-    if (message.kind === "pulse" && message.clusterName !== this.#settings.clusterName) {
+    if (message.kind === "pulse" && message.clusterName !== this.#face.settings.clusterName) {
       return this.#onOtherName(message);
     }
     if (message.source === this.#identity.node) return this.#onOwnId(message, connection);
@@ -448,7 +397,7 @@ export class Heartbeat {
     const source = nodeIdForLog(pulse.source);
     this.#drop(
       "cluster name",
-      `node ${source} belongs to cluster "${pulse.clusterName}", this node to "${this.#settings.clusterName}"`,
+      `node ${source} belongs to cluster "${pulse.clusterName}", this node to "${this.#face.settings.clusterName}"`,
     );
     this.#publish(this.#adjacency.mismatch(pulse.source, this.#now.monotonicMs), "expired");
   }
@@ -479,7 +428,7 @@ export class Heartbeat {
     const receiveTime = this.#clock.receive(hlcFromText(message.timestamp));
     switch (message.kind) {
       case "pulse": {
-        const payload = message.clustering === undefined ? undefined : fromWire(message.clustering);
+        const payload = message.clustering === undefined ? undefined : payloadFromWire(message.clustering);
         const nowMs = this.#now.monotonicMs;
         const outcome = this.#adjacency.pulse(message, { nowMs, receiveTime, times: this.#times, payload });
         if (outcome.result === "accepted") this.#onAccepted(message, { ...outcome, connection, ownHybridMs });
@@ -490,7 +439,7 @@ export class Heartbeat {
         if (connection === undefined) return;
         const nodes = this.#mesh.answer(connection, message.nodes);
         if (nodes === undefined || nodes.length === 0) return;
-        const reply = { ...this.#common(), kind: "info-reply", nodes } as const;
+        const reply = this.#composer.infoReply(nodes);
         return this.#out.push({ kind: "send", connections: [connection], message: reply });
       }
       case "info-reply":
@@ -547,7 +496,7 @@ export class Heartbeat {
       this.#publish(this.#adjacency.expire(nowMs, this.#times), "expired");
     }
     if (this.#duplicateUntilMs !== undefined && nowMs >= this.#duplicateUntilMs) this.#duplicate(undefined);
-    if (this.#sleep.lower(this.#payload)) this.#out.push({ kind: "fence", raised: false, sleptMs: 0 });
+    if (this.#sleep.lower(this.#face.payload)) this.#out.push({ kind: "fence", raised: false, sleptMs: 0 });
     if (nowMs >= this.#pulseMs) this.#onPulseTime();
     else if (this.#hasNews && this.#promptCount < HEARTBEAT_PROMPT_PULSES_PER_INTERVAL_MAX) {
       this.#promptCount++;
@@ -580,63 +529,21 @@ export class Heartbeat {
   #sendPulse(): void {
     this.#hasNews = false;
     if (this.#isSilent) return;
-    const message = this.#makePulse();
+    const message = this.#composer.pulse(this.#adjacency.ids(), this.#now.wallMs);
     const hybridMs = hlcPhysicalMs(hlcFromText(message.timestamp));
     const sample = { hybridMs, physicalMs: message.physicalTimeMs!, ownHybridMs: hybridMs };
     this.#skew.sample(this.#identity.node, sample, this.#skewTimes());
     const { connections } = this.#mesh;
-    if (this.#settings.mode === "multicast") {
-      this.#checkMtu();
+    if (this.#face.settings.mode === "multicast") {
+      const breach = this.#composer.mtuBreach(this.adjacent.length + 1);
+      if (breach !== undefined) this.#out.logSeldom("mtu", "warning", breach);
       this.#out.push({ kind: "broadcast", message });
     } else if (connections.length > 0) this.#out.push({ kind: "send", connections, message });
   }
 
-  #checkMtu(): void {
-    const { mtuBytes, clusterName } = this.#settings;
-    const endpointsSizeBytes = this.#fabricEndpoints.reduce(
-      (sum, { address }) => sum + (address.includes(":") ? 20 : 8),
-      1,
-    );
-    const nodeCountMax = multicastNodeCountMax(mtuBytes, {
-      nameSizeBytes: clusterName.length,
-      endpointsSizeBytes,
-    });
-    const nodeCount = this.adjacent.length + 1;
-    if (nodeCount <= nodeCountMax) return;
-    this.#out.logSeldom(
-      "mtu",
-      "warning",
-      `mtu breach: pulses of ${nodeCount} nodes need more than one datagram of ${mtuBytes} bytes, enough for ${nodeCountMax}; raise heartbeat.mtu or use mesh`,
-    );
-  }
-
   #skewTimes(): SkewTimes {
-    const { timeoutIntervalCount: windowCount } = this.#settings;
+    const { timeoutIntervalCount: windowCount } = this.#face.settings;
     return { times: this.#times, windowCount, quantumMs: this.#quantumMs };
-  }
-
-  #common() {
-    return {
-      type: "heartbeat",
-      source: this.#identity.node,
-      timestamp: hlcToText(this.#clock.now()),
-      ...(this.#settings.mode === "mesh" ? { endpoints: this.#endpoints } : {}),
-    } as const;
-  }
-
-  #makePulse(): HeartbeatPulse {
-    const { capabilities, incarnation } = this.#identity;
-    return {
-      ...this.#common(),
-      kind: "pulse",
-      clusterName: this.#settings.clusterName,
-      fabricEndpoints: this.#fabricEndpoints,
-      adjacency: this.#adjacency.ids(),
-      clustering: toWire(this.#payload),
-      physicalTimeMs: Math.floor(this.#now.wallMs),
-      capabilities,
-      incarnation,
-    };
   }
 }
 
@@ -648,17 +555,4 @@ function quantumOf(settings: HeartbeatSettings, times: HeartbeatTimes): number {
     clusterSizeMin: 1,
     standalone: false,
   }).quantumMs;
-}
-
-function senderOf(message: HeartbeatMessage): MeshSender {
-  const { source: node, endpoints = [] } = message;
-  return { node, endpoints, incarnation: message.kind === "pulse" ? message.incarnation : undefined };
-}
-
-function fromWire(payload: WirePayload): ClusteringPayload {
-  return { ...payload, sequenceNumber: hlcFromText(payload.sequenceNumber) };
-}
-
-function toWire(payload: ClusteringPayload): WirePayload {
-  return { ...payload, sequenceNumber: hlcToText(payload.sequenceNumber) };
 }

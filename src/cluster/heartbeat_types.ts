@@ -6,7 +6,7 @@
 
 import type { HeartbeatMessage, PeerEndpoint, U64Text } from "../wire/mod.ts";
 import type { ClusteringPayload, HeartbeatChange } from "./clustering_types.ts";
-import type { HlcTime } from "./hlc.ts";
+import type { HlcTime, HybridClock } from "./hlc.ts";
 import type { HeartbeatSettings } from "./heartbeat_timing.ts";
 import type { NodeId } from "./node_id.ts";
 import type { SeedAddress } from "./seeds.ts";
@@ -40,7 +40,7 @@ export type ConnectFailure = "refused" | "timeout" | "unreachable";
 /** What the heartbeat reacts to. */
 export type HeartbeatEvent =
   | {
-    /** Time passed: due at {@linkcode Heartbeat.dueMs}; more often is harmless. */
+    /** Time passed: due at `Heartbeat.dueMs`; more often is harmless. */
     readonly kind: "tick";
   }
   | {
@@ -197,3 +197,46 @@ export type HeartbeatEffect =
  * a connection again.
  */
 export type PeerLink = "lost" | "refused" | "restarted" | "up";
+
+/** What a `Heartbeat` needs. */
+export interface HeartbeatOptions {
+  readonly identity: HeartbeatIdentity;
+  /** Shared with fabric and clustering. */
+  readonly clock: HybridClock;
+  readonly settings: HeartbeatSettings;
+  /** Seeds of the configuration; none in multicast. */
+  readonly seeds: readonly SeedAddress[];
+  /** Where this node's heartbeat listens, as others dial it; empty in multicast. */
+  readonly endpoints: readonly PeerEndpoint[];
+  /** Where this node's fabric listens, as others dial it. */
+  readonly fabricEndpoints: readonly PeerEndpoint[];
+  /** What pulses say about the cluster at first. */
+  readonly payload: ClusteringPayload;
+  /** Nodes of the largest cluster, 1 to 256. */
+  readonly nodeCountMax: number;
+  readonly now: HeartbeatNow;
+}
+
+/** Counters, by the names that tools know, and those of messages that were dropped. */
+export interface HeartbeatStatistics {
+  /** Own pulses heard; 0 in mesh but for seeds that lead back. */
+  readonly heartbeat_received_self: number;
+  /** Accepted pulses of others. */
+  readonly heartbeat_received_foreign: number;
+  /** Open mesh connections. */
+  readonly heartbeat_connections: number;
+  readonly heartbeat_connections_opened: number;
+  readonly heartbeat_connections_closed: number;
+  /** Messages dropped by the checks. */
+  readonly dropped: Readonly<Record<DropReason, number>>;
+}
+
+/** Why messages are dropped. */
+export type DropReason =
+  | "malformed"
+  | "flooded"
+  | "no endpoints"
+  | "cluster name"
+  | "other node"
+  | "delayed"
+  | "full";
