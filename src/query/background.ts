@@ -11,9 +11,16 @@
 
 import { ByteBuffer, DIGEST_SIZE_BYTES, PARTITION_COUNT, ResultCode, SLICE_MAX_MS } from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
-import { checkWrite } from "../record/mod.ts";
+import { checkWrite, ExpScope, TRILEAN } from "../record/mod.ts";
 import type { EntryRef, VisitEntry, Waiter } from "../storage/mod.ts";
-import { type Namespace, ORIGIN, runTransaction, STEP, TransactionContext } from "../transaction/mod.ts";
+import {
+  EntryFacts,
+  type Namespace,
+  ORIGIN,
+  runTransaction,
+  STEP,
+  TransactionContext,
+} from "../transaction/mod.ts";
 import { AS_MSG_HEADER_SIZE, FIELD, INFO1, INFO2, INFO3, OP, OpCursor, ReplyWriter } from "../wire/mod.ts";
 import type { QueryPlan } from "./plan.ts";
 import type { QueryProgress, QueryStatus } from "./progress.ts";
@@ -51,6 +58,8 @@ export class BackgroundOps implements Waiter {
   readonly #rate: RateLimit;
   readonly #context: TransactionContext;
   readonly #plan: QueryPlan;
+  readonly #facts: EntryFacts;
+  readonly #scope: ExpScope;
   readonly #gathered = new Uint8Array(GATHER_COUNT_MAX * DIGEST_SIZE_BYTES);
   #gatheredCount = 0;
   #writtenCount = 0;
@@ -74,6 +83,9 @@ export class BackgroundOps implements Waiter {
 
   private constructor(plan: QueryPlan, options: BackgroundOptions) {
     this.#plan = plan;
+    const { store, entry, table } = options.namespace;
+    this.#facts = new EntryFacts(store, entry);
+    this.#scope = new ExpScope(this.#facts, table);
     this.#options = options;
     this.#namespace = options.namespace;
     this.#clock = options.clock;
@@ -145,13 +157,23 @@ export class BackgroundOps implements Waiter {
     const { namesSet, set } = this.#plan;
     this.#passedCount++;
     const inSet = !namesSet || entry.setId === set?.id;
-    if (inSet && store.isLive(entry, this.#nowMs)) {
+    if (inSet && store.isLive(entry, this.#nowMs) && this.#passesByFacts(entry)) {
       entry.copyDigest(this.#gathered, this.#gatheredCount++ * DIGEST_SIZE_BYTES);
     }
     if (this.#gatheredCount < GATHER_COUNT_MAX && this.#passedCount < PASSED_COUNT_MAX) return true;
     this.#walk.passed(entry);
     return false;
   };
+
+  /** Asks the filter what can be known without the record's bytes; the write asks it again. */
+  #passesByFacts(entry: EntryRef): boolean {
+    const { filter } = this.#plan;
+    if (filter === undefined) return true;
+    this.#facts.entry = entry;
+    if (filter.testFacts(this.#scope) !== TRILEAN.FALSE) return true;
+    this.#progress.recordsFilteredMeta++;
+    return false;
+  }
 
   /** Writes the next of the gathered records; false when the write is suspended. */
   #writeNext(): boolean {
@@ -205,11 +227,11 @@ function checkOps(plan: QueryPlan): number {
       case OP.PREPEND:
       case OP.TOUCH:
       case OP.DELETE_ALL:
+      case OP.EXP_MODIFY:
         break;
       case OP.CDT_MODIFY:
       case OP.BITS_MODIFY:
       case OP.HLL_MODIFY:
-      case OP.EXP_MODIFY:
         return ResultCode.UNSUPPORTED_FEATURE;
       default:
         return ResultCode.PARAMETER;
@@ -230,6 +252,8 @@ function recordMessage(plan: QueryPlan, namespace: Namespace): Uint8Array {
   out.bytes.fill(0, 6, 10);
   const fields: [number, Uint8Array][] = [[FIELD.NAMESPACE, namespace.nameBytes]];
   if (plan.set !== undefined) fields.push([FIELD.SET, plan.set.nameBytes]);
+  const filter = request.field(FIELD.FILTER_EXP);
+  if (filter !== undefined) fields.push([FIELD.FILTER_EXP, filter]);
   fields.push([FIELD.DIGEST, new Uint8Array(DIGEST_SIZE_BYTES)]);
   for (const [type, payload] of fields) {
     out.appendU32(payload.length + 1);

@@ -19,7 +19,8 @@ import {
   utf8Decode,
 } from "../base/mod.ts";
 import type { SetInfo } from "../storage/mod.ts";
-import { type Namespace, namesSet } from "../transaction/mod.ts";
+import type { ExpProgram } from "../record/mod.ts";
+import { filterOf, type Namespace, namesSet } from "../transaction/mod.ts";
 import { FIELD, INFO1, INFO2, INFO3, OP, OpCursor, PARTICLE, RecordRequest } from "../wire/mod.ts";
 
 /** What a query asks for, as field 33 and the header tell. */
@@ -55,6 +56,8 @@ export interface QueryPlan {
   isShort: boolean;
   /** Bins are left out. */
   headerOnly: boolean;
+  /** Which records are wanted, undefined for all. */
+  filter: ExpProgram | undefined;
   /** READ operations of the chosen bins, undefined for all bins. */
   projection: RecordRequest | undefined;
 }
@@ -94,7 +97,10 @@ export function planQuery(message: RecordRequest, namespace: Namespace): QueryPl
     const projected = planProjection(plan);
     if (projected !== ResultCode.OK) return projected;
   }
-  return request.has(FIELD.FILTER_EXP) ? ResultCode.UNSUPPORTED_FEATURE : plan;
+  const filter = filterOf(request, namespace.scope);
+  if (typeof filter === "number") return filter;
+  plan.filter = filter;
+  return plan;
 }
 
 /** The kind of job; -1 when field 33 says nothing that is known. */
@@ -151,6 +157,7 @@ function fillPlan(request: RecordRequest, kind: QueryJobKind, namespace: Namespa
     isShort: kind === QUERY_JOB.BASIC && (request.info1 & INFO1.SHORT_QUERY) !== 0 &&
       !namespace.settings.forceLongQueries,
     headerOnly: (request.info1 & INFO1.GET_NO_BINS) !== 0,
+    filter: undefined,
     projection: undefined,
   };
 }
@@ -261,7 +268,8 @@ function checkReadOps(projection: RecordRequest): number {
   cursor.start(projection);
   while (cursor.next()) {
     const { op } = cursor;
-    if (op === OP.CDT_READ || op === OP.EXP_READ || op === OP.BITS_READ || op === OP.HLL_READ) {
+    if (op === OP.EXP_READ) continue;
+    if (op === OP.CDT_READ || op === OP.BITS_READ || op === OP.HLL_READ) {
       return ResultCode.UNSUPPORTED_FEATURE;
     }
     if (op !== OP.READ || cursor.nameSize === 0 || cursor.nameSize > BIN_NAME_SIZE_MAX) {

@@ -20,7 +20,7 @@ import {
   TIMER_DELAY_MAX_MS,
 } from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
-import { applyRead, replyAllBins } from "../record/mod.ts";
+import { applyRead, ExpScope, replyAllBins, TRILEAN } from "../record/mod.ts";
 import {
   ENTRY_FLAG,
   type EntryRef,
@@ -29,7 +29,7 @@ import {
   type VisitEntry,
   type Waiter,
 } from "../storage/mod.ts";
-import type { Namespace } from "../transaction/mod.ts";
+import { EntryFacts, type Namespace } from "../transaction/mod.ts";
 import { FIELD, INFO1, INFO3, type ReplyWriter } from "../wire/mod.ts";
 import type { QueryPlan } from "./plan.ts";
 import type { QueryProgress, QueryStatus } from "./progress.ts";
@@ -44,6 +44,10 @@ const FRAME_SIZE_BYTES = 128 * 1024;
 const WORK_PER_CLOCK_READ = 64;
 /** Work of sending one record, in entries passed over. */
 const RECORD_WORK = 4;
+/** Work of asking a filter, in entries passed over. */
+const FILTER_WORK = 2;
+/** Bytes that a filter looks at in the time of an entry passed over. */
+const BYTES_PER_WORK = 256;
 /** Work of visiting a partition, in entries passed over. */
 const PARTITION_WORK = 4;
 
@@ -81,7 +85,9 @@ export class ScanJob implements Waiter {
   readonly #walk: PartitionWalk;
   readonly #rate: RateLimit;
   readonly #setId: number;
-  readonly #applyOptions: { reply: ReplyWriter; opOverride: number };
+  readonly #facts: EntryFacts;
+  readonly #scope: ExpScope;
+  readonly #applyOptions: { reply: ReplyWriter; opOverride: number; scope: ExpScope };
   readonly #budgetEndMs: number;
   #left: number;
   #protoOpen = false;
@@ -110,7 +116,10 @@ export class ScanJob implements Waiter {
     this.#walk = new PartitionWalk(plan.partitions, plan.digests);
     this.#rate = new RateLimit(plan.recordsPerSecond, startMs);
     this.#setId = plan.set?.id ?? -1;
-    this.#applyOptions = { reply: options.reply, opOverride: 0 };
+    const { store, table, entry } = options.namespace;
+    this.#facts = new EntryFacts(store, entry);
+    this.#scope = new ExpScope(this.#facts, table);
+    this.#applyOptions = { reply: options.reply, opOverride: 0, scope: this.#scope };
     this.#left = plan.recordCountMax;
     this.#lastStepMs = startMs;
     this.#budgetEndMs = plan.isShort
@@ -230,13 +239,21 @@ export class ScanJob implements Waiter {
 
   /** Sends a record; false when it must wait, for the reason in `#stop`. */
   #sendRecord(entry: EntryRef): boolean {
-    const { headerOnly } = this.#plan;
+    const { headerOnly, filter } = this.#plan;
+    this.#facts.entry = entry;
+    const byFacts = filter === undefined ? TRILEAN.TRUE : filter.testFacts(this.#scope);
+    if (byFacts === TRILEAN.FALSE) {
+      this.#work += FILTER_WORK;
+      this.#progress.recordsFilteredMeta++;
+      return true;
+    }
+    const asksBins = byFacts === TRILEAN.UNKNOWN;
     const hasKey = (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
     if (this.#rate.isLimited && !this.#rate.hasToken) {
       this.#stop = STOP.RATE;
       return false;
     }
-    if ((hasKey || !headerOnly) && !this.#store.load(entry, this)) {
+    if ((hasKey || !headerOnly || asksBins) && !this.#store.load(entry, this)) {
       this.#stop = STOP.PENDING;
       return false;
     }
@@ -245,11 +262,15 @@ export class ScanJob implements Waiter {
       this.#progress.recordsThrottled++;
     }
     this.#work += RECORD_WORK;
+    if (asksBins && !this.#passesByBins()) {
+      this.#progress.recordsFilteredBins++;
+      return true;
+    }
     this.#openProto();
     this.#reply.beginMessage();
     this.#writeFields(entry, hasKey);
     if (headerOnly) this.#reply.setInfo1(INFO1.GET_NO_BINS);
-    else if (!this.#writeBins()) {
+    else if (!this.#writeBins(asksBins)) {
       this.#reply.dropMessage();
       return true;
     }
@@ -273,18 +294,34 @@ export class ScanJob implements Waiter {
     if (hasKey) reply.field(FIELD.KEY, flat.bytes, flat.keyAt, flat.keySize);
   }
 
-  /** Writes the record's bins; false when it has none of those that were chosen. */
-  #writeBins(): boolean {
+  #loadBins(): void {
     const { table } = this.#namespace;
     const { flat } = this.#store;
-    const { projection, request } = this.#plan;
-    table.reset(flat.bytes, request.bytes);
+    table.reset(flat.bytes, this.#plan.request.bytes);
     flat.loadBins(table);
+  }
+
+  /** Asks the filter about the record that is loaded; what a long evaluation takes counts as work of the slice. */
+  #passesByBins(): boolean {
+    this.#loadBins();
+    const passes = this.#plan.filter!.testBins(this.#scope) === TRILEAN.TRUE;
+    this.#work += FILTER_WORK + this.#scope.spentBytes / BYTES_PER_WORK;
+    return passes;
+  }
+
+  /** Writes the record's bins; false when it has none of those that were chosen, or an operation on them fails. */
+  #writeBins(isLoaded: boolean): boolean {
+    const { table } = this.#namespace;
+    const { projection } = this.#plan;
+    if (!isLoaded) this.#loadBins();
     if (projection === undefined) {
       replyAllBins(table, this.#reply);
       return true;
     }
-    applyRead(projection, table, this.#applyOptions);
+    if (applyRead(projection, table, this.#applyOptions) !== ResultCode.OK) {
+      this.#progress.recordsFailed++;
+      return false;
+    }
     return this.#reply.opCount > 0;
   }
 

@@ -28,6 +28,7 @@ import {
 } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
 import { applyCdt, storeContainer } from "./cdt_apply.ts";
+import { type ExpScope, modifyByExpression, readExpression } from "./exp/mod.ts";
 import { checkParticle, isBlobParticle } from "./particle.ts";
 import { modifyByCall, readByCall } from "./value_calls.ts";
 
@@ -104,20 +105,29 @@ export function checkWrite(request: RecordRequest): ResultCode | WriteShape {
 /**
  * Applies a write message's operations to a table; results go to the open message of `reply`.
  *
+ * @param options `scope`: the record as expressions see it, over the same table
  * @returns OK, or the code with which the whole message fails
  */
-export function applyWrite(request: RecordRequest, table: BinTable, reply: ReplyWriter): ResultCode {
+export function applyWrite(
+  request: RecordRequest,
+  table: BinTable,
+  options: { reply: ReplyWriter; scope: ExpScope },
+): ResultCode {
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   cursor.start(request);
   while (cursor.next()) {
-    const result = applyOp(table, reply, respondAll);
+    const result = applyOp(table, options, respondAll);
     if (result !== ResultCode.OK) return result;
   }
   return table.binCount > BIN_COUNT_MAX ? ResultCode.PARAMETER : ResultCode.OK;
 }
 
 /** Applies the operation under the cursor. */
-function applyOp(table: BinTable, reply: ReplyWriter, respondAll: boolean): ResultCode {
+function applyOp(
+  table: BinTable,
+  { reply, scope }: { reply: ReplyWriter; scope: ExpScope },
+  respondAll: boolean,
+): ResultCode {
   switch (cursor.op) {
     case OP.READ:
       if (cursor.nameSize === 0) {
@@ -133,6 +143,14 @@ function applyOp(table: BinTable, reply: ReplyWriter, respondAll: boolean): Resu
     case OP.BITS_MODIFY: {
       const nameResult = checkBinName();
       return nameResult === ResultCode.OK ? modifyByCall(table, cursor, { reply, respondAll }) : nameResult;
+    }
+    case OP.EXP_READ:
+      return readExpression(scope, cursor, { reply, op: OP.EXP_READ, respondAll: true });
+    case OP.EXP_MODIFY: {
+      const nameResult = checkBinName();
+      const result = nameResult === ResultCode.OK ? modifyByExpression(scope, cursor) : nameResult;
+      if (result !== ResultCode.OK) return result;
+      break;
     }
     case OP.TOUCH:
       return ResultCode.OK;
@@ -267,13 +285,14 @@ function concatenateBin(table: BinTable): ResultCode {
 /**
  * Applies a read message's operations.
  *
- * @param options `opOverride`: operation id in all replies (batch reads answer 1), 0 to echo
+ * @param options `opOverride`: operation id in all replies (batch reads answer 1), 0 to echo; `scope`: the record as
+ *   expressions see it, over the same table
  * @returns OK, or the code with which the whole message fails
  */
 export function applyRead(
   request: RecordRequest,
   table: BinTable,
-  options: { reply: ReplyWriter; opOverride: number },
+  options: { reply: ReplyWriter; opOverride: number; scope: ExpScope },
 ): ResultCode {
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   cursor.start(request);
@@ -292,6 +311,15 @@ export function applyRead(
         respondAll,
       });
       if (called !== ResultCode.OK) return called;
+      continue;
+    }
+    if (op === OP.EXP_READ) {
+      const evaluated = readExpression(options.scope, cursor, {
+        reply: options.reply,
+        op: options.opOverride || op,
+        respondAll,
+      });
+      if (evaluated !== ResultCode.OK) return evaluated;
       continue;
     }
     if (op !== OP.READ) {

@@ -6,4 +6,5 @@
  */
 export * from "./apply.ts";
 export * from "./bin_table.ts";
+export * from "./exp/mod.ts";
 export * from "./particle.ts";

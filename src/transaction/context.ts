@@ -8,7 +8,7 @@ import { equalBytes, ResultCode, utf8 } from "../base/mod.ts";
 import type { NamespaceSettings, ServiceSettings } from "../config/mod.ts";
 import type { PartitionTable } from "../partition/mod.ts";
 import type { Clock, Log } from "../port/mod.ts";
-import { BinTable } from "../record/mod.ts";
+import { BinTable, ExpScope } from "../record/mod.ts";
 import {
   EntryRef,
   type NamespaceStore,
@@ -17,6 +17,7 @@ import {
   type Waiter,
 } from "../storage/mod.ts";
 import { FIELD, INFO2, RecordRequest, type ReplyWriter } from "../wire/mod.ts";
+import { EntryFacts } from "./filter.ts";
 import { InFlightTable } from "./in_flight.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { ORIGIN, type Origin, RequestStats } from "./stats.ts";
@@ -45,6 +46,10 @@ export class Namespace {
   readonly table: BinTable;
   /** Entry of the record that a transaction of this turn works on. */
   readonly entry: EntryRef = new EntryRef();
+  /** What is known of that record without its bins. */
+  readonly facts: EntryFacts;
+  /** That record, as expressions see it. */
+  readonly scope: ExpScope;
   /** Record that a transaction of this turn stores. */
   readonly write: RecordWrite;
 
@@ -64,6 +69,8 @@ export class Namespace {
     this.nameBytes = utf8(options.settings.name);
     this.store = options.store;
     this.table = new BinTable(32, options.store.hashSeed);
+    this.facts = new EntryFacts(options.store, this.entry);
+    this.scope = new ExpScope(this.facts, this.table);
     this.partitions = options.partitions;
     this.clock = options.clock;
     this.write = {
@@ -160,6 +167,7 @@ export function findRecord(context: TransactionContext, namespace: Namespace): v
   // Records without a void-time are the common case, and asking for the time costs as much as finding them.
   const nowMs = context.exists && entry.voidTime !== 0 ? store.nowMs() : 0;
   context.live = context.exists && store.isLive(entry, nowMs);
+  namespace.facts.creator = context.live ? undefined : request;
 }
 
 /** Whether the generation that a message expects allows it to change a record of generation `stored`, 0 for none. */

@@ -8,6 +8,7 @@
 export * from "./batch.ts";
 export * from "./causes.ts";
 export * from "./context.ts";
+export * from "./filter.ts";
 export * from "./in_flight.ts";
 export * from "./read.ts";
 export * from "./refusal_log.ts";

@@ -17,6 +17,7 @@ import {
   type Step,
   type TransactionContext,
 } from "./context.ts";
+import { askFilter, FILTERED, filterOf } from "./filter.ts";
 import { considerReadTouch } from "./read_touch.ts";
 import { KIND, ORIGIN } from "./stats.ts";
 import { readTouchPct } from "./ttl.ts";
@@ -30,11 +31,17 @@ export function runRead(context: TransactionContext, namespace: Namespace): Step
   const entry = namespace.entry;
   const { request } = context;
   const store = namespace.store;
+  const filter = filterOf(request, namespace.scope);
   findRecord(context, namespace);
-  const refusal = checkRead(context, namespace);
-  if (refusal !== ResultCode.OK) return end(context, namespace, refusal, false);
+  const refusal = typeof filter === "number" ? filter : checkRead(context, namespace);
+  if (typeof filter === "number" || refusal !== ResultCode.OK) return end(context, namespace, refusal, false);
   if (!context.live) return end(context, namespace, ResultCode.NOT_FOUND, false);
   if (setDiffers(context, entry)) return end(context, namespace, ResultCode.PARAMETER, true);
+  if (filter !== undefined) {
+    const filtered = askFilter(filter, context, namespace);
+    if (filtered === FILTERED.PENDING) return STEP.SUSPENDED;
+    if (filtered === FILTERED.OUT) return end(context, namespace, ResultCode.FILTERED_OUT, true);
+  }
   const checksKey = request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
   const headerOnly = (request.info1 & INFO1.GET_NO_BINS) !== 0;
   if (checksKey || !headerOnly) {
@@ -52,7 +59,6 @@ export function runRead(context: TransactionContext, namespace: Namespace): Step
 function checkRead(context: TransactionContext, namespace: Namespace): ResultCode {
   const { request } = context;
   if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
-  if (request.has(FIELD.FILTER_EXP)) return ResultCode.UNSUPPORTED_FEATURE;
   if (readTouchPct(request.recordTtl, namespace, context.set) < 0) return ResultCode.PARAMETER;
   if ((request.info1 & (INFO1.GET_NO_BINS | INFO1.GET_ALL)) === 0 && request.opCount === 0) {
     return ResultCode.PARAMETER;
@@ -70,7 +76,11 @@ function replyBins(context: TransactionContext, namespace: Namespace): ResultCod
     return ResultCode.OK;
   }
   // Replies of pure reads in a batch carry operation 1 whatever was asked: clients rely on it.
-  return applyRead(request, table, { reply, opOverride: context.origin === ORIGIN.BATCH ? OP.READ : 0 });
+  return applyRead(request, table, {
+    reply,
+    scope: namespace.scope,
+    opOverride: context.origin === ORIGIN.BATCH ? OP.READ : 0,
+  });
 }
 
 /** Ends a read; `showsRecord`: generation and void-time of the record go along. */

@@ -21,6 +21,7 @@ import {
   type Step,
   type TransactionContext,
 } from "./context.ts";
+import { askFilter, FILTERED, filterOf } from "./filter.ts";
 import { KIND } from "./stats.ts";
 
 /**
@@ -56,11 +57,17 @@ function tryDelete(context: TransactionContext, namespace: Namespace): number {
   const { request } = context;
   const { entry, store } = namespace;
   if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
-  if (request.has(FIELD.FILTER_EXP)) return ResultCode.UNSUPPORTED_FEATURE;
+  const filter = filterOf(request, namespace.scope);
+  if (typeof filter === "number") return filter;
   findRecord(context, namespace);
   if (!context.live) return ResultCode.NOT_FOUND;
   if (!generationAllows(request, entry.generation)) return ResultCode.GENERATION;
   if (setDiffers(context, entry)) return ResultCode.PARAMETER;
+  if (filter !== undefined) {
+    const filtered = askFilter(filter, context, namespace);
+    if (filtered === FILTERED.PENDING) return PENDING;
+    if (filtered === FILTERED.OUT) return ResultCode.FILTERED_OUT;
+  }
   if (request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0) {
     if (!store.load(entry, context.waiter)) return PENDING;
     if (keyDiffers(request, store.flat.key())) return ResultCode.KEY_MISMATCH;

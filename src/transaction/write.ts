@@ -2,8 +2,8 @@
  * Writes of one record: put, replace, operate, touch. Everything that can refuse is asked before anything changes; the
  * new record is stored in one step. Source: wire-protocol reference, section 4.12.
  *
- * Phases: check the message → wait behind a suspended write of the same record → check the record → load its bytes (may
- * suspend) → apply the operations → store. A suspended write starts again from the first phase.
+ * Phases: check the message → wait behind a suspended write of the same record → check the record → ask the filter → load its
+ * bytes (may suspend) → apply the operations → store. A suspended write starts again from the first phase.
  *
  * @module
  */
@@ -25,6 +25,7 @@ import {
   type Step,
   type TransactionContext,
 } from "./context.ts";
+import { askFilter, FILTERED, filterOf } from "./filter.ts";
 import { removeRecord } from "./remove.ts";
 import { KIND } from "./stats.ts";
 import { voidTimeOf } from "./ttl.ts";
@@ -56,7 +57,7 @@ export function runWrite(context: TransactionContext, namespace: Namespace): Ste
 function checkMessage(context: TransactionContext, namespace: Namespace): number | WriteShape {
   const { request } = context;
   if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
-  if (request.has(FIELD.UDF_FILENAME) || request.has(FIELD.FILTER_EXP)) return ResultCode.UNSUPPORTED_FEATURE;
+  if (request.has(FIELD.UDF_FILENAME)) return ResultCode.UNSUPPORTED_FEATURE;
   const shape = checkWrite(request);
   if (typeof shape === "number") return shape;
   if (namespace.store.stopWrites) return namespace.refusals.note(CAUSE.stopWrites);
@@ -71,6 +72,13 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
   findRecord(context, namespace);
   const refusal = checkRecord(context, namespace, shape);
   if (refusal !== ResultCode.OK) return refuse(context, namespace, refusal);
+  const filter = filterOf(request, namespace.scope);
+  if (typeof filter === "number") return refuse(context, namespace, filter);
+  if (filter !== undefined && context.live) {
+    const filtered = askFilter(filter, context, namespace);
+    if (filtered === FILTERED.PENDING) return STEP.SUSPENDED;
+    if (filtered === FILTERED.OUT) return refuse(context, namespace, ResultCode.FILTERED_OUT);
+  }
   const replaces = (request.info3 & (INFO3.CREATE_OR_REPLACE | INFO3.REPLACE_ONLY)) !== 0;
   const keyStored = context.live && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
   const needsBytes = context.live && (!replaces || keyStored);
@@ -88,7 +96,7 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
   table.reset(needsBytes ? store.flat.bytes : NO_BYTES, request.bytes);
   if (context.live && !replaces) store.flat.loadBins(table);
   table.valueSizeMaxBytes = namespace.settings.maxRecordSize;
-  const applied = applyWrite(request, table, context.reply);
+  const applied = applyWrite(request, table, { reply: context.reply, scope: namespace.scope });
   if (applied !== ResultCode.OK) return refuse(context, namespace, applied);
   if (table.binCount === 0) return endWithoutBins(context, namespace);
   return storeRecord(context, namespace, { set, voidTime, keyStored });
@@ -194,4 +202,5 @@ const SHOWS_RECORD: ReadonlySet<number> = new Set([
   ResultCode.ELEMENT_NOT_FOUND,
   ResultCode.ELEMENT_EXISTS,
   ResultCode.OP_NOT_APPLICABLE,
+  ResultCode.FILTERED_OUT,
 ]);

@@ -1,0 +1,117 @@
+/**
+ * From msgpack to nodes: literals by `literals.ts`, operations by the table of `operations.ts`. Types and counts are checked while
+ * compiling; whatever does not fit refuses the whole expression.
+ * Source: the expression reference, sections 8.2 to 8.4.
+ *
+ * @module
+ */
+
+import { ResultCode } from "../../base/mod.ts";
+import type { Variable } from "./flow.ts";
+import { EXP_DEPTH_MAX, EXP_NODE_COUNT_MAX } from "./limits.ts";
+import { floatLiteral, integerLiteral, NIL_NODE, rangeLiteral, textLiteral } from "./literals.ts";
+import type { ExpNode, MaybeNode, NodeSource } from "./node.ts";
+import { EXP_TYPE } from "./opcodes.ts";
+import { OPERATIONS } from "./operations.ts";
+import { TOKEN, TokenReader } from "./reader.ts";
+
+/** Compiles one expression. */
+export class Compiler implements NodeSource {
+  /** Where the compiler stands. */
+  readonly reader: TokenReader;
+  /** Variables that are visible here, the innermost last. */
+  readonly variables: Variable[] = [];
+  /** Why the expression was refused. */
+  refusal: ResultCode = ResultCode.PARAMETER;
+  /** The expression looks at what is known of a record besides its bins. */
+  usesFacts = false;
+  #depth = 0;
+  #nodeCount = 0;
+
+  /** @param bytes kept by reference */
+  constructor(bytes: Uint8Array) {
+    this.reader = new TokenReader(bytes);
+  }
+
+  /** Everything is read. */
+  get isAtEnd(): boolean {
+    return this.reader.at === this.reader.end;
+  }
+
+  /** See {@linkcode NodeSource}. */
+  refuse(resultCode: ResultCode): undefined {
+    this.refusal = resultCode;
+    return undefined;
+  }
+
+  /** See {@linkcode NodeSource}. */
+  expression(): MaybeNode {
+    if (++this.#nodeCount > EXP_NODE_COUNT_MAX || this.#depth >= EXP_DEPTH_MAX) return undefined;
+    this.#depth++;
+    const node = this.#value();
+    this.#depth--;
+    return node;
+  }
+
+  /** See {@linkcode NodeSource}. */
+  expressions(count: number): ExpNode[] | undefined {
+    const nodes: ExpNode[] = [];
+    for (let index = 0; index < count; index++) {
+      const node = this.expression();
+      if (node === undefined) return undefined;
+      nodes.push(node);
+    }
+    return nodes;
+  }
+
+  /** Reads a whole number that is no expression: a type, a flag; NaN when there is none, or none of 32 bits. */
+  parameter(): number {
+    const { reader } = this;
+    if (!reader.integer() || (reader.high !== 0 && reader.high !== -1)) return NaN;
+    return reader.high * 0x1_0000_0000 + (reader.low >>> 0);
+  }
+
+  /** Reads a text that has no type byte: a name, a pattern. */
+  text(): Uint8Array | undefined {
+    const { reader } = this;
+    if (reader.next() !== TOKEN.TEXT) return undefined;
+    return reader.bytes.subarray(reader.textAt, reader.textAt + reader.textSize);
+  }
+
+  #value(): MaybeNode {
+    const { reader } = this;
+    const start = reader.at;
+    switch (reader.next()) {
+      case TOKEN.NIL:
+        return NIL_NODE;
+      case TOKEN.BOOL:
+        return integerLiteral(EXP_TYPE.BOOL, 0, reader.low);
+      case TOKEN.INT:
+        return integerLiteral(EXP_TYPE.INT, reader.high, reader.low);
+      case TOKEN.FLOAT:
+        return floatLiteral(reader.float);
+      case TOKEN.TEXT:
+        return textLiteral(reader);
+      case TOKEN.MAP:
+        return rangeLiteral(EXP_TYPE.MAP, reader.bytes, start, reader.at);
+      case TOKEN.LIST:
+        return this.#operation(reader.low);
+      default:
+        return undefined;
+    }
+  }
+
+  /** An operation: its number, then its arguments. */
+  #operation(itemCount: number): MaybeNode {
+    if (itemCount === 0) return undefined;
+    const op = this.parameter();
+    const operation = OPERATIONS[op];
+    if (operation === undefined) return undefined;
+    const argCount = itemCount - 1;
+    if (argCount < operation.argCountMin || argCount > operation.argCountMax) return undefined;
+    if (operation.usesFacts === true) this.usesFacts = true;
+    if (operation.parse !== undefined) return operation.parse(this, op, argCount);
+    const args = this.expressions(argCount);
+    return args === undefined ? undefined : operation.make(op, args);
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Values of expressions on their way out: as msgpack (arguments of calls, elements of lists), as bins, as replies.
+ *
+ * @module
+ */
+
+import { type ByteBuffer, copyBytes, writeU32 } from "../../base/mod.ts";
+import { PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
+import { type BinTable, SOURCE } from "../bin_table.ts";
+import { EXP_TYPE } from "./opcodes.ts";
+import { type ExpValue, floatWords, writeFloat } from "./value.ts";
+
+/** Particle type of each type of expression; undefined for those that are no value. */
+const PARTICLE_OF_TYPE: Readonly<Record<number, number>> = {
+  [EXP_TYPE.BOOL]: PARTICLE.BOOL,
+  [EXP_TYPE.INT]: PARTICLE.INTEGER,
+  [EXP_TYPE.STRING]: PARTICLE.STRING,
+  [EXP_TYPE.LIST]: PARTICLE.LIST,
+  [EXP_TYPE.MAP]: PARTICLE.MAP,
+  [EXP_TYPE.BLOB]: PARTICLE.BLOB,
+  [EXP_TYPE.FLOAT]: PARTICLE.FLOAT,
+  [EXP_TYPE.GEOJSON]: PARTICLE.GEOJSON,
+  [EXP_TYPE.HLL]: PARTICLE.HLL,
+};
+
+/** Particle type of a type of expression; NULL for what is no value. */
+export function particleOfType(type: number): number {
+  return PARTICLE_OF_TYPE[type] ?? PARTICLE.NULL;
+}
+
+/** Flags and number of cells of a GeoJSON particle without cells. */
+const GEOJSON_HEAD_SIZE = 3;
+
+/**
+ * Appends a value as msgpack.
+ *
+ * @returns its offset, -1 for what has no form there
+ */
+export function encodeValue(target: ByteBuffer, type: number, value: ExpValue): number {
+  const start = target.length;
+  switch (type) {
+    case EXP_TYPE.NIL:
+      target.appendU8(0xc0);
+      return start;
+    case EXP_TYPE.BOOL:
+      target.appendU8(0xc2 | value.low);
+      return start;
+    case EXP_TYPE.INT:
+      encodeInteger(target, value.high, value.low);
+      return start;
+    case EXP_TYPE.FLOAT:
+      target.appendU8(0xcb);
+      writeFloat(target.bytes, target.reserve(8), value.float);
+      target.length += 8;
+      return start;
+    case EXP_TYPE.LIST:
+    case EXP_TYPE.MAP:
+      target.append(value.bytes, value.at, value.at + value.size);
+      return start;
+    case EXP_TYPE.STRING:
+    case EXP_TYPE.BLOB:
+    case EXP_TYPE.GEOJSON:
+    case EXP_TYPE.HLL:
+      encodeText(target, particleOfType(type), value);
+      return start;
+    default:
+      return -1;
+  }
+}
+
+/** Appends an integer in its shortest form. */
+function encodeInteger(target: ByteBuffer, high: number, low: number): void {
+  if (high === 0 && low >= 0) {
+    if (low < 0x80) return target.appendU8(low);
+    if (low < 0x100) return target.appendU16(0xcc00 | low);
+    if (low < 0x1_0000) {
+      target.appendU8(0xcd);
+      return target.appendU16(low);
+    }
+  } else if (high === -1 && low < 0) {
+    if (low >= -0x20) return target.appendU8(low & 0xff);
+    if (low >= -0x80) return target.appendU16(0xd000 | (low & 0xff));
+    if (low >= -0x8000) {
+      target.appendU8(0xd1);
+      return target.appendU16(low & 0xffff);
+    }
+    target.appendU8(0xd2);
+    return target.appendU32(low);
+  }
+  if (high === 0) {
+    target.appendU8(0xce);
+    return target.appendU32(low);
+  }
+  target.appendU8(high < 0 ? 0xd3 : 0xcf);
+  target.appendU32(high);
+  target.appendU32(low);
+}
+
+/** Appends a text behind its type byte. */
+function encodeText(target: ByteBuffer, tag: number, value: ExpValue): void {
+  const size = value.size + 1;
+  if (size < 32) target.appendU8(0xa0 | size);
+  else if (size < 0x100) target.appendU16(0xd900 | size);
+  else if (size < 0x1_0000) {
+    target.appendU8(0xda);
+    target.appendU16(size);
+  } else {
+    target.appendU8(0xdb);
+    target.appendU32(size);
+  }
+  target.appendU8(tag);
+  target.append(value.bytes, value.at, value.at + value.size);
+}
+
+/** Sets a bin to a value, which is copied; the value has a particle type. */
+export function storeValue(table: BinTable, row: number, type: number, value: ExpValue): void {
+  const particle = particleOfType(type);
+  switch (type) {
+    case EXP_TYPE.BOOL:
+      return table.setNumber(row, particle, 0, value.low);
+    case EXP_TYPE.INT:
+      return table.setNumber(row, particle, value.high, value.low);
+    case EXP_TYPE.FLOAT: {
+      const [high, low] = floatWords(value.float);
+      return table.setNumber(row, particle, high, low);
+    }
+    default: {
+      const { scratch } = table;
+      const { bytes, at, size } = value;
+      const start = scratch.reserve(GEOJSON_HEAD_SIZE + size);
+      if (type === EXP_TYPE.GEOJSON) scratch.append(NO_CELLS);
+      scratch.append(bytes, at, at + size);
+      table.setRange(row, particle, SOURCE.SCRATCH, start, scratch.length - start);
+    }
+  }
+}
+
+const NO_CELLS = new Uint8Array(GEOJSON_HEAD_SIZE);
+
+/** The operation that a reply answers. */
+export interface RepliedOp {
+  /** Operation id to echo. */
+  op: number;
+  /** Buffer of the bin name. */
+  bytes: Uint8Array;
+  /** Offset of the bin name. */
+  nameAt: number;
+  /** Bytes of the bin name. */
+  nameSize: number;
+}
+
+/** Appends a value to a reply. */
+export function replyValue(reply: ReplyWriter, op: RepliedOp, type: number, value: ExpValue): void {
+  const particle = particleOfType(type);
+  const at = reply.op(op.op, particle, op.bytes, op.nameAt, op.nameSize, wireSize(type, value));
+  const target = reply.out.bytes;
+  switch (type) {
+    case EXP_TYPE.BOOL:
+      target[at] = value.low;
+      break;
+    case EXP_TYPE.INT:
+      writeU32(target, at, value.high);
+      writeU32(target, at + 4, value.low);
+      break;
+    case EXP_TYPE.FLOAT:
+      writeFloat(target, at, value.float);
+      break;
+    case EXP_TYPE.GEOJSON:
+      target.fill(0, at, at + GEOJSON_HEAD_SIZE);
+      copyBytes(value.bytes, value.at, target, at + GEOJSON_HEAD_SIZE, value.size);
+      break;
+    default:
+      copyBytes(value.bytes, value.at, target, at, value.size);
+  }
+}
+
+function wireSize(type: number, value: ExpValue): number {
+  switch (type) {
+    case EXP_TYPE.NIL:
+      return 0;
+    case EXP_TYPE.BOOL:
+      return 1;
+    case EXP_TYPE.INT:
+    case EXP_TYPE.FLOAT:
+      return 8;
+    case EXP_TYPE.GEOJSON:
+      return GEOJSON_HEAD_SIZE + value.size;
+    default:
+      return value.size;
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * A compiled expression, and from its bytes to it.
+ *
+ * @module
+ */
+
+import { ResultCode } from "../../base/mod.ts";
+import { Compiler } from "./compiler.ts";
+import { EXP_SIZE_MAX_BYTES } from "./limits.ts";
+import type { ExpNode } from "./node.ts";
+import { EXP_TYPE, UNKNOWN } from "./opcodes.ts";
+import { emptyScope, type ExpScope } from "./scope.ts";
+import { ExpValue } from "./value.ts";
+
+/** What a filter says about a record. */
+export const TRILEAN = { FALSE: 0, TRUE: 1, UNKNOWN: 2 } as const;
+/** What a filter says about a record. */
+export type Trilean = (typeof TRILEAN)[keyof typeof TRILEAN];
+
+/** A compiled expression. It keeps values between steps of an evaluation, so it is not for two threads at once. */
+export class ExpProgram {
+  /** Type of its value. */
+  readonly type: number;
+  /** The msgpack that it was compiled from. */
+  readonly bytes: Uint8Array;
+  readonly #root: ExpNode;
+  readonly #out = new ExpValue();
+  /** What a filter says without bins, where that is the same for all records. */
+  readonly #factsVerdict: Trilean | undefined;
+
+  /** @param parts what the compiler found */
+  constructor(root: ExpNode, parts: { bytes: Uint8Array; usesFacts: boolean }) {
+    this.#root = root;
+    this.type = root.type;
+    this.bytes = parts.bytes;
+    this.#factsVerdict = parts.usesFacts || root.type !== EXP_TYPE.BOOL
+      ? undefined
+      : this.#test(emptyScope());
+  }
+
+  /**
+   * Evaluates the expression.
+   *
+   * @param out filled with the value; what it lends is good until the next evaluation in the same scope
+   * @returns type of the value, UNKNOWN for none
+   */
+  run(scope: ExpScope, out: ExpValue): number {
+    scope.begin();
+    return this.#root.run(scope, out);
+  }
+
+  /** Evaluates the expression within another's evaluation: what that one has built stays. */
+  runInside(scope: ExpScope, out: ExpValue): number {
+    return this.#root.run(scope, out);
+  }
+
+  /** What the filter says by what is known without the record's bytes. */
+  testFacts(scope: ExpScope): Trilean {
+    if (this.#factsVerdict !== undefined) return this.#factsVerdict;
+    scope.hasBins = false;
+    return this.#test(scope);
+  }
+
+  /** What the filter says with bins and key at hand. */
+  testBins(scope: ExpScope): Trilean {
+    scope.hasBins = true;
+    return this.#test(scope);
+  }
+
+  #test(scope: ExpScope): Trilean {
+    const kind = this.run(scope, this.#out);
+    if (kind === UNKNOWN || kind !== EXP_TYPE.BOOL) return TRILEAN.UNKNOWN;
+    return this.#out.low === 1 ? TRILEAN.TRUE : TRILEAN.FALSE;
+  }
+}
+
+/**
+ * Compiles an expression.
+ *
+ * @param bytes msgpack of exactly one expression, kept by reference
+ * @returns the program, or the result code of the refusal
+ */
+export function compileExpression(bytes: Uint8Array): ExpProgram | ResultCode {
+  if (bytes.length === 0 || bytes.length > EXP_SIZE_MAX_BYTES) return ResultCode.PARAMETER;
+  const compiler = new Compiler(bytes);
+  const root = compiler.expression();
+  if (root === undefined) return compiler.refusal;
+  if (!compiler.isAtEnd) return ResultCode.PARAMETER;
+  return new ExpProgram(root, { bytes, usesFacts: compiler.usesFacts });
+}
