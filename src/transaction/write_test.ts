@@ -120,7 +120,7 @@ describe("runWrite()", () => {
       ["record too big", ResultCode.RECORD_TOO_BIG, {
         ops: [[OP.WRITE, "b", PARTICLE.BLOB, "00".repeat(1024 * 1024)]],
       }],
-      ["list operation", ResultCode.UNSUPPORTED_FEATURE, { ops: [[OP.CDT_MODIFY, "l", 4, "00"]] }],
+      ["malformed list operation", ResultCode.PARAMETER, { ops: [[OP.CDT_MODIFY, "l", 4, "00"]] }],
       ["transaction", ResultCode.ENTERPRISE_ONLY, { fields: [[FIELD.MRT_ID, "0000000000000001"]] }],
       ["transaction bits", ResultCode.ENTERPRISE_ONLY, { info4: INFO4.MRT_VERIFY_READ }],
     ];
