@@ -7,6 +7,7 @@
 
 import { evictToClique, isClique } from "./clique.ts";
 import type { ClusteringPeers, StaleGuard } from "./clustering_peers.ts";
+import { CLUSTERING_PROTOCOL_VERSION } from "./clustering_types.ts";
 import type { HlcTime } from "./hlc.ts";
 import { NO_NODE, type NodeId, sameSuccession, toSuccession } from "./node_id.ts";
 
@@ -113,6 +114,7 @@ export function findFaulty(
     if (node === view.self) return false;
     const payload = view.peers.freshPayload(node, view.guard);
     if (payload === undefined) return false;
+    if (payload.protocolVersion !== CLUSTERING_PROTOCOL_VERSION) return true;
     return payload.clusterKey !== view.clusterKey || !sameSuccession(payload.succession, view.succession);
   });
 }
@@ -244,7 +246,8 @@ export function isExcluded(
   guard: StaleGuard,
 ): boolean {
   const payload = peers.freshPayload(principal, guard);
-  return payload !== undefined && !payload.succession.includes(self);
+  if (payload === undefined) return false;
+  return payload.protocolVersion !== CLUSTERING_PROTOCOL_VERSION || !payload.succession.includes(self);
 }
 
 /** Decides for a member. */

@@ -105,7 +105,7 @@ export class ClusteringPeers {
     return found;
   }
 
-  /** A peer's payload, if it is of our version and was sent and received after the guard; else undefined. */
+  /** A peer's payload, of whatever version, if it was sent and received after the guard; else undefined. */
   freshPayload(node: NodeId, guard: StaleGuard): ClusteringPayload | undefined {
     const peer = this.#peers.get(node);
     if (peer?.payload === undefined || peer.receivedMs <= guard.receivedAfterMs) return undefined;
