@@ -24,6 +24,14 @@ const verbs: Record<string, Verb> = {
     doc: "ask a node, as asinfo does",
     run: async (args) => (await import("./info.ts")).runInfo(args),
   },
+  status: {
+    doc: "the cluster at a glance",
+    run: async (args) => (await import("./status.ts")).runStatus(args),
+  },
+  doctor: {
+    doc: "check addresses, ports and limits of this machine",
+    run: async (args) => (await import("./doctor.ts")).runDoctor(args),
+  },
   config: {
     doc: "check a configuration file, print the effective settings",
     run: async (args) => (await import("./config.ts")).runConfig(args),

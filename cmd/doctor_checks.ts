@@ -1,0 +1,516 @@
+/**
+ * What `aerie doctor` looks at, each a function from settings and machine to findings. Nothing here connects to another
+ * machine: attempts are made on addresses of this one only, each bounded in time.
+ *
+ * @module
+ */
+
+import { parseInfoAnswers, requestInfoText } from "../src/client/mod.ts";
+import type { Settings } from "../src/config/mod.ts";
+import {
+  accessEndpoints,
+  alternateEndpoints,
+  bindAddresses,
+  type Endpoint,
+  endpointText,
+} from "../src/node/mod.ts";
+import type { InterfaceAddress, Listener, Ports } from "../src/port/mod.ts";
+
+/** How a finding is meant. */
+export type FindingLevel = "fine" | "note" | "problem";
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** Whether something is to be done. */
+  level: FindingLevel;
+  /** What it is about: `clients`, `peers`, `ports`, `memory`, ... */
+  topic: string;
+  /** What was found, and why it is so. */
+  text: string;
+  /** What to set or do; problems always have it. */
+  advice?: string;
+}
+
+/** Facts about the machine that no port tells. */
+export interface MachineFacts {
+  /** Files that this process may open; undefined when it can't be told. */
+  fileCountMax: number | undefined;
+  /** Whether a time service says that the clock is right; undefined when none says anything. */
+  clockSynchronized: boolean | undefined;
+}
+
+/** What the checks stand on. */
+export interface DoctorInput {
+  /** Effective settings. */
+  settings: Settings;
+  /** The machine. */
+  ports: Ports;
+  /** More of the machine. */
+  facts: MachineFacts;
+}
+
+/** How long one attempt may take. */
+const ATTEMPT_TIMEOUT_MS = 500;
+const RETRY_AFTER_MS = 100;
+/** Advertised addresses that are tried; a machine with more has them from the same interfaces. */
+const ATTEMPT_COUNT_MAX = 16;
+/** Bridges and virtual links of container engines and hypervisors. */
+const INNER_INTERFACE = /^(docker|br-|veth|cni|flannel|cali|virbr|podman|lxc|lxd|vmnet|vboxnet)/;
+
+/** A listener of the configuration. */
+interface Port {
+  name: string;
+  option: string;
+  addresses: readonly string[];
+  port: number;
+}
+
+/** Who has a port. */
+interface PortState {
+  /** Held open until all addresses were tried. */
+  listeners: Listener[];
+  /** A node answers there: its id and build. */
+  node?: string;
+}
+
+function configuredPorts({ network }: Settings): Port[] {
+  const { service, admin, info, http, fabric, heartbeat } = network;
+  const all: (Port | undefined)[] = [
+    { name: "service", option: "network.service", ...service },
+    admin && { name: "admin", option: "network.admin", ...admin },
+    info && { name: "info", option: "network.info", ...info },
+    http && { name: "http", option: "network.http", ...http },
+    { name: "fabric", option: "network.fabric", ...fabric },
+    { name: "heartbeat", option: "network.heartbeat", ...heartbeat },
+  ];
+  return all.filter((one) => one !== undefined && one.port > 0).map((one) => one!);
+}
+
+/** Addresses that clients and peers are told, and the ports: in one go, because dialling needs what binding opened. */
+export async function checkNetwork(input: DoctorInput): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const states = new Map<string, PortState>();
+  try {
+    for (const port of configuredPorts(input.settings)) {
+      const state: PortState = { listeners: [] };
+      states.set(port.name, state);
+      findings.push(...await checkPort(port, state, { input, states }));
+    }
+    findings.push(...await checkClientAddresses(input));
+    findings.push(...await checkPeerAddresses(input));
+  } finally {
+    for (const { listeners } of states.values()) for (const listener of listeners) listener.close();
+  }
+  return findings;
+}
+
+async function checkPort(
+  port: Port,
+  state: PortState,
+  { input, states }: { input: DoctorInput; states: Map<string, PortState> },
+): Promise<Finding[]> {
+  const { host } = input.ports;
+  let hosts: string[];
+  try {
+    hosts = bindAddresses(port.addresses, host);
+  } catch (error) {
+    return [{
+      level: "problem",
+      topic: "ports",
+      text: (error as Error).message,
+      advice: `change ${port.option}.address`,
+    }];
+  }
+  const findings: Finding[] = [];
+  for (const address of hosts) {
+    const where = endpointText({ host: address, port: port.port });
+    try {
+      state.listeners.push(await listenTwice({ host: address, port: port.port }, input.ports));
+      findings.push({ level: "fine", topic: "ports", text: `${port.name} ${where} is free` });
+    } catch (error) {
+      findings.push(await bindFailure({ error: error as Error, port, address, state }, { input, states }));
+    }
+  }
+  return findings;
+}
+
+/** A program that has just ended may hold its port for another moment. */
+async function listenTwice(endpoint: Endpoint, { network, clock }: Ports): Promise<Listener> {
+  const open = () =>
+    network.listen(endpoint, (connection) => {
+      connection.handler = { onData() {}, onWritten() {}, onClose() {} };
+    });
+  try {
+    return await open();
+  } catch {
+    await new Promise<void>((resolve) => void clock.after(RETRY_AFTER_MS, resolve));
+    return await open();
+  }
+}
+
+/** Tells a port in use from an address that isn't here. */
+async function bindFailure(
+  failed: { error: Error; port: Port; address: string; state: PortState },
+  { input, states }: { input: DoctorInput; states: Map<string, PortState> },
+): Promise<Finding> {
+  const { error, port, address, state } = failed;
+  const where = `${port.name} ${endpointText({ host: address, port: port.port })}`;
+  const reason = error.message;
+  if (!/EADDRINUSE|in use/i.test(reason)) {
+    const isOwn = /EADDRNOTAVAIL|not available|cannot assign/i.test(reason);
+    return {
+      level: "problem",
+      topic: "ports",
+      text: `${where} can't be opened: ${reason}`,
+      advice: isOwn
+        ? `set ${port.option}.address to an address of this machine (${
+          ownAddresses(input)
+        }), an interface's name or any`
+        : `change ${port.option}.address or ${port.option}.port, or the rights of this user`,
+    };
+  }
+  const node = await askNode(address, port.port, input.ports);
+  if (node !== undefined) state.node = node;
+  const known = node ?? [...states.values()].find((one) => one.node !== undefined)?.node;
+  // Peers and HTTP don't speak info: when a node runs on this machine with these settings, they are taken to be its own.
+  if (known !== undefined) {
+    return { level: "note", topic: "ports", text: `${where} is used by a running node: ${known}` };
+  }
+  return {
+    level: "problem",
+    topic: "ports",
+    text: `${where} is used by another program`,
+    advice: `end that program, or set ${port.option}.port to a free port`,
+  };
+}
+
+/** Id and build of the node behind a port of this machine. */
+async function askNode(bound: string, port: number, { network, clock }: Ports): Promise<string | undefined> {
+  const host = bound === "0.0.0.0" ? "127.0.0.1" : bound === "::" ? "::1" : bound;
+  try {
+    const options = { address: { host, port }, timeoutMs: ATTEMPT_TIMEOUT_MS };
+    const reply = await requestInfoText({ network, clock }, ["node", "build"], options);
+    const [id, build] = parseInfoAnswers(reply);
+    if (id?.command !== "node" || build?.command !== "build") return undefined;
+    return `id ${id.value}, build ${build.value}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function ownAddresses({ ports }: DoctorInput): string {
+  const all = ports.host.interfaces().map(({ address }) => address).filter((one) => !one.startsWith("fe80:"));
+  return [...new Set(all)].join(", ");
+}
+
+/** Which setting an advertised list comes from. */
+function reasonOf(accessAddresses: readonly string[], addresses: readonly string[], option: string): string {
+  if (accessAddresses.length > 0) return `${option}.access-address is ${accessAddresses.join(", ")}`;
+  const isAny = addresses.length === 0 ||
+    addresses.some((one) => one === "any" || one === "0.0.0.0" || one === "::");
+  if (isAny) {
+    return `${option}.address is ${addresses[0] ?? "not set"}: all interfaces of this machine but loopback`;
+  }
+  const access = option === "network.service" ? ", and access-address is not set" : "";
+  return `${option}.address is ${addresses.join(", ")}${access}`;
+}
+
+async function checkClientAddresses(input: DoctorInput): Promise<Finding[]> {
+  const { settings, ports } = input;
+  const { service } = settings.network;
+  const all = accessEndpoints(service, service.port, ports.host);
+  const isConfigured = service.accessAddresses.length > 0;
+  const told = isConfigured || settings.service.advertiseIpv6 ? all : withoutIpv6(all);
+  const standard = await checkAdvertised(input, {
+    endpoints: told,
+    topic: "clients",
+    option: "network.service",
+    why: reasonOf(service.accessAddresses, service.addresses, "network.service"),
+    listens: service.port,
+    setting: "network.service.access-address",
+  });
+  const alternate = alternateEndpoints(service, service.port, ports.host);
+  if (alternate.length === 0) {
+    const text = "no alternate address is advertised (network.service.alternate-access-address is not set)";
+    return [...standard, { level: "fine", topic: "clients", text }];
+  }
+  return [
+    ...standard,
+    ...await checkAdvertised(input, {
+      endpoints: alternate,
+      topic: "clients, alternate",
+      option: "network.service",
+      why: `network.service.alternate-access-address is ${service.alternateAccessAddresses.join(", ")}`,
+      listens: service.port,
+      setting: "network.service.alternate-access-address",
+    }),
+  ];
+}
+
+function withoutIpv6(endpoints: Endpoint[]): Endpoint[] {
+  const ofIpv4 = endpoints.filter(({ host }) => !host.includes(":"));
+  return ofIpv4.length > 0 ? ofIpv4 : endpoints;
+}
+
+async function checkPeerAddresses(input: DoctorInput): Promise<Finding[]> {
+  const { network } = input.settings;
+  const findings: Finding[] = [];
+  for (const name of ["heartbeat", "fabric"] as const) {
+    const { addresses, port } = network[name];
+    if (!(port > 0)) continue;
+    const option = `network.${name}`;
+    const listener = { addresses, accessAddresses: [], accessPort: 0 };
+    const endpoints = accessEndpoints(listener, port, input.ports.host);
+    findings.push(
+      ...await checkAdvertised(input, {
+        endpoints: input.settings.service.advertiseIpv6 ? endpoints : withoutIpv6(endpoints),
+        topic: `peers, ${name}`,
+        option,
+        why: reasonOf([], addresses, option),
+        listens: port,
+        setting: `${option}.address`,
+      }),
+    );
+  }
+  const seeds = network.heartbeat.meshSeedAddressPorts;
+  const isLoopback = (host: string) => host === "::1" || host === "localhost" || host.startsWith("127.");
+  const hosts = accessEndpoints(
+    { addresses: network.fabric.addresses, accessAddresses: [], accessPort: 0 },
+    network.fabric.port,
+    input.ports.host,
+  ).map(({ host }) => host);
+  const outer = seeds.find((seed) => !isLoopback(seed.split(/\s+/)[0]));
+  if (outer !== undefined && hosts.every(isLoopback)) {
+    findings.push({
+      level: "problem",
+      topic: "peers, fabric",
+      text:
+        `the seed ${outer} is on another machine, but peers are told a loopback address, which nobody there can dial`,
+      advice:
+        "set network.fabric.address and network.heartbeat.address to an address of this machine that peers reach",
+    });
+  }
+  return findings;
+}
+
+/** A list of advertised addresses. */
+interface Advertised {
+  endpoints: Endpoint[];
+  topic: string;
+  option: string;
+  why: string;
+  /** Port that the node listens on. */
+  listens: number;
+  /** What changes the list. */
+  setting: string;
+}
+
+async function checkAdvertised(input: DoctorInput, advertised: Advertised): Promise<Finding[]> {
+  const { endpoints, topic, why } = advertised;
+  const list = endpoints.map(endpointText).join(", ");
+  const findings: Finding[] = [{ level: "fine", topic, text: `advertised: ${list} (${why})` }];
+  const interfaces = input.ports.host.interfaces();
+  for (const endpoint of endpoints.slice(0, ATTEMPT_COUNT_MAX)) {
+    findings.push(...await checkEndpoint(endpoint, advertised, { input, interfaces }));
+  }
+  return findings;
+}
+
+async function checkEndpoint(
+  endpoint: Endpoint,
+  { topic, setting, listens }: Advertised,
+  { input, interfaces }: { input: DoctorInput; interfaces: InterfaceAddress[] },
+): Promise<Finding[]> {
+  const where = endpointText(endpoint);
+  let addresses: string[];
+  try {
+    addresses = await resolveBounded(endpoint.host, input.ports);
+  } catch (error) {
+    return [{
+      level: "problem",
+      topic,
+      text: (error as Error).message,
+      advice: `set ${setting} to a name or address that others can resolve`,
+    }];
+  }
+  const own = interfaces.filter((one) => addresses.includes(one.address) || one.address === endpoint.host);
+  if (own.length === 0) {
+    return [{
+      level: "note",
+      topic,
+      text:
+        `${where} is not an address of this machine, so it was not tried: something must forward it to port ${listens} here`,
+    }];
+  }
+  const findings: Finding[] = [];
+  if (endpoint.port === listens) findings.push(...await dial(endpoint, { topic, setting, input }));
+  const [first] = own;
+  if (first.loopback) {
+    findings.push({
+      level: "note",
+      topic,
+      text: `${where} is loopback: only programs on this machine can use it`,
+      advice: setting.startsWith("network.service")
+        ? "to open it to others, set network.service.address (or --bind) to an outer address"
+        : `for a cluster over several machines, set ${setting} to an address that the others reach`,
+    });
+  } else if (INNER_INTERFACE.test(first.name)) {
+    findings.push({
+      level: "problem",
+      topic,
+      text:
+        `${where} belongs to ${first.name}, a network inside this machine; others who try it will wait in vain`,
+      advice: `set ${setting} to the address that others reach: ${outerAddresses(interfaces)}`,
+    });
+  }
+  return findings;
+}
+
+function outerAddresses(interfaces: InterfaceAddress[]): string {
+  const outer = interfaces.filter((one) =>
+    !one.loopback && !INNER_INTERFACE.test(one.name) && !one.address.startsWith("fe80:")
+  );
+  return outer.map(({ address, name }) => `${address} (${name})`).join(", ") ||
+    "this machine seems to have none";
+}
+
+async function dial(
+  endpoint: Endpoint,
+  { topic, setting, input }: { topic: string; setting: string; input: DoctorInput },
+): Promise<Finding[]> {
+  try {
+    const connection = await input.ports.network.connect({ ...endpoint, timeoutMs: ATTEMPT_TIMEOUT_MS });
+    connection.handler = { onData() {}, onWritten() {}, onClose() {} };
+    connection.close();
+    return [{ level: "fine", topic, text: `${endpointText(endpoint)} can be dialled from this machine` }];
+  } catch (error) {
+    return [{
+      level: "problem",
+      topic,
+      text: `${endpointText(endpoint)} is advertised and can't be dialled even from here: ${
+        (error as Error).message
+      }`,
+      advice: `make ${setting} agree with the address that is listened on, or let the firewall pass the port`,
+    }];
+  }
+}
+
+/** A numeric address is itself; a name is looked up, but not for ever. */
+function resolveBounded(host: string, { host: machine, clock }: Ports): Promise<string[]> {
+  if (/^[\d.]+$/.test(host) || host.includes(":")) return Promise.resolve([host]);
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(
+      4 * ATTEMPT_TIMEOUT_MS,
+      () => reject(new Error(`Cannot resolve "${host}" in time`)),
+    );
+    machine.resolve(host).then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** Memory of the machine, or of the group of processes that limits it, against what the settings allow. */
+export function checkMemory({ settings, ports }: DoctorInput): Finding[] {
+  const { systemTotalBytes, systemFreeBytes } = ports.host.memory();
+  const dataBytes = settings.namespaces.reduce((sum, { storage }) => sum + storage.dataSize, 0);
+  const figures =
+    `data-size of all namespaces ${mib(dataBytes)}, machine or container ${mib(systemTotalBytes)}, ` +
+    `free now ${mib(systemFreeBytes)}`;
+  const topic = "memory";
+  if (dataBytes > systemTotalBytes) {
+    return [{
+      level: "problem",
+      topic,
+      text: `${figures}: the records may grow larger than the memory, and the node would be killed`,
+      advice: `set data-size (or --data-size) so that the sum is at most ${mib(systemTotalBytes * 0.75)}; ` +
+        "each record needs 64 bytes for the index besides",
+    }];
+  }
+  if (dataBytes > systemTotalBytes * 0.85) {
+    return [{
+      level: "note",
+      topic,
+      text: `${figures}: little is left for the index (64 bytes per record) and for others`,
+    }];
+  }
+  return [{ level: "fine", topic, text: figures }];
+}
+
+function mib(sizeBytes: number): string {
+  return `${Math.round(sizeBytes / 2 ** 20)} MiB`;
+}
+
+/** Sockets of peers, listeners and files, besides the connections of clients. */
+const OTHER_FILE_COUNT = 200;
+
+/** How many files the process may open against how many connections it may be asked to keep. */
+export function checkFiles({ settings, facts }: DoctorInput): Finding[] {
+  const { protoFdMax } = settings.service;
+  const topic = "files";
+  if (facts.fileCountMax === undefined) {
+    return [{ level: "note", topic, text: "the limit of open files can't be read on this system" }];
+  }
+  const needed = protoFdMax + OTHER_FILE_COUNT;
+  const figures = `this process may open ${facts.fileCountMax} files; service.proto-fd-max is ${protoFdMax}`;
+  if (facts.fileCountMax >= needed) return [{ level: "fine", topic, text: figures }];
+  return [{
+    level: "problem",
+    topic,
+    text: `${figures}: connections would fail before the node's own limit refuses them`,
+    advice:
+      `raise the limit to ${needed} (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of containers), ` +
+      `or set service.proto-fd-max to at most ${Math.max(0, facts.fileCountMax - OTHER_FILE_COUNT)}`,
+  }];
+}
+
+/** No node was ever built before: a clock that says so is wrong. */
+const EARLIEST_PLAUSIBLE_MS = 1_762_300_800_000;
+
+/** The wall clock: last-update times and time-to-live depend on it. */
+export function checkClock({ ports, facts }: DoctorInput): Finding[] {
+  const nowMs = ports.clock.wallMs();
+  const topic = "clock";
+  const text = `the clock says ${new Date(nowMs).toISOString()}`;
+  const advice =
+    "keep the clock right with a time service (chrony, systemd-timesyncd): conflicts between copies are " +
+    "settled by time, and nodes whose clocks differ too much refuse writes";
+  if (nowMs < EARLIEST_PLAUSIBLE_MS) {
+    return [{ level: "problem", topic, text: `${text}, which can't be right`, advice }];
+  }
+  if (facts.clockSynchronized === true) {
+    return [{ level: "fine", topic, text: `${text}, and a time service keeps it right` }];
+  }
+  return [{
+    level: "note",
+    topic,
+    text: `${text}; no time service was found to ask whether that is right`,
+    advice,
+  }];
+}
+
+const PROBE_FILE = ".doctor-probe";
+
+/** Whether the node can keep its id and the cluster's metadata over a restart. */
+export async function checkWorkDirectory({ settings, ports }: DoctorInput): Promise<Finding[]> {
+  const path = settings.service.workDirectory;
+  const topic = "work directory";
+  try {
+    await ports.disk.list(path);
+  } catch {
+    return [{
+      level: "note",
+      topic,
+      text: `${path} does not exist yet; the first start makes it, if it may`,
+    }];
+  }
+  try {
+    await ports.disk.replaceFile(`${path}/${PROBE_FILE}`, new Uint8Array(1));
+    await ports.disk.remove(`${path}/${PROBE_FILE}`);
+    return [{ level: "fine", topic, text: `${path} can be written` }];
+  } catch (error) {
+    return [{
+      level: "problem",
+      topic,
+      text: `${(error as Error).message}: the node's id and truncations would be forgotten at a restart`,
+      advice: "set service.work-directory to a folder that this user can write",
+    }];
+  }
+}
