@@ -99,7 +99,8 @@ export function deriveHeartbeatTimes(settings: HeartbeatSettings): HeartbeatTime
 }
 
 const MULTICAST_OVERHEAD_BYTES = 50;
-const PULSE_FIXED_SIZE_BYTES = 160;
+/** Header, all fields of a pulse without their lists and names, and the fixed part of the clustering payload. */
+const PULSE_FIXED_SIZE_BYTES = 132;
 const PULSE_NODE_SIZE_BYTES = 16;
 
 /**
