@@ -13,20 +13,16 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 /** A part of the protocol that a request can use. */
 export type Feature =
   | "HyperLogLog operation"
-  | "expression"
   | "secondary index"
   | "UDF"
   | "background query";
 
 const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {
-  [OP.EXP_READ]: "expression",
-  [OP.EXP_MODIFY]: "expression",
   [OP.HLL_READ]: "HyperLogLog operation",
   [OP.HLL_MODIFY]: "HyperLogLog operation",
 };
 
 const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
-  [FIELD.FILTER_EXP]: "expression",
   [FIELD.INDEX_NAME]: "secondary index",
   [FIELD.INDEX_RANGE]: "secondary index",
   [FIELD.INDEX_CONTEXT]: "secondary index",
