@@ -151,3 +151,6 @@ export const CDT_PAD_COUNT_MAX = 8 * 1_048_576;
 
 /** Steps of a context; the stock server has this limit for selection by path only, and no client comes near. */
 export const CDT_CONTEXT_STEP_COUNT_MAX = 64;
+
+/** Exchange messages kept for a cluster that is not known yet: data and "ready" of each node of the largest cluster. */
+export const EXCHANGE_EARLY_COUNT_MAX = 2 * 256;

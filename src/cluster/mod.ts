@@ -16,5 +16,7 @@ export { type ClusteringIntervals, deriveIntervals } from "./clustering_interval
 export type { QuantumFault } from "./clustering_quantum.ts";
 export * from "./clustering_types.ts";
 export { clusteringFromWire, clusteringToWire } from "./clustering_wire.ts";
+export { Exchange, type ExchangeOptions } from "./exchange.ts";
+export * from "./exchange_types.ts";
 export * from "./hlc.ts";
 export * from "./node_id.ts";
