@@ -72,8 +72,8 @@ Deno.test("updatedList() makes an exception of a test only when it or a hook aro
   const list = updatedList(resultsOf(stock, [run]), new Map([[file, needs]]));
   assertEquals(list.mustPass, { [file]: ["suite one"] });
   assertEquals(list.exceptions[file], {
-    "suite twice": "uses expression",
-    "suite twice #2": "uses expression",
+    "suite twice": "uses UDF",
+    "suite twice #2": "uses UDF",
     "suite inner three": "a hook around it uses UDF",
   });
 });
