@@ -16,7 +16,7 @@
  * | pulse: the table has room | logged |
  *
  * Parts: `adjacency.ts` who is heard; `mesh.ts` and `seeds.ts` connections; `skew.ts` clocks; `heartbeat_sleep.ts` a node
- * that slept. Duties of the caller: docs/cluster.md. Source: clustering reference, section 5.
+ * that slept; `heartbeat_composer.ts` what is sent. Duties of the caller: docs/cluster.md. Source: clustering reference, section 5.
  *
  * @module
  */
