@@ -5,6 +5,7 @@
  *
  * @module
  */
+export type { AdjacentNode } from "./adjacency.ts";
 export * from "./clique.ts";
 export {
   Clustering,
@@ -18,5 +19,28 @@ export * from "./clustering_types.ts";
 export { clusteringFromWire, clusteringToWire } from "./clustering_wire.ts";
 export { Exchange, type ExchangeOptions } from "./exchange.ts";
 export * from "./exchange_types.ts";
+export { Heartbeat } from "./heartbeat.ts";
+export {
+  deriveHeartbeatTimes,
+  type HeartbeatSettings,
+  type HeartbeatTimes,
+  multicastNodeCountMax,
+} from "./heartbeat_timing.ts";
+export type {
+  AttemptId,
+  ConnectFailure,
+  ConnectionId,
+  DropReason,
+  HeartbeatEffect,
+  HeartbeatEvent,
+  HeartbeatIdentity,
+  HeartbeatNow,
+  HeartbeatOptions,
+  HeartbeatStatistics,
+  PeerLink,
+} from "./heartbeat_types.ts";
 export * from "./hlc.ts";
+export type { MeshPeer } from "./mesh_types.ts";
 export * from "./node_id.ts";
+export { type Seed, type SeedAddress, type SeedTarget, seedText } from "./seeds.ts";
+export { type Skew, type SkewConsequence, skewConsequence, type SkewLimits, skewLimits } from "./skew.ts";
