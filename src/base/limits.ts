@@ -140,6 +140,9 @@ export const SCRATCH_SIZE_MAX = 128 * 1024 * 1024;
 /** A blob that bit operations build is smaller than this, as the stock server limits it. */
 export const BITS_BLOB_SIZE_MAX = 128 * 1024 * 1024;
 
+/** Sketches in one HyperLogLog call, as many as items in a list of any other call. */
+export const HLL_LIST_COUNT_MAX = 1_048_576;
+
 /** Elements of a list or map that is a parameter of an operation on lists or maps; the stock server's limit. */
 export const CDT_PARAM_COUNT_MAX = 1_048_576;
 
@@ -151,6 +154,66 @@ export const CDT_PAD_COUNT_MAX = 8 * 1_048_576;
 
 /** Steps of a context; the stock server has this limit for selection by path only, and no client comes near. */
 export const CDT_CONTEXT_STEP_COUNT_MAX = 64;
+
+/** Messages that wait for a fabric connection of one peer and channel from which on it counts as overloaded, as in 8.1.2. */
+export const FABRIC_OVERLOAD_COUNT = 16;
+
+/** Messages that may wait for one peer and channel; more are refused, and the sender's retransmission comes later. */
+export const FABRIC_QUEUE_COUNT_MAX = 32_768;
+
+/** Bytes that may wait for one peer and channel before messages are refused; one message of any size always fits. */
+export const FABRIC_QUEUE_SIZE_MAX = 64 * 1024 * 1024;
+
+/** Messages of one fabric write together have at most this size, unless one alone is larger. */
+export const FABRIC_WRITE_SIZE_MAX = 64 * 1024;
+
+/** Empty write buffers that one peer and channel keep for the next messages. */
+export const FABRIC_SPARE_CHUNK_COUNT_MAX = 4;
+
+/** Times that messages are sent again because their connection broke; one that breaks every connection must end. */
+export const FABRIC_RESEND_COUNT_MAX = 3;
+
+/** Fabric connects under way at once; further ones wait, control channels first. */
+export const FABRIC_DIAL_COUNT_MAX = 64;
+
+/** A fabric connect that takes longer is given up. */
+export const FABRIC_CONNECT_TIMEOUT_MS = 1000;
+
+/** Longest wait between two attempts to connect to a peer that is adjacent; the first ones come much faster. */
+export const FABRIC_BACKOFF_MAX_MS = 1000;
+
+/** Accepted fabric connections whose handshake has not come; the oldest is closed for a new one. */
+export const FABRIC_PENDING_COUNT_MAX = 1024;
+
+/** A connection must say who it is within this time. */
+export const FABRIC_HANDSHAKE_TIMEOUT_MS = 2000;
+
+/** Connections of a new process wait so long for the end of the old one to be noticed. */
+export const FABRIC_PARKED_TIMEOUT_MS = 10_000;
+
+/** Largest body of a handshake: two fields and some that come later. */
+export const FABRIC_HANDSHAKE_SIZE_MAX = 1024;
+
+/** Connections that one peer may have open to one channel: the upper bound of its options; the oldest goes for more. */
+export const FABRIC_ACCEPTED_PER_CHANNEL_MAX = 128;
+
+/** Bytes of unfinished messages on all fabric connections; the one that reaches it is closed. */
+export const FABRIC_PARTIAL_SIZE_MAX = 512 * 1024 * 1024;
+
+/** Bytes of unfinished messages on all heartbeat connections; real ones have a few KiB. */
+export const HEARTBEAT_PARTIAL_SIZE_MAX = 32 * 1024 * 1024;
+
+/** Messages that wait for one heartbeat connection; a newer pulse takes the place of an older one. */
+export const HEARTBEAT_SEND_COUNT_MAX = 8;
+
+/** A heartbeat connection that takes no bytes for so long counts as closed. */
+export const HEARTBEAT_WRITE_TIMEOUT_MS = 500;
+
+/** Malformed messages in a row after which a heartbeat connection is closed. */
+export const HEARTBEAT_FAULT_COUNT_MAX = 8;
+
+/** Turns of the event loop in which sockets are read after a sleep, before what is missing counts as missing. */
+export const HEARTBEAT_DRAIN_TURN_COUNT_MAX = 64;
 
 /** Exchange messages kept for a cluster that is not known yet: data and "ready" of each node of the largest cluster. */
 export const EXCHANGE_EARLY_COUNT_MAX = 2 * 256;
