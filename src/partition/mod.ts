@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./balance.ts";
+export * from "./balance_input.ts";
 export * from "./racks.ts";
 export * from "./row.ts";
 export * from "./table.ts";
