@@ -9,6 +9,7 @@ import { PARTICLE } from "../../wire/mod.ts";
 import { modifyBits, readBits } from "../bits/mod.ts";
 import { ByteRange, CallResult, ValueEdit } from "../call.ts";
 import { CdtMachine, type CdtRequest, type CdtTarget, runCdt } from "../cdt/mod.ts";
+import { modifyHll, readHll } from "../hll/mod.ts";
 import { particleOfType } from "./encode.ts";
 import { EXP_TYPE, UNKNOWN } from "./opcodes.ts";
 import type { ExpScope } from "./scope.ts";
@@ -45,8 +46,8 @@ const { NIL, LIST, MAP, BLOB, HLL } = EXP_TYPE;
 /** Systems by number. */
 export const CALL_SYSTEMS: readonly CallSystem[] = [
   { binTypes: [NIL, LIST, MAP], hasContext: true, run: callContainer },
-  { binTypes: [NIL, BLOB], hasContext: false, run: callBits },
-  { binTypes: [NIL, HLL], hasContext: false, run: undefined },
+  { binTypes: [NIL, BLOB], hasContext: false, run: (call) => callBytes(call, BITS) },
+  { binTypes: [NIL, HLL], hasContext: false, run: (call) => callBytes(call, HLLS) },
 ];
 
 /** Largest value that an operation may build, in bytes: that of a record. */
@@ -134,7 +135,20 @@ const range = new ByteRange();
 const answer = new CallResult();
 let edit: ValueEdit | undefined;
 
-function callBits({ scope, call, bin, binType, isModify, out }: Call): number {
+/** Operations on a value that is a range of bytes. */
+interface ByteOperations {
+  /** Type of the value. */
+  readonly type: number;
+  /** Answers a reading call. */
+  readonly read: typeof readHll;
+  /** Applies a modifying call. */
+  readonly modify: typeof modifyHll;
+}
+
+const BITS: ByteOperations = { type: BLOB, read: readBits, modify: modifyBits };
+const HLLS: ByteOperations = { type: HLL, read: readHll, modify: modifyHll };
+
+function callBytes({ scope, call, bin, binType, isModify, out }: Call, operations: ByteOperations): number {
   const { scratch } = scope;
   edit ??= new ValueEdit(scratch);
   edit.out = scratch;
@@ -144,13 +158,14 @@ function callBits({ scope, call, bin, binType, isModify, out }: Call): number {
   answer.setNone();
   if (!isModify) {
     if (binType === NIL) return NIL;
-    return readBits(range, edit, answer) === ResultCode.OK ? takeAnswer(out, answer, scratch.bytes) : UNKNOWN;
+    const code = operations.read(range, edit, answer);
+    return code === ResultCode.OK ? takeAnswer(out, answer, scratch.bytes) : UNKNOWN;
   }
-  if (modifyBits(range, edit) !== ResultCode.OK) return UNKNOWN;
+  if (operations.modify(range, edit, answer) !== ResultCode.OK) return UNKNOWN;
   if (!edit.isChanged) {
     out.copy(bin);
     return binType;
   }
   out.setRange(scratch.bytes, edit.newAt, edit.newSizeBytes);
-  return BLOB;
+  return operations.type;
 }

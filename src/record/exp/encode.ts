@@ -48,11 +48,13 @@ export function encodeValue(target: ByteBuffer, type: number, value: ExpValue): 
     case EXP_TYPE.INT:
       encodeInteger(target, value.high, value.low);
       return start;
-    case EXP_TYPE.FLOAT:
+    case EXP_TYPE.FLOAT: {
       target.appendU8(0xcb);
-      writeFloat(target.bytes, target.reserve(8), value.float);
-      target.length += 8;
+      const at = target.reserve(8);
+      writeFloat(target.bytes, at, value.float);
+      target.length = at + 8;
       return start;
+    }
     case EXP_TYPE.LIST:
     case EXP_TYPE.MAP:
       target.append(value.bytes, value.at, value.at + value.size);
