@@ -9,7 +9,8 @@ import { assert, assertEquals } from "@std/assert";
 import { HeartbeatLab, LAB_PORT, labId, labSeed } from "./heartbeat_testing.ts";
 import type { SeedAddress } from "./seeds.ts";
 
-const SEED_COUNT = 60;
+/** `SEEDS=2000` runs more. */
+const SEED_COUNT = Number(Deno.env.get("SEEDS") ?? 60);
 const INTERVAL_MS = 150;
 const NODE_TIMEOUT_MS = 1500;
 const DELAY_MS_MAX = 20;

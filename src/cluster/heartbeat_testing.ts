@@ -441,12 +441,12 @@ export class HeartbeatLab {
       ] as const;
       this.#addLink({ ends });
       ends[0].notBeforeMs = this.nowMs + delayMs;
-      this.#arrive(to, to.life, { kind: "opened", connection: ends[1].id, remote: from.address });
       const remote = endpointText(effect.endpoint);
       this.#schedule(
         delayMs,
         () => this.#arrive(from, life, { kind: "opened", connection: outId, attempt, remote }),
       );
+      this.#arrive(to, to.life, { kind: "opened", connection: ends[1].id, remote: from.address });
     });
   }
 

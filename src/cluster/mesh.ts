@@ -294,9 +294,10 @@ export class Mesh {
   /** Dials peers and seeds; who waits longest comes first when there are too many. */
   #dialDue(): void {
     const { seeds, out, settings } = this.#host;
+    const publishers = this.#publishers();
     const work = seeds.tend(this.#nowMs, {
       isActive: (node) => this.#isActive(node),
-      publishers: () => this.#publishers(),
+      publishers,
       isOwn: (endpoint) => hasEndpoint(this.#host.endpoints, endpoint),
     });
     for (const name of work.resolve) out.push({ kind: "resolve", name });
@@ -307,7 +308,7 @@ export class Mesh {
     for (const peer of this.#peers.values()) {
       if (peer.state !== "inactive" || this.#nowMs < peer.dialMs) continue;
       const purpose = { kind: "peer", node: peer.node } as const;
-      due.push({ dialMs: peer.dialMs, purpose, endpoints: dialable(peer.endpoints, settings) });
+      due.push({ dialMs: peer.dialMs, purpose, endpoints: this.#promising(peer, publishers) });
     }
     for (const target of work.dial) {
       const endpoints = dialable([target.endpoint], settings);
@@ -425,6 +426,27 @@ export class Mesh {
   #isActive(node: NodeId): boolean {
     if (node !== this.#host.self) return this.#peers.get(node)?.state === "active";
     return [...this.#connections.values()].some((connection) => connection.node === node);
+  }
+
+  /** A peer's endpoints that this node can dial, and at which nobody else is known to be. */
+  #promising(peer: MeshPeer, publishers: ReadonlyMap<string, NodeId>): PeerEndpoint[] {
+    const { settings, endpoints: own, self, out } = this.#host;
+    return dialable(peer.endpoints, settings).filter((endpoint) => {
+      const publisher = publishers.get(endpointText(endpoint));
+      const holder = hasEndpoint(own, endpoint) ? self : publisher;
+      if (holder === undefined || holder === peer.node || !(holder === self || this.#isActive(holder))) {
+        return true;
+      }
+      const [wanted, found] = [nodeIdForLog(peer.node), nodeIdForLog(holder)];
+      out.logSeldom(
+        `taken ${peer.node}`,
+        "warning",
+        `node ${wanted} published ${
+          endpointText(endpoint)
+        }, which is the address of node ${found}: either ${wanted} is gone, or the heartbeat.address of one of them is wrong`,
+      );
+      return false;
+    });
   }
 
   /** Who publishes which endpoint; of those who are not connected what is dialled anyway. */

@@ -65,7 +65,7 @@ export interface SeedView {
    * The known node that publishes an endpoint, by {@linkcode endpointText}. While it is not connected the mesh dials it,
    * so that the seed need not.
    */
-  readonly publishers: () => ReadonlyMap<string, NodeId>;
+  readonly publishers: ReadonlyMap<string, NodeId>;
   /** Whether this node itself publishes it. */
   readonly isOwn: (endpoint: PeerEndpoint) => boolean;
 }
@@ -139,16 +139,13 @@ export class SeedList {
   /** Brings the states up to date with the mesh. @returns what is due; the caller dials or says that it did not */
   tend(nowMs: number, view: SeedView): SeedWork {
     const work = { resolve: new Set<string>(), dial: [] as SeedTarget[], removed: [] as Seed[] };
-    let publishers: ReadonlyMap<string, NodeId> | undefined;
     for (const seed of this.all) {
       for (const target of seed.targets) {
-        const key = endpointText(target.endpoint);
         if (target.state !== "self" && view.isOwn(target.endpoint)) markSelf(target);
         if (target.state === "self" || target.state === "pending") continue;
         const leadsThere = target.node !== undefined && view.isActive(target.node) && target.hasAnswered;
         if (leadsThere) continue;
-        publishers ??= view.publishers();
-        target.node = publishers.get(key);
+        target.node = view.publishers.get(endpointText(target.endpoint));
         target.hasAnswered = false;
         target.state = target.node !== undefined && view.isActive(target.node) ? "active" : "inactive";
         if (target.node === undefined && nowMs >= target.dialMs) work.dial.push(target);
