@@ -3,8 +3,6 @@
  * holds the record; a result other than OK means that the table must be thrown away and the reply's operations too.
  * Source: wire-protocol reference, sections 4.11 and 4.12.
  *
- * HLL and expression operations are known by number and refused with UNSUPPORTED_FEATURE.
- *
  * @module
  */
 
@@ -139,8 +137,10 @@ function applyOp(
     case OP.CDT_MODIFY:
       return applyCdt(cursor, table, { reply, op: cursor.op, respondAll, isWrite: true });
     case OP.BITS_READ:
+    case OP.HLL_READ:
       return readByCall(table, cursor, { reply, op: cursor.op, respondAll });
-    case OP.BITS_MODIFY: {
+    case OP.BITS_MODIFY:
+    case OP.HLL_MODIFY: {
       const nameResult = checkBinName();
       return nameResult === ResultCode.OK ? modifyByCall(table, cursor, { reply, respondAll }) : nameResult;
     }
@@ -166,14 +166,10 @@ function applyOp(
       break;
     }
     default:
-      return isKnownOp(cursor.op) ? ResultCode.UNSUPPORTED_FEATURE : ResultCode.PARAMETER;
+      return ResultCode.PARAMETER;
   }
   if (respondAll) reply.op(cursor.op, PARTICLE.NULL, cursor.bytes, cursor.nameAt, cursor.nameSize, 0);
   return ResultCode.OK;
-}
-
-function isKnownOp(op: number): boolean {
-  return op >= OP.READ && op <= OP.HLL_MODIFY && op !== 6;
 }
 
 function applyModify(table: BinTable): ResultCode {
@@ -304,7 +300,7 @@ export function applyRead(
       if (called !== ResultCode.OK) return called;
       continue;
     }
-    if (op === OP.BITS_READ) {
+    if (op === OP.BITS_READ || op === OP.HLL_READ) {
       const called = readByCall(table, cursor, {
         reply: options.reply,
         op: options.opOverride || op,
@@ -322,9 +318,7 @@ export function applyRead(
       if (evaluated !== ResultCode.OK) return evaluated;
       continue;
     }
-    if (op !== OP.READ) {
-      return isReadOp(op) ? ResultCode.UNSUPPORTED_FEATURE : ResultCode.PARAMETER;
-    }
+    if (op !== OP.READ) return ResultCode.PARAMETER;
     const result = replyBin(table, options.reply, { op: options.opOverride || op, respondAll });
     if (result !== ResultCode.OK) return result;
   }

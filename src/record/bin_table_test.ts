@@ -148,4 +148,21 @@ describe("BinTable", () => {
     });
     assertEquals(texts, ["stored", "reques", "scratc"]);
   });
+
+  it("lets a value be changed in place only when it is the end of scratch and belongs to one row", () => {
+    const table = new BinTable();
+    table.reset(utf8("stored"), utf8("request"));
+    table.scratch.appendText("firstsecond");
+    const rows = [0, 1].map((nameAt) => table.add(SOURCE.STORED, nameAt, 1));
+    const owns = () => rows.map((row) => table.ownsScratchEnd(row));
+    table.setRange(rows[0], PARTICLE.BLOB, SOURCE.STORED, 5, 6);
+    table.setRange(rows[1], PARTICLE.BLOB, SOURCE.SCRATCH, 5, 6);
+    assertEquals(owns(), [false, true]);
+    table.setRange(rows[0], PARTICLE.BLOB, SOURCE.SCRATCH, 0, 5);
+    assertEquals(owns(), [false, true]);
+    table.setRange(rows[0], PARTICLE.BLOB, SOURCE.SCRATCH, 0, 6);
+    assertEquals(owns(), [false, false]);
+    table.setNumber(rows[1], PARTICLE.INTEGER, 0, 1);
+    assertEquals(owns(), [false, false]);
+  });
 });

@@ -7,9 +7,8 @@
 
 import { readU16, ResultCode, utf8Decode } from "../base/mod.ts";
 import { isMsgpackList, isMsgpackMap, msgpackSkip, PARTICLE } from "../wire/mod.ts";
+import { isHll } from "./hll/layout.ts";
 
-/** Bytes of an HLL particle before its registers. */
-const HLL_HEADER_SIZE = 11;
 /** Bytes of a GeoJSON particle before its cells. */
 const GEOJSON_HEADER_SIZE = 3;
 /** Longest GeoJSON text, as the stock server limits it. */
@@ -48,7 +47,7 @@ export function checkParticle(type: number, bytes: Uint8Array, at: number, sizeB
     case PARTICLE.STRING:
       return ResultCode.OK;
     case PARTICLE.HLL:
-      return sizeBytes >= HLL_HEADER_SIZE ? ResultCode.OK : ResultCode.PARAMETER;
+      return isHll(bytes, at, sizeBytes) ? ResultCode.OK : ResultCode.PARAMETER;
     case PARTICLE.LIST:
     case PARTICLE.MAP:
       return isContainer(type, bytes.subarray(at, at + sizeBytes)) ? ResultCode.OK : ResultCode.UNKNOWN;

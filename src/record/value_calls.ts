@@ -9,6 +9,7 @@ import { OP, type OpCursor, PARTICLE, type ReplyWriter } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
 import { modifyBits, readBits } from "./bits/mod.ts";
 import { ByteRange, CallResult, ValueEdit } from "./call.ts";
+import { modifyHll, readHll } from "./hll/mod.ts";
 
 const call = new ByteRange();
 const result = new CallResult();
@@ -32,7 +33,7 @@ function editOf(table: BinTable, row: number): ValueEdit {
  * Answers the reading call under the cursor.
  *
  * @param table the record's bins
- * @param cursor at the operation BITS_READ
+ * @param cursor at the operation BITS_READ or HLL_READ
  * @param options the open reply, the operation id in it, and whether a bin that is not there is answered too
  */
 export function readByCall(
@@ -52,7 +53,10 @@ export function readByCall(
   call.set(bytes, cursor.valueAt, cursor.valueSize);
   const { scratch } = table;
   const scratchEnd = scratch.length;
-  const resultCode = readBits(call, editOf(table, row), result);
+  const edited = editOf(table, row);
+  const resultCode = cursor.op === OP.BITS_READ
+    ? readBits(call, edited, result)
+    : readHll(call, edited, result);
   if (resultCode !== ResultCode.OK) return resultCode;
   writeResult(table, cursor, options);
   scratch.length = scratchEnd;
@@ -63,7 +67,7 @@ export function readByCall(
  * Applies the modifying call under the cursor; the bin's name has been checked.
  *
  * @param table the record's bins
- * @param cursor at the operation BITS_MODIFY
+ * @param cursor at the operation BITS_MODIFY or HLL_MODIFY
  * @param options the open reply, and whether calls without an answer are answered too
  */
 export function modifyByCall(
@@ -77,11 +81,13 @@ export function modifyByCall(
   let row = table.find(bytes, nameAt, nameSize);
   const edited = editOf(table, row);
   result.setNone();
-  const resultCode = modifyBits(call, edited);
+  const isBits = op === OP.BITS_MODIFY;
+  const resultCode = isBits ? modifyBits(call, edited) : modifyHll(call, edited, result);
   if (resultCode !== ResultCode.OK) return resultCode;
   if (edited.isChanged) {
     if (row < 0) row = table.add(SOURCE.REQUEST, nameAt, nameSize);
-    table.setRange(row, PARTICLE.BLOB, SOURCE.SCRATCH, edited.newAt, edited.newSizeBytes);
+    const type = isBits ? PARTICLE.BLOB : PARTICLE.HLL;
+    table.setRange(row, type, SOURCE.SCRATCH, edited.newAt, edited.newSizeBytes);
   }
   if (result.type !== PARTICLE.NULL || options.respondAll) {
     writeResult(table, cursor, { reply: options.reply, op });

@@ -12,15 +12,11 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 
 /** A part of the protocol that a request can use. */
 export type Feature =
-  | "HyperLogLog operation"
   | "secondary index"
   | "UDF"
   | "background query";
 
-const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {
-  [OP.HLL_READ]: "HyperLogLog operation",
-  [OP.HLL_MODIFY]: "HyperLogLog operation",
-};
+const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {};
 
 const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
   [FIELD.INDEX_NAME]: "secondary index",
