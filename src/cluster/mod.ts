@@ -44,3 +44,8 @@ export type { MeshPeer } from "./mesh_types.ts";
 export * from "./node_id.ts";
 export { type Seed, type SeedAddress, type SeedTarget, seedText } from "./seeds.ts";
 export { type Skew, type SkewConsequence, skewConsequence, type SkewLimits, skewLimits } from "./skew.ts";
+export { Smd, type SmdOptions } from "./smd.ts";
+export { changeItem, mergeContents, mergeItems, type SmdChange } from "./smd_merge.ts";
+export type { SmdPhase } from "./smd_principal.ts";
+export { decodeSmdFile, encodeSmdFile, SmdStore } from "./smd_store.ts";
+export * from "./smd_types.ts";
