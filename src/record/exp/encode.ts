@@ -7,6 +7,7 @@
 import { type ByteBuffer, copyBytes, writeU32 } from "../../base/mod.ts";
 import { PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
 import { type BinTable, SOURCE } from "../bin_table.ts";
+import { appendStoredBin } from "../cdt/mod.ts";
 import { EXP_TYPE } from "./opcodes.ts";
 import { type ExpValue, floatWords, writeFloat } from "./value.ts";
 
@@ -114,27 +115,49 @@ function encodeText(target: ByteBuffer, tag: number, value: ExpValue): void {
   target.append(value.bytes, value.at, value.at + value.size);
 }
 
-/** Sets a bin to a value, which is copied; the value has a particle type. */
-export function storeValue(table: BinTable, row: number, type: number, value: ExpValue): void {
+/** A bin that is to get a value. */
+export interface ValueTarget {
+  /** The record's bins. */
+  readonly table: BinTable;
+  /** Row of the bin, -1 when it must be added. */
+  readonly row: number;
+  /** Offset of the bin's name in the request. */
+  readonly nameAt: number;
+  /** Bytes of the name. */
+  readonly nameSize: number;
+}
+
+/**
+ * Sets a bin to a value, which has a particle type. It is copied, lists and maps into their stored form.
+ *
+ * @returns false when the value is a list or map that can't be stored
+ */
+export function storeValue(target: ValueTarget, type: number, value: ExpValue): boolean {
+  const { table } = target;
+  const { scratch } = table;
+  const start = scratch.length;
+  const isNumber = type === EXP_TYPE.BOOL || type === EXP_TYPE.INT || type === EXP_TYPE.FLOAT;
+  if (!isNumber && !copyRange(scratch, type, value)) return false;
+  const row = target.row >= 0 ? target.row : table.add(SOURCE.REQUEST, target.nameAt, target.nameSize);
   const particle = particleOfType(type);
-  switch (type) {
-    case EXP_TYPE.BOOL:
-      return table.setNumber(row, particle, 0, value.low);
-    case EXP_TYPE.INT:
-      return table.setNumber(row, particle, value.high, value.low);
-    case EXP_TYPE.FLOAT: {
-      const [high, low] = floatWords(value.float);
-      return table.setNumber(row, particle, high, low);
-    }
-    default: {
-      const { scratch } = table;
-      const { bytes, at, size } = value;
-      const start = scratch.reserve(GEOJSON_HEAD_SIZE + size);
-      if (type === EXP_TYPE.GEOJSON) scratch.append(NO_CELLS);
-      scratch.append(bytes, at, at + size);
-      table.setRange(row, particle, SOURCE.SCRATCH, start, scratch.length - start);
-    }
+  if (!isNumber) {
+    table.setRange(row, particle, SOURCE.SCRATCH, start, scratch.length - start);
+  } else if (type === EXP_TYPE.FLOAT) {
+    const [high, low] = floatWords(value.float);
+    table.setNumber(row, particle, high, low);
+  } else {
+    table.setNumber(row, particle, type === EXP_TYPE.BOOL ? 0 : value.high, value.low);
   }
+  return true;
+}
+
+function copyRange(scratch: ByteBuffer, type: number, { bytes, at, size }: ExpValue): boolean {
+  if (type === EXP_TYPE.LIST || type === EXP_TYPE.MAP) {
+    return appendStoredBin({ bytes, at, end: at + size }, type === EXP_TYPE.MAP, scratch) >= 0;
+  }
+  if (type === EXP_TYPE.GEOJSON) scratch.append(NO_CELLS);
+  scratch.append(bytes, at, at + size);
+  return true;
 }
 
 const NO_CELLS = new Uint8Array(GEOJSON_HEAD_SIZE);

@@ -7,7 +7,6 @@
 
 import { ResultCode } from "../../base/mod.ts";
 import { type OpCursor, PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
-import { SOURCE } from "../bin_table.ts";
 import { replyValue, storeValue } from "./encode.ts";
 import { EXP_FLAG, EXP_TYPE, UNKNOWN } from "./opcodes.ts";
 import type { ExpProgram } from "./program.ts";
@@ -84,9 +83,8 @@ export function modifyByExpression(scope: ExpScope, cursor: OpCursor): ResultCod
     return (flags & EXP_FLAG.EVAL_NO_FAIL) !== 0 ? ResultCode.OK : ResultCode.OP_NOT_APPLICABLE;
   }
   if (kind === EXP_TYPE.NIL) return writeNil(scope, row, flags);
-  const target = row >= 0 ? row : table.add(SOURCE.REQUEST, cursor.nameAt, cursor.nameSize);
-  storeValue(table, target, kind, value);
-  return ResultCode.OK;
+  const { nameAt, nameSize } = cursor;
+  return storeValue({ table, row, nameAt, nameSize }, kind, value) ? ResultCode.OK : ResultCode.PARAMETER;
 }
 
 function checkPolicy(flags: number, binExists: boolean): ResultCode {

@@ -184,7 +184,7 @@ class Translator {
   #piece(depth: number): Piece | undefined {
     if (this.#kind === TOKEN.ANCHOR) {
       const text = this.#text;
-      this.#atStart = true;
+      this.#atStart = false;
       this.#advance();
       return { text, size: 1 };
     }
@@ -197,6 +197,7 @@ class Translator {
       atom.size = atom.size * Math.max(1, most) + 1;
       if (atom.size > REGEX_EXPANDED_SIZE_MAX) return undefined;
       this.#advance();
+      if (!this.#isExtended && this.#kind === TOKEN.REPEAT && isOldRepeat(this.#code)) return undefined;
     }
     return atom;
   }
@@ -415,6 +416,11 @@ class Translator {
     }
     return undefined;
   }
+}
+
+/** Repetitions that the basic syntax has by the standard: one must not follow another there. */
+function isOldRepeat(code: number): boolean {
+  return code === CHAR.STAR || code === CHAR.OPEN_BRACE;
 }
 
 /** What a character means in the extended syntax, and behind a backslash in the basic one. */
