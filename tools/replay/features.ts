@@ -6,7 +6,7 @@
  * @module
  */
 
-import { FIELD, INFO1, INFO2, OP, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
+import { FIELD, INFO1, INFO2, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
 import { utf8Decode } from "../../src/base/mod.ts";
 import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 
@@ -15,8 +15,6 @@ export type Feature =
   | "secondary index"
   | "UDF"
   | "background query";
-
-const FEATURE_OF_OP: Readonly<Record<number, Feature>> = {};
 
 const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
   [FIELD.INDEX_NAME]: "secondary index",
@@ -52,7 +50,6 @@ export function isBatch(message: Message): boolean {
 export function featuresOfMessage(message: Message): Set<Feature> {
   const features = new Set<Feature>();
   for (const field of message.fields) add(features, FEATURE_OF_FIELD[field.type]);
-  for (const op of message.ops) add(features, FEATURE_OF_OP[op.op]);
   return features;
 }
 
