@@ -57,6 +57,18 @@ export const INFO_BODY_SIZE_MAX = 2 * 1024 * 1024;
 export const LOG_MESSAGE_SIZE_MAX = 1024;
 
 /**
+ * Longest answer to one info request. A request may name any number of commands, each with an answer a thousand times
+ * its size; honest ones stay below a tenth of this.
+ */
+export const INFO_REPLY_SIZE_MAX = 16 * 1024 * 1024;
+
+/**
+ * Longest reply for one record. A request may ask for the same bin in every one of its operations; a record with all its
+ * bins is far smaller.
+ */
+export const REPLY_MESSAGE_SIZE_MAX = 32 * 1024 * 1024;
+
+/**
  * A compressed request may announce at most this size; larger ones are malformed. Inflating holds the event loop: this
  * much takes some tens of milliseconds, the whole of a proto body would take half a second.
  */

@@ -114,7 +114,7 @@ export class Dispatcher {
    */
   runPlainInfo(session: Session, bytes: Uint8Array, end: number): number {
     let at = 0;
-    while (at < end) {
+    while (at < end && !session.isFlooded) {
       if (bytes[at] === BINARY_FIRST_BYTE) {
         if (end - at < PROTO_HEADER_SIZE) return at;
         const frameEnd = at + PROTO_HEADER_SIZE + readU48(bytes, at + 2);
@@ -163,12 +163,16 @@ export class Dispatcher {
     return wantedMs === 0 ? TIMER_DELAY_MAX_MS : Math.min(wantedMs, TIMER_DELAY_MAX_MS);
   }
 
-  /** Counts a request whose time was over. */
-  noteTimeout(session: Session, cause: RefusalCause): void {
-    const namespace = findNamespace(session.context.request, this.#namespaces);
-    if (namespace === undefined) return;
+  /** The time of the session's suspended transaction is over: counts it and lets go of what it holds. */
+  onSuspendTimeout(session: Session): void {
+    const { suspendedIn } = session;
+    if (suspendedIn !== undefined) this.#giveUp(session, suspendedIn, CAUSE.suspendedTimeout);
+  }
+
+  #giveUp(session: Session, namespace: Namespace, cause: RefusalCause): number {
+    this.abandon(session);
     namespace.stats.tsvcTimeout[session.context.origin]++;
-    namespace.refusals.note(cause);
+    return namespace.refusals.note(cause);
   }
 
   #drop(session: Session, end: number): number {
@@ -237,8 +241,7 @@ export class Dispatcher {
     const { context, reply, activeMs } = session;
     const { request } = context;
     if (session.nowMs - activeMs > this.budgetMs(session)) {
-      namespace.stats.tsvcTimeout[context.origin]++;
-      reply.frame({ resultCode: namespace.refusals.note(CAUSE.timeout) });
+      reply.frame({ resultCode: this.#giveUp(session, namespace, CAUSE.timeout) });
       return "done";
     }
     const replyAt = session.out.length;
@@ -246,6 +249,7 @@ export class Dispatcher {
     reply.beginMessage();
     if (runTransaction(context, namespace) === STEP.SUSPENDED) {
       session.out.length = replyAt;
+      session.suspendedIn = namespace;
       return "suspended";
     }
     reply.endProto();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { utf8, utf8Decode } from "../base/mod.ts";
+import { INFO_REPLY_SIZE_MAX, utf8, utf8Decode } from "../base/mod.ts";
 import { appendInfoAnswer, type InfoCommand, parseInfoLine } from "../wire/mod.ts";
 import { infoCommands } from "./info_commands.ts";
 import { InfoContext, UNRECOGNIZED } from "./info_row.ts";
@@ -32,25 +32,31 @@ const SUMMARY: readonly InfoCommand[] = [
 
 /** What a request gets in place of all answers when they take too long. */
 const TIMEOUT_LINE = "ERROR:9:timeout\n";
+/** What it gets when they are too long together. */
+const TOO_LONG_LINE = "ERROR:4:answer too long, ask for less in one request\n";
 
 /** Characters of a command that a log line shows. */
 const LOGGED_SIZE_MAX = 200;
 
-/** Answers a binary info request: every command in order, appended to the session's output. */
-export function answerInfo(node: AerieNode, session: Session, commands: readonly InfoCommand[]): void {
+/** Answers a binary info request: every command in order, appended to the session's output; a summary for none. */
+export function answerInfo(node: AerieNode, session: Session, commands: Iterable<InfoCommand>): void {
   const { clock } = node.ports;
   const { out } = session;
   const start = out.length;
   const startMs = clock.monotonicMs();
   const deadlineMs = startMs + node.settings.service.infoMaxMs;
-  for (const command of commands.length === 0 ? SUMMARY : commands) {
+  let isSummary = true;
+  for (const command of commands) {
+    isSummary = false;
     appendInfoAnswer(out, command.line, answerCommand(node, session, command));
-    if (clock.monotonicMs() <= deadlineMs) continue;
+    const isLate = clock.monotonicMs() > deadlineMs;
+    if (!isLate && out.length - start <= INFO_REPLY_SIZE_MAX) continue;
     out.length = start;
-    out.appendText(TIMEOUT_LINE);
-    node.stats.infoTimeout++;
+    out.appendText(isLate ? TIMEOUT_LINE : TOO_LONG_LINE);
+    if (isLate) node.stats.infoTimeout++;
     return;
   }
+  if (isSummary) return answerInfo(node, session, SUMMARY);
   node.stats.infoComplete++;
   if (node.settings.service.enableHistInfo) {
     node.stats.infoHistogram.add((clock.monotonicMs() - startMs) * node.latencyScale);

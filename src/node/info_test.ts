@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { decodeBase64, toHex } from "../base/mod.ts";
+import { decodeBase64, SESSION_OUTPUT_HIGH_WATER_BYTES, toHex, utf8 } from "../base/mod.ts";
 import { encodeInfoRequest, PROTO_HEADER_SIZE } from "../wire/mod.ts";
 import { infoCommands } from "./info_commands.ts";
 import { recordDigest, TestNode } from "./testing.ts";
@@ -69,6 +69,22 @@ describe("answerInfo()", () => {
     test.clock.readCostMs = 0;
     assertEquals(test.node.stats.infoTimeout, 1);
     assertEquals(connection.ask("node"), "A1");
+  });
+
+  it("refuses a request whose answers are too long together", async () => {
+    const connection = (await TestNode.start()).connect();
+    const many = Array.from({ length: 100_000 }, () => "namespace/test");
+    assertEquals(connection.infoBody(...many), "ERROR:4:answer too long, ask for less in one request\n");
+    assertEquals(connection.ask("node"), "A1");
+  });
+
+  it("answers lines of the plain info port only while the answers are taken", async () => {
+    const test = await TestNode.start({ network: { info: { port: 3003, addresses: ["127.0.0.1"] } } });
+    const connection = test.connect("info");
+    connection.handler.onData(utf8("statistics\n".repeat(1000)));
+    assertLess(connection.received.length, 2 * SESSION_OUTPUT_HIGH_WATER_BYTES);
+    test.clock.advance(0);
+    assertEquals(connection.received.view().filter((byte) => byte === 0x0a).length, 1000);
   });
 
   it("survives lines of any bytes", async () => {

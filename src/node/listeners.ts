@@ -155,7 +155,7 @@ export class Listeners {
     if (idleMs === 0) return;
     const limitMs = this.#ports.clock.monotonicMs() - idleMs;
     for (const session of this.sessions) {
-      if (session.activeMs >= limitMs || !session.isIdle) continue;
+      if (session.nowMs >= limitMs || !session.isIdle) continue;
       this.#stats.reapedFds++;
       session.close();
     }

@@ -20,7 +20,7 @@ import {
 } from "../base/mod.ts";
 import type { CloseReason, Connection, ConnectionHandler, Timer } from "../port/mod.ts";
 import type { Waiter } from "../storage/mod.ts";
-import { CAUSE, TransactionContext } from "../transaction/mod.ts";
+import { type Namespace, TransactionContext } from "../transaction/mod.ts";
 import { PROTO_HEADER_SIZE, protoBodySize, protoFault, ReplyWriter } from "../wire/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { Job } from "./job.ts";
@@ -52,6 +52,8 @@ export class Session implements ConnectionHandler, Waiter {
   nowMs: number;
   /** What the client said it is, base64; undefined when it did not. */
   userAgent: string | undefined;
+  /** Namespace of the transaction that was suspended last. */
+  suspendedIn: Namespace | undefined;
   /** The connection is gone. */
   closed = false;
   readonly #dispatcher: Dispatcher;
@@ -94,7 +96,7 @@ export class Session implements ConnectionHandler, Waiter {
   onData(bytes: Uint8Array): void {
     if (this.closed || this.#closing) return;
     this.activeMs = this.nowMs = this.#dispatcher.clock.monotonicMs();
-    if (this.#input.length > 0 || this.#isBusy || this.#isFlooded) {
+    if (this.#input.length > 0 || this.#isBusy || this.isFlooded) {
       this.#input.append(bytes);
       this.#pump();
     } else {
@@ -114,7 +116,7 @@ export class Session implements ConnectionHandler, Waiter {
       return;
     }
     this.flush();
-    if (this.#isFlooded) return;
+    if (this.isFlooded) return;
     if (this.#job !== undefined && !this.#suspended) this.#scheduleJob();
     this.#pump();
     this.flush();
@@ -166,13 +168,13 @@ export class Session implements ConnectionHandler, Waiter {
   }
 
   /** Replies that the client has not taken reached the limit. */
-  get #isFlooded(): boolean {
+  get isFlooded(): boolean {
     return this.out.length + (this.#writing ? this.#sending.length : 0) > SESSION_OUTPUT_HIGH_WATER_BYTES;
   }
 
   /** Runs frames that were kept back. */
   #pump(): void {
-    if (this.#input.length === 0 || this.#isBusy || this.#isFlooded || this.closed) return;
+    if (this.#input.length === 0 || this.#isBusy || this.isFlooded || this.closed) return;
     this.nowMs = this.#dispatcher.clock.monotonicMs();
     const consumed = this.#runFrames(this.#input.bytes, this.#input.length);
     this.#input.consume(consumed);
@@ -183,7 +185,7 @@ export class Session implements ConnectionHandler, Waiter {
   #runFrames(bytes: Uint8Array, end: number): number {
     if (this.kind === "info") return this.#dispatcher.runPlainInfo(this, bytes, end);
     let at = 0;
-    while (end - at >= PROTO_HEADER_SIZE && !this.#isFlooded) {
+    while (end - at >= PROTO_HEADER_SIZE && !this.isFlooded) {
       const fault = protoFault(bytes, at);
       if (fault !== undefined) {
         this.#dispatcher.onProtoFault(this, fault);
@@ -216,8 +218,7 @@ export class Session implements ConnectionHandler, Waiter {
     this.#suspended = true;
     this.#suspendTimer = this.#dispatcher.clock.after(this.#dispatcher.budgetMs(this), () => {
       if (!this.#suspended || this.#job !== undefined || this.closed) return;
-      this.#dispatcher.abandon(this);
-      this.#dispatcher.noteTimeout(this, CAUSE.suspendedTimeout);
+      this.#dispatcher.onSuspendTimeout(this);
       this.reply.frame({ resultCode: ResultCode.TIMEOUT });
       this.#input.consume(PROTO_HEADER_SIZE + protoBodySize(this.#input.bytes, 0));
       this.#suspended = false;
@@ -233,7 +234,7 @@ export class Session implements ConnectionHandler, Waiter {
     this.#isJobScheduled = true;
     this.#dispatcher.scheduler.schedule(() => {
       this.#isJobScheduled = false;
-      if (this.closed || this.#job === undefined || this.#suspended || this.#isFlooded) return;
+      if (this.closed || this.#job === undefined || this.#suspended || this.isFlooded) return;
       this.#stepJob();
       this.flush();
       if (this.#job === undefined) this.#pump();
@@ -248,13 +249,13 @@ export class Session implements ConnectionHandler, Waiter {
     this.nowMs = this.#dispatcher.clock.monotonicMs();
     if (step === "done") this.#job = undefined;
     else if (step === "suspended") this.#suspended = true;
-    else if (!this.#isFlooded) this.#scheduleJob();
+    else if (!this.isFlooded) this.#scheduleJob();
   }
 
   /** Reads the socket only while its bytes can be used or kept. */
   #throttle(): void {
     if (this.closed) return;
-    const wait = (this.#isBusy || this.#isFlooded) && this.#input.length > SESSION_INPUT_HIGH_WATER_BYTES;
+    const wait = (this.#isBusy || this.isFlooded) && this.#input.length > SESSION_INPUT_HIGH_WATER_BYTES;
     if (wait === this.#paused) return;
     this.#paused = wait;
     if (wait) this.#connection.pause();

@@ -34,7 +34,10 @@ class TestSession {
       },
       abandon: (session: Session) => void this.abandoned.push(session),
       budgetMs: () => 1000,
-      noteTimeout: () => this.timeouts++,
+      onSuspendTimeout: (session: Session) => {
+        this.timeouts++;
+        this.abandoned.push(session);
+      },
       onSessionClosed: () => {},
     } as unknown as Dispatcher;
     const connection = {

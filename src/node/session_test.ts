@@ -186,6 +186,34 @@ describe("Session", () => {
     assertEquals([idle.closed, busy.closed, test.node.stats.reapedFds], [true, false, 1]);
   });
 
+  it("is not idle while a request of it waits", async () => {
+    const test = await TestNode.start({ service: { protoFdIdleMs: 5000 } }, { readMs: 8000 });
+    const connection = test.connect();
+    connection.exchange(PUT);
+    const patientGet = GET.slice();
+    patientGet.set([0, 0, 0x4e, 0x20], PROTO_HEADER_SIZE + 14);
+    assertEquals(connection.exchange(patientGet).length, 0);
+    test.clock.advance(9500);
+    assertEquals([connection.received.length, connection.closed], [GET_REPLY.length, false]);
+    test.clock.advance(5000);
+    assert(connection.closed);
+  });
+
+  it("holds no record after a write whose time was over before it could go on", async () => {
+    const test = await TestNode.start({}, { readMs: 600 });
+    const { inFlight } = test.node.namespaces[0];
+    const connections = [test.connect(), test.connect(), test.connect()];
+    const codes = () => connections.map(({ received }) => received.bytes[PROTO_HEADER_SIZE + 5]);
+    connections[0].exchange(PUT);
+    // The second write waits for the first, then for its bytes: together longer than its second.
+    for (const connection of connections.slice(0, 2)) connection.exchange(PUT);
+    test.clock.advance(1300);
+    assertEquals([codes().slice(0, 2), inFlight.heldCount], [[0, 9], 0]);
+    connections[2].exchange(PUT);
+    test.clock.advance(700);
+    assertEquals([codes(), inFlight.heldCount], [[0, 9, 0], 0]);
+  });
+
   it("is refused beyond proto-fd-max", async () => {
     const test = await TestNode.start({ service: { protoFdMax: 2 } });
     const connections = [test.connect(), test.connect(), test.connect()];

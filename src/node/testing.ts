@@ -9,6 +9,7 @@ import { defaultSettings, type SettingsOverrides } from "../config/mod.ts";
 import { createCompute } from "../platform/mod.ts";
 import type {
   Address,
+  Clock,
   Connection,
   ConnectionHandler,
   Disk,
@@ -23,6 +24,7 @@ import type {
   MemoryUse,
   Network,
 } from "../port/mod.ts";
+import { PendingDevice, type RecordDevice } from "../storage/mod.ts";
 import { TestClock, testDigest, TestRandom } from "../storage/testing.ts";
 import {
   encodeInfoRequest,
@@ -185,8 +187,13 @@ export class TestNode {
    * Starts a node with id A1, ports 3000 and 3003, namespace `test`.
    *
    * @param overrides settings that differ
+   * @param options `readMs`: every first look at a record's bytes waits this long
    */
-  static async start(overrides: SettingsOverrides = {}): Promise<TestNode> {
+  static async start(
+    overrides: SettingsOverrides = {},
+    options: { readMs?: number } = {},
+  ): Promise<TestNode> {
+    const { readMs } = options;
     const test = new TestNode();
     const settings = defaultSettings(overrides);
     settings.service.nodeId ||= "A1";
@@ -205,6 +212,9 @@ export class TestNode {
         compute: createCompute(),
         log: test.#log,
       },
+      ...(readMs === undefined
+        ? {}
+        : { wrapDevice: (device: RecordDevice, clock: Clock) => new PendingDevice(device, clock, readMs) }),
     });
     await test.node.start();
     return test;

@@ -11,6 +11,7 @@ import {
   BIN_COUNT_MAX,
   BIN_NAME_SIZE_MAX,
   OP_COUNT_MAX,
+  REPLY_MESSAGE_SIZE_MAX,
   ResultCode,
   SCRATCH_SIZE_MAX,
 } from "../base/mod.ts";
@@ -116,6 +117,7 @@ export function applyWrite(
   while (cursor.next()) {
     const result = applyOp(table, options, respondAll);
     if (result !== ResultCode.OK) return result;
+    if (options.reply.messageSize > REPLY_MESSAGE_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
   }
   return table.binCount > BIN_COUNT_MAX ? ResultCode.PARAMETER : ResultCode.OK;
 }
@@ -293,6 +295,7 @@ export function applyRead(
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   cursor.start(request);
   while (cursor.next()) {
+    if (options.reply.messageSize > REPLY_MESSAGE_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
     const op = cursor.op;
     if (op === OP.CDT_READ) {
       const { opOverride, reply } = options;

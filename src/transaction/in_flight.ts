@@ -68,22 +68,23 @@ export class InFlightTable {
     this.heldCount++;
   }
 
-  /** Gives a record back, if this owner holds it, and passes it to the next in its queue. */
-  release(digest: Uint8Array, at: number, owner: Waiter): void {
+  /** A transaction of a record is done: it passes the record on if it held it, and leaves the queue if it was in it. */
+  release(digest: Uint8Array, at: number, waiter: Waiter): void {
     const holder = this.#find(digest, at);
-    if (holder === undefined || holder.owner !== owner) return;
-    this.#pass(holder);
+    if (holder !== undefined) this.#leave(holder, waiter);
   }
 
   /** Forgets a waiter whose connection is gone or whose time is over, wherever it holds or queues. */
   abandon(waiter: Waiter): void {
     for (const bucket of [...this.#holders.values()]) {
-      for (const holder of [...bucket]) {
-        const place = holder.queue.indexOf(waiter);
-        if (place >= 0) holder.queue.splice(place, 1);
-        if (holder.owner === waiter) this.#pass(holder);
-      }
+      for (const holder of [...bucket]) this.#leave(holder, waiter);
     }
+  }
+
+  #leave(holder: Holder, waiter: Waiter): void {
+    const place = holder.queue.indexOf(waiter);
+    if (place >= 0) holder.queue.splice(place, 1);
+    if (holder.owner === waiter) this.#pass(holder);
   }
 
   #pass(holder: Holder): void {

@@ -369,6 +369,18 @@ describe("runRead()", () => {
 });
 
 describe("runTransaction()", () => {
+  it("refuses a reply that repeats a large bin without end", () => {
+    const ns = new TestNamespace();
+    ns.write(1, [[OP.WRITE, "a", PARTICLE.BLOB, "07".repeat(512 * 1024)]]);
+    const ops: TestOp[] = Array.from({ length: 100 }, () => [OP.READ, "a"]);
+    const tooBig = { code: ResultCode.RECORD_TOO_BIG, ops: [] };
+    const { code, ops: read } = ns.run({ record: 1, info1: INFO1.READ, ops });
+    assertEquals({ code, ops: read }, tooBig);
+    const written = ns.run({ record: 1, info1: INFO1.READ, info2: INFO2.WRITE, ops: [...ops, ONE] });
+    assertEquals({ code: written.code, ops: written.ops }, tooBig);
+    assertEquals(ns.run({ record: 1, info1: INFO1.READ, ops: [[OP.READ, "a"]] }).generation, 1);
+  });
+
   it("refuses a digest of the wrong size, and messages that neither read nor write", () => {
     const ns = new TestNamespace();
     assertEquals(ns.run({ record: 1 }).code, ResultCode.PARAMETER);

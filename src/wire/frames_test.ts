@@ -38,7 +38,7 @@ describe("protoFault()", () => {
 
 describe("parseInfo()", () => {
   const commands = (text: string) =>
-    parseInfo(utf8(text)).map(({ line, name, parameters }) => [utf8Decode(line), name, parameters]);
+    [...parseInfo(utf8(text))].map(({ line, name, parameters }) => [utf8Decode(line), name, parameters]);
 
   it("cuts lines into name and parameters at the first separator", () => {
     assertEquals(commands("node\nget-config:context=namespace;id=test\nsets/test/demo\nlatencies;x\n\n"), [
@@ -57,9 +57,9 @@ describe("parseInfo()", () => {
   });
 
   it("cuts endless names, and keeps the line's bytes even when they are not text", () => {
-    assertEquals(parseInfo(utf8("x".repeat(100_000) + "\n"))[0].name.length, 32);
+    assertEquals(parseInfo(utf8("x".repeat(100_000) + "\n")).next().value!.name.length, 32);
     const bytes = fromHex("ff00c30a");
-    const command = parseInfo(bytes)[0];
+    const command = parseInfo(bytes).next().value!;
     assertEquals(toHex(command.line), "ff00c3");
     const out = new ByteBuffer();
     appendInfoAnswer(out, command.line, "ERROR");

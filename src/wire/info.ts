@@ -23,17 +23,17 @@ export interface InfoCommand {
 }
 
 /**
- * Cuts an info body into commands. Text after the last line feed is ignored, as the stock server does.
+ * Cuts an info body into commands, one at a time: there may be as many as there are bytes. Text after the last line feed
+ * is ignored, as the stock server does.
  *
  * @param body the request's body, kept by reference
  */
-export function parseInfo(body: Uint8Array): InfoCommand[] {
-  const commands: InfoCommand[] = [];
+export function* parseInfo(body: Uint8Array): Generator<InfoCommand, void, void> {
   let start = 0;
   for (;;) {
     const end = body.indexOf(LF, start);
-    if (end < 0) return commands;
-    commands.push(parseInfoLine(body.subarray(start, end)));
+    if (end < 0) return;
+    yield parseInfoLine(body.subarray(start, end));
     start = end + 1;
   }
 }

@@ -115,6 +115,11 @@ export class ReplyWriter {
     this.out.bytes[this.#messageAt + 1] = info1;
   }
 
+  /** Bytes of the open message so far. */
+  get messageSize(): number {
+    return this.out.length - this.#messageAt;
+  }
+
   /** Operations in the open message. */
   get opCount(): number {
     return this.#opCount;
