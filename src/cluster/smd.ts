@@ -98,7 +98,7 @@ export class Smd {
 
   /** When the next tick is due, monotonic; Infinity when none is. */
   get nextTickMs(): number {
-    let nextMs = this.#reportAtMs;
+    let nextMs = this.#isPersisted ? this.#reportAtMs : Infinity;
     for (const { principal } of this.#parts.values()) nextMs = Math.min(nextMs, principal.retransmitAtMs);
     for (const { deadlineMs, sendAtMs } of this.#requests.values()) {
       nextMs = Math.min(nextMs, deadlineMs, sendAtMs);
@@ -154,6 +154,11 @@ export class Smd {
     }
   }
 
+  /** A version is told only when its content has been kept: equal versions count as confirmed everywhere. */
+  get #isPersisted(): boolean {
+    return [...this.#parts.values()].every(({ module }) => module.isPersisted);
+  }
+
   get #isPrincipal(): boolean {
     return this.#succession[0] === this.#self;
   }
@@ -189,7 +194,7 @@ export class Smd {
   }
 
   #tick(): void {
-    if (this.#nowMs >= this.#reportAtMs) this.#report();
+    if (this.#nowMs >= this.#reportAtMs && this.#isPersisted) this.#report();
     for (const { principal } of this.#parts.values()) principal.retransmit(this.#nowMs);
     for (const request of this.#requests.values()) {
       if (this.#nowMs >= request.deadlineMs) this.#finish(request, "timeout");
@@ -328,6 +333,7 @@ export class Smd {
     const principal = this.#succession[0];
     switch (message.kind) {
       case "request-version":
+        if (!parts.module.isPersisted) return;
         return this.#send([principal], {
           type: "smd",
           kind: "report-version",

@@ -9,7 +9,7 @@
  * | state | waits for |
  * | ----- | --------- |
  * | off | being principal of a cluster |
- * | versions | the version of each member |
+ * | versions | the version of each member, which has kept it |
  * | fulls | the content of one member for each version that differs from the own one |
  * | acks | each member to have kept a merged content, or one changed item |
  * | idle | sets |
@@ -109,7 +109,8 @@ export class SmdPrincipal {
     this.#clusterKey = clusterKey;
     this.#members = members.filter((node) => node !== this.#around.self);
     this.#transactionId = 0;
-    this.#wait(this.#members, nowMs);
+    // What this node has and has not kept yet would be confirmed to whoever asks for it again.
+    this.#wait(this.#module.isPersisted ? this.#members : [...this.#members, this.#around.self], nowMs);
     this.#afterVersions(nowMs);
   }
 
@@ -136,9 +137,9 @@ export class SmdPrincipal {
 
   /** This node has kept a change. */
   persisted(nowMs: number): void {
-    if (this.#phase !== "acks" || !this.#module.isPersisted) return;
-    this.#waiting.delete(this.#around.self);
-    this.#afterAcks(nowMs);
+    if (!this.#module.isPersisted || !this.#waiting.delete(this.#around.self)) return;
+    if (this.#phase === "versions") this.#afterVersions(nowMs);
+    else if (this.#phase === "acks") this.#afterAcks(nowMs);
   }
 
   /** Somebody wants an item set. */

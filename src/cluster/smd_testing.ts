@@ -33,6 +33,8 @@ export interface SmdLabNode {
   readonly disk: Map<number, Uint8Array>;
   /** What the effects `apply` made of the module, by module and key. */
   applied: Map<string, string>;
+  /** Members of its cluster. */
+  succession: readonly NodeId[];
   /** Wall clock against the true one. */
   skewMs: number;
 }
@@ -56,6 +58,8 @@ export class SmdLab {
   /** Counts of events by name, for coverage. */
   readonly counts = new Map<string, number>();
   trace: (line: string) => void = () => {};
+  /** Told of each confirmed set. */
+  confirmed: (node: SmdLabNode, request: number) => void = () => {};
   #order = 0;
   #request = 0;
   #queue: Scheduled[] = [];
@@ -82,6 +86,7 @@ export class SmdLab {
       life: (former?.life ?? 0) + 1,
       disk,
       applied: new Map(),
+      succession: [],
       skewMs: former?.skewMs ?? skewMs,
     };
     for (const [module, { items }] of kept) this.#apply(node, module, items);
@@ -116,6 +121,7 @@ export class SmdLab {
         const node = this.nodes.get(id)!;
         if (node.life !== life || !node.isAlive) return;
         this.#say(node, `CLUSTER ${this.keyName(clusterKey)} [${succession.map(nodeIdForLog).join(" ")}]`);
+        node.succession = succession;
         this.step(node, { kind: "cluster-changed", clusterKey, succession });
       });
     }
@@ -194,6 +200,7 @@ export class SmdLab {
         return this.#persist(node, effect.module, effect.revision);
       case "set-done":
         this.results.set(effect.request, effect.result);
+        if (effect.result === "ok") this.confirmed(node, effect.request);
         return this.#say(node, `DONE: ${effect.result}`);
       case "log":
         return this.#say(node, `(${effect.text})`);
