@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { toHex } from "../base/mod.ts";
-import { bin, encodeTerm, Name, type Term, TestMap } from "../record/exp/testing.ts";
+import { bin, encodeTerm, Name, type Term, TestMap } from "../record/testing.ts";
 import { FIELD, INFO1, INFO2, INFO3, OP, PARTICLE } from "../wire/mod.ts";
 import {
   integerHex,
