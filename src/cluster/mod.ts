@@ -1,7 +1,8 @@
 /**
  * How nodes become a cluster. Each protocol is a step function: an event and the time go in, effects come out; no
- * clocks, timers or sockets here. Leaves out bytes (`wire/` has the codecs), connections and what follows from a
- * membership (`partition/`). Read docs/cluster.md, then `clustering.ts` and `clustering_decisions.ts`.
+ * clocks, timers or sockets there. The connections between nodes are `fabric.ts` and `mesh_transport.ts`, on the ports.
+ * Leaves out bytes (`wire/` has the codecs) and what follows from a membership (`partition/`). Read docs/cluster.md, then
+ * `clustering.ts` and `clustering_decisions.ts`.
  *
  * @module
  */
@@ -19,6 +20,16 @@ export * from "./clustering_types.ts";
 export { clusteringFromWire, clusteringToWire } from "./clustering_wire.ts";
 export { Exchange, type ExchangeOptions } from "./exchange.ts";
 export * from "./exchange_types.ts";
+export { Fabric } from "./fabric.ts";
+export {
+  combineEvidence,
+  type DeathDecision,
+  type DeathQuestion,
+  decideDeath,
+  type EvidenceReport,
+  type ProcessEvidence,
+} from "./fabric_death.ts";
+export type * from "./fabric_types.ts";
 export { Heartbeat } from "./heartbeat.ts";
 export {
   deriveHeartbeatTimes,
@@ -40,6 +51,8 @@ export type {
   PeerLink,
 } from "./heartbeat_types.ts";
 export * from "./hlc.ts";
+export { MeshTransport, type MeshTransportOptions, type MeshTransportStatistics } from "./mesh_transport.ts";
+export { HeartbeatRunner, type HeartbeatRunnerOptions } from "./mesh_transport_runner.ts";
 export type { MeshPeer } from "./mesh_types.ts";
 export * from "./node_id.ts";
 export { type Seed, type SeedAddress, type SeedTarget, seedText } from "./seeds.ts";
