@@ -2,7 +2,7 @@
  * Imports point one way only, and a folder is entered through its door, `mod.ts`.
  *
  * Exempt: `tools/`, `bench/` and `container/` may import anything; tests, benchmarks and test helpers may import any folder (a test of
- * storage needs the simulator's ports), yet through its door too, or through its `testing.ts`.
+ * storage needs the simulator's ports), yet through its door too, or through its `testing.ts` files.
  *
  * @module
  */
@@ -73,7 +73,7 @@ function fault(path: string, specifier: string): string | undefined {
   if (to === "cmd" || TOOLING.includes(to)) {
     return `${from} imports ${target}: nothing outside imports ${to}/`;
   }
-  if (isTestFile(path) && target === `src/${to}/testing.ts`) return undefined;
+  if (isTestFile(path) && /\/([a-z_]+_)?testing\.ts$/.test(target)) return undefined;
   if (to !== "mod.ts" && target !== `src/${to}/mod.ts`) {
     return `imports ${target}: other folders go through src/${to}/mod.ts`;
   }
