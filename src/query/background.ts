@@ -228,11 +228,10 @@ function checkOps(plan: QueryPlan): number {
       case OP.TOUCH:
       case OP.DELETE_ALL:
       case OP.EXP_MODIFY:
-        break;
       case OP.CDT_MODIFY:
       case OP.BITS_MODIFY:
       case OP.HLL_MODIFY:
-        return ResultCode.UNSUPPORTED_FEATURE;
+        break;
       default:
         return ResultCode.PARAMETER;
     }

@@ -46,6 +46,22 @@ Deno.test("BackgroundOps answers at once, then changes every record of the set",
   );
 });
 
+Deno.test("BackgroundOps changes lists, and a scan reads them by an operation", () => {
+  const queries = new TestQueries();
+  for (let number = 0; number < 3; number++) queries.put(number);
+  const append = Uint8Array.of(0x92, 1, 7);
+  const size = Uint8Array.of(0x91, 16);
+  const { BLOB } = PARTICLE;
+  queries.query(addFive({ ops: [{ op: OP.CDT_MODIFY, name: "l", particleType: BLOB, value: append }] }));
+  finish(queries);
+  const read = [{ op: OP.CDT_READ, name: "l", particleType: BLOB, value: size }];
+  const messages = queries.query(scanOf({ ops: read })).slice(0, -1);
+  assertEquals(
+    messages.map(({ bins }) => bins),
+    Array.from({ length: 3 }, () => ({ l: "0000000000000001" })),
+  );
+});
+
 Deno.test("BackgroundOps keeps to the records per second", () => {
   const queries = new TestQueries();
   for (let number = 0; number < 100; number++) queries.put(number);
@@ -91,7 +107,7 @@ Deno.test("QueryRegistry.abort() stops a background job", () => {
   assertEquals(progress.status, "done(user-aborted)");
   assertLess(progress.recordsSucceeded, 13);
   assertEquals(
-    queries.start(addFive({ ops: [{ op: OP.CDT_MODIFY, name: "n" }] })),
-    ResultCode.UNSUPPORTED_FEATURE,
+    queries.start(addFive({ ops: [{ op: OP.CDT_READ, name: "n" }] })),
+    ResultCode.PARAMETER,
   );
 });

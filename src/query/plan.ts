@@ -268,10 +268,7 @@ function checkReadOps(projection: RecordRequest): number {
   cursor.start(projection);
   while (cursor.next()) {
     const { op } = cursor;
-    if (op === OP.EXP_READ) continue;
-    if (op === OP.CDT_READ || op === OP.BITS_READ || op === OP.HLL_READ) {
-      return ResultCode.UNSUPPORTED_FEATURE;
-    }
+    if (op === OP.EXP_READ || op === OP.CDT_READ || op === OP.BITS_READ || op === OP.HLL_READ) continue;
     if (op !== OP.READ || cursor.nameSize === 0 || cursor.nameSize > BIN_NAME_SIZE_MAX) {
       return ResultCode.PARAMETER;
     }

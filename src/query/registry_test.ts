@@ -40,7 +40,7 @@ Deno.test("startQuery refuses what can't be served, with the stock server's code
     }, PARAMETER],
     ["bin list cut", scanOf({ fields: [[FIELD.QUERY_BINLIST, hex("020161")]] }), PARAMETER],
     ["write as projection", scanOf({ ops: [{ op: OP.WRITE, name: "a" }] }), PARAMETER],
-    ["list read as projection", scanOf({ ops: [{ op: OP.CDT_READ, name: "a" }] }), UNSUPPORTED_FEATURE],
+    ["list change as projection", scanOf({ ops: [{ op: OP.CDT_MODIFY, name: "a" }] }), PARAMETER],
     ["filter that is no bool", scanOf({ fields: [[FIELD.FILTER_EXP, hex("01")]] }), PARAMETER],
     ["transaction", scanOf({ fields: [[FIELD.MRT_ID, new Uint8Array(8)]] }), ENTERPRISE_ONLY],
     ["index by range", scanOf({ fields: [[FIELD.INDEX_RANGE, hex(INTEGER_RANGE)]] }), SINDEX_NOT_FOUND],

@@ -188,6 +188,7 @@ export class ScanJob implements Waiter {
         this.#closeProto();
         return "more";
       case STOP.RATE:
+        this.#rateTimer?.cancel();
         this.#rateTimer = this.#clock.after(this.#rate.waitMs(), () => this.wake());
         this.#closeProto();
         return "suspended";

@@ -292,40 +292,36 @@ export function applyRead(
   table: BinTable,
   options: { reply: ReplyWriter; opOverride: number; scope: ExpScope },
 ): ResultCode {
+  const { reply, scope, opOverride } = options;
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   cursor.start(request);
   while (cursor.next()) {
-    if (options.reply.messageSize > REPLY_MESSAGE_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
-    const op = cursor.op;
-    if (op === OP.CDT_READ) {
-      const { opOverride, reply } = options;
-      const called = applyCdt(cursor, table, { reply, op: opOverride || op, respondAll, isWrite: false });
-      if (called !== ResultCode.OK) return called;
-      continue;
-    }
-    if (op === OP.BITS_READ || op === OP.HLL_READ) {
-      const called = readByCall(table, cursor, {
-        reply: options.reply,
-        op: options.opOverride || op,
-        respondAll,
-      });
-      if (called !== ResultCode.OK) return called;
-      continue;
-    }
-    if (op === OP.EXP_READ) {
-      const evaluated = readExpression(options.scope, cursor, {
-        reply: options.reply,
-        op: options.opOverride || op,
-        respondAll,
-      });
-      if (evaluated !== ResultCode.OK) return evaluated;
-      continue;
-    }
-    if (op !== OP.READ) return ResultCode.PARAMETER;
-    const result = replyBin(table, options.reply, { op: options.opOverride || op, respondAll });
+    const result = readOne(table, scope, { reply, op: opOverride || cursor.op, respondAll });
     if (result !== ResultCode.OK) return result;
+    if (reply.messageSize > REPLY_MESSAGE_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
   }
   return ResultCode.OK;
+}
+
+/** Answers the operation under the cursor, which must be one that only reads. */
+function readOne(
+  table: BinTable,
+  scope: ExpScope,
+  answer: { reply: ReplyWriter; op: number; respondAll: boolean },
+): ResultCode {
+  switch (cursor.op) {
+    case OP.READ:
+      return replyBin(table, answer.reply, answer);
+    case OP.CDT_READ:
+      return applyCdt(cursor, table, { ...answer, isWrite: false });
+    case OP.BITS_READ:
+    case OP.HLL_READ:
+      return readByCall(table, cursor, answer);
+    case OP.EXP_READ:
+      return readExpression(scope, cursor, answer);
+    default:
+      return ResultCode.PARAMETER;
+  }
 }
 
 /** Appends the bin under the cursor, if it is there. */
