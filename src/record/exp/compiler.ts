@@ -6,9 +6,8 @@
  * @module
  */
 
-import { ResultCode } from "../../base/mod.ts";
+import { EXP_DEPTH_MAX, EXP_NODE_COUNT_MAX, ResultCode } from "../../base/mod.ts";
 import type { Variable } from "./flow.ts";
-import { EXP_DEPTH_MAX, EXP_NODE_COUNT_MAX } from "./limits.ts";
 import { floatLiteral, integerLiteral, NIL_NODE, rangeLiteral, textLiteral } from "./literals.ts";
 import type { ExpNode, MaybeNode, NodeSource } from "./node.ts";
 import { EXP_TYPE } from "./opcodes.ts";

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { ResultCode } from "../../base/mod.ts";
+import { EXP_SIZE_MAX_BYTES, ResultCode } from "../../base/mod.ts";
 import { Compiler } from "./compiler.ts";
-import { EXP_SIZE_MAX_BYTES } from "./limits.ts";
 import type { ExpNode } from "./node.ts";
 import { EXP_TYPE, UNKNOWN } from "./opcodes.ts";
 import { emptyScope, type ExpScope } from "./scope.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { equalBytes, ResultCode } from "../../base/mod.ts";
-import { EXP_CACHE_COUNT_MAX, EXP_CACHE_SIZE_MAX_BYTES } from "./limits.ts";
+import { equalBytes, EXP_CACHE_COUNT_MAX, EXP_CACHE_SIZE_MAX_BYTES, ResultCode } from "../../base/mod.ts";
 import { EXP_TYPE } from "./opcodes.ts";
 import { compileExpression, type ExpProgram } from "./program.ts";
 

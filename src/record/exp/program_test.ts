@@ -1,6 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { readU32LE, ResultCode, utf8 } from "../../base/mod.ts";
-import { EXP_DEPTH_MAX, EXP_NODE_COUNT_MAX, EXP_SIZE_MAX_BYTES, EXP_WORK_MAX_BYTES } from "./limits.ts";
+import {
+  EXP_DEPTH_MAX,
+  EXP_NODE_COUNT_MAX,
+  EXP_SIZE_MAX_BYTES,
+  EXP_WORK_MAX_BYTES,
+  readU32LE,
+  ResultCode,
+  utf8,
+} from "../../base/mod.ts";
 import { compileExpression, TRILEAN } from "./program.ts";
 import { ProgramCache } from "./program_cache.ts";
 import {

@@ -10,9 +10,9 @@
  * @module
  */
 
+import { REGEX_DEPTH_MAX, REGEX_EXPANDED_SIZE_MAX } from "../../base/mod.ts";
 import { RE2JS } from "re2js";
 import { addNamedClass, ByteSet } from "./regex_set.ts";
-import { REGEX_DEPTH_MAX, REGEX_EXPANDED_SIZE_MAX } from "./limits.ts";
 
 /** Flags as the server passes them to regcomp. */
 export const REGEX_FLAG = { EXTENDED: 1, ICASE: 2, NEWLINE: 4, NO_SUB: 8 } as const;

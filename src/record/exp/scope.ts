@@ -4,11 +4,10 @@
  * @module
  */
 
-import { ByteBuffer } from "../../base/mod.ts";
+import { ByteBuffer, EXP_WORK_MAX_BYTES } from "../../base/mod.ts";
 import { BinTable } from "../bin_table.ts";
 import { ProgramCache } from "./program_cache.ts";
 import type { ExpValue } from "./value.ts";
-import { EXP_WORK_MAX_BYTES } from "./limits.ts";
 
 /** What is known of a record without its bins. */
 export interface RecordFacts {
