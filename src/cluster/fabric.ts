@@ -106,6 +106,8 @@ export class Fabric {
     return {
       turns: this.#turns,
       reader: this.#reader,
+      hold: () => this.hold(),
+      release: () => this.release(),
       onHandshake: (socket, handshake) => this.#onHandshake(socket, handshake),
       onMessage: (socket, sizeBytes) => this.#deliver(socket, sizeBytes),
       isReceiving: (socket) => this.#sockets.get(socket)?.isReceiving ?? true,
@@ -307,12 +309,7 @@ export class Fabric {
     const counts = this.#channels[from.channel]!;
     counts.receivedCount++;
     counts.receivedBytes += sizeBytes;
-    this.hold();
-    try {
-      this.#options.handler.onMessage(from.node, from.channel, this.#reader);
-    } finally {
-      this.release();
-    }
+    this.#options.handler.onMessage(from.node, from.channel, this.#reader);
   }
 
   #flush(lane: FabricLane): void {

@@ -40,6 +40,9 @@ export interface FabricSocketHost {
   readonly turns: FabricTurns;
   /** One for all connections: messages are looked at one after the other. */
   readonly reader: PeerReader;
+  /** What handlers send between the two leaves together. */
+  hold(): void;
+  release(): void;
   /** A handshake came; the host decides what becomes of the connection. */
   onHandshake(socket: FabricSocket, handshake: FabricHandshake): void;
   onMessage(socket: FabricSocket, sizeBytes: number): void;
@@ -183,7 +186,13 @@ export class FabricSocket implements ConnectionHandler, TurnWork {
 
   #take(bytes: Uint8Array, deadlineMs: number): void {
     this.#frames.open(bytes);
-    const left = this.#deliver(deadlineMs);
+    this.#host.hold();
+    let left: "no" | "later" | "unwanted";
+    try {
+      left = this.#deliver(deadlineMs);
+    } finally {
+      this.#host.release();
+    }
     if (this.#isGone) return;
     this.#frames.close();
     this.#account();

@@ -189,6 +189,24 @@ describe("Fabric", () => {
     assertEquals(new Set(reads).size, 1);
   });
 
+  it("what handlers send during one event leaves in one write", async () => {
+    const world = makeWorld(16);
+    const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
+    b.onMessage = (from, channel, reader) => {
+      b.fabric.send({ node: from, channel }, testMessage(reader.u32(0)));
+    };
+    const events = new Set<number>();
+    a.onMessage = () => void events.add(world.simulation.eventCount);
+    a.fabric.hold();
+    for (let number = 0; number < 10; number++) {
+      a.fabric.send({ node: b.node, channel: RW }, testMessage(number));
+    }
+    a.fabric.release();
+    await world.simulation.runFor(10);
+    assertEquals(numbers(a, RW), Array.from({ length: 10 }, (_, number) => number));
+    assertEquals(events.size, 1);
+  });
+
   it("connections that reset are made again, and messages are lost only with them", async () => {
     const world = makeWorld(11);
     const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
