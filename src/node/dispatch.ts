@@ -309,6 +309,7 @@ export class Dispatcher {
         if (step === "done") histogram.add((clock.monotonicMs() - startMs) * this.#node.latencyScale);
         return step;
       },
+      cancel: () => job.cancel?.(),
     };
   }
 

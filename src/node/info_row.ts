@@ -10,6 +10,8 @@ import { type InfoCommand, infoParameter } from "../wire/mod.ts";
 import type { AerieNode } from "./node.ts";
 import type { Session } from "./session.ts";
 
+export { safeText } from "../wire/mod.ts";
+
 /** Answer to a command that changed something or has nothing to tell. */
 export const OK = "ok";
 /** Answer to a name that is not in the table. */
@@ -113,9 +115,3 @@ export class InfoContext {
 
 /** A parameter's value, or the error that says why there is none. */
 export type Parameter = { value: string; error?: never } | { value?: never; error: string };
-
-/** A text that clients chose, without what separates items and lines of an answer. */
-export function safeText(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f;:]/g, "?");
-}

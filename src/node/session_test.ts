@@ -214,6 +214,24 @@ describe("Session", () => {
     assertEquals([codes(), inFlight.heldCount], [[0, 9, 0], 0]);
   });
 
+  it("counts a batch whose client goes away as ended", async () => {
+    const test = await TestNode.start({}, { readMs: 600 });
+    const connection = test.connect();
+    connection.exchange(PUT);
+    const row = "00000000" + "b747f5854d0b33259928d0cfab7fad81d6abfbf6" + "000300010000" +
+      "000000050074657374";
+    const batch = fromHex(
+      `0203000000000047${"1608"}${"00".repeat(16)}00010000${"0000002d29"}000000010d${row}`,
+    );
+    assertEquals(connection.exchange(batch).length, 0);
+    const other = test.connect();
+    const queue = () => /batch_index_queue=([^;]*)/.exec(other.ask("statistics"))![1];
+    assertEquals(queue(), "0:1");
+    connection.close();
+    test.clock.advance(1000);
+    assertEquals(queue(), "0:0");
+  });
+
   it("is refused beyond proto-fd-max", async () => {
     const test = await TestNode.start({ service: { protoFdMax: 2 } });
     const connections = [test.connect(), test.connect(), test.connect()];

@@ -62,6 +62,13 @@ Deno.test("BackgroundOps changes lists, and a scan reads them by an operation", 
   );
 });
 
+Deno.test("QueryProgress.describe() stays one item when the set's name would break it", () => {
+  const queries = new TestQueries();
+  queries.query(scanOf({ set: "a;b\nc", trid: 12 }));
+  const text = queries.jobs.find("12")!.describe(0);
+  assertMatch(text, /^trid=12:ns=test:set=a\?b\?c:[^;\n]*$/);
+});
+
 Deno.test("BackgroundOps keeps to the records per second", () => {
   const queries = new TestQueries();
   for (let number = 0; number < 100; number++) queries.put(number);

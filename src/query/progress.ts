@@ -5,6 +5,8 @@
  * @module
  */
 
+import { safeText } from "../wire/mod.ts";
+
 /** How a query stands. */
 export type QueryStatus =
   | "active(ok)"
@@ -86,7 +88,7 @@ export class QueryProgress {
     const isDone = this.endMs !== undefined;
     const share = this.partitionCount === 0 ? 0 : this.partitionsDone / this.partitionCount;
     const parts = [`trid=${identity.trid}`, `ns=${identity.namespaceName}`];
-    if (identity.setName !== "") parts.push(`set=${identity.setName}`);
+    if (identity.setName !== "") parts.push(`set=${safeText(identity.setName)}`);
     if (identity.pidsRequested + identity.digestsRequested > 0) {
       parts.push(
         `n-pids-requested=${identity.pidsRequested}`,

@@ -111,6 +111,11 @@ export class BatchJob {
     return "done";
   }
 
+  /** The connection is gone; there is no step after this. */
+  cancel(): void {
+    this.#options.stats.failed++;
+  }
+
   #pause(): BatchStep {
     this.#closeProto();
     return "more";

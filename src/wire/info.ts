@@ -65,6 +65,12 @@ export function infoParameter(parameters: string, key: string): string | undefin
   return undefined;
 }
 
+/** A text that clients chose, without what separates items and lines of an answer. */
+export function safeText(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f;:]/g, "?");
+}
+
 /** Appends the answer to one command to a reply body. */
 export function appendInfoAnswer(out: ByteBuffer, line: Uint8Array, value: string): void {
   out.append(line);
