@@ -18,10 +18,11 @@ const keyOf = (key: string | number) => ({ namespace: "test", set: "demo", key }
 
 /** A real node on a free port of loopback, and a client that reaches it through sockets. */
 async function withNode(run: (client: AerieClient, node: EmbeddedNode) => Promise<void>): Promise<void> {
+  const workDirectory = await Deno.makeTempDir();
   const node = await open({
     listen: true,
     settings: {
-      service: { nodeId: "A1" },
+      service: { nodeId: "A1", workDirectory },
       network: { service: { port: 0 }, info: { port: 0 }, http: { port: 0 } },
       namespaces: [{ name: "test", nsupPeriod: 120, storage: { dataSize: 16 * 2 ** 20 } }],
     },
@@ -33,6 +34,7 @@ async function withNode(run: (client: AerieClient, node: EmbeddedNode) => Promis
   } finally {
     client.close();
     await node.close();
+    await Deno.remove(workDirectory, { recursive: true });
   }
 }
 

@@ -117,7 +117,8 @@ export class SmdStore {
     try {
       return await this.#disk.readFile(this.path(module), FILE_SIZE_MAX);
     } catch (error) {
-      if ((error as { code?: string }).code === "ENOENT") return undefined;
+      // ENOTDIR: the work directory is no folder, so nothing was ever kept there.
+      if (["ENOENT", "ENOTDIR"].includes((error as { code?: string }).code ?? "")) return undefined;
       throw error;
     }
   }

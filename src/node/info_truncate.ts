@@ -30,7 +30,10 @@ function truncate(context: InfoContext, form: TruncateForm): string {
   const { store } = namespace;
   const set = setName === undefined ? undefined : store.sets.byName(setName.value);
   // A set that nobody has written to has nothing to remove.
-  if (setName === undefined || set !== undefined) store.truncate(set, lut);
+  if (setName === undefined || set !== undefined) {
+    store.truncate(set, lut);
+    context.node.metadata.keepMark(namespace.settings.name, setName?.value, lut);
+  }
   const where = setName === undefined ? "" : ` set ${safeText(setName.value)}`;
   context.node.ports.log.write(
     "info",
@@ -47,7 +50,10 @@ function undoTruncate(context: InfoContext, form: TruncateForm): string {
   if (setName?.error !== undefined) return setName.error;
   const { store } = namespace;
   const set = setName === undefined ? undefined : store.sets.byName(setName.value);
-  if (setName === undefined || set !== undefined) store.undoTruncate(set);
+  if (setName === undefined || set !== undefined) {
+    store.undoTruncate(set);
+    context.node.metadata.keepMark(namespace.settings.name, setName?.value, null);
+  }
   return OK;
 }
 

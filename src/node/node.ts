@@ -1,7 +1,7 @@
 /**
  * A node: namespaces, listeners, background work, and the order in which they start and stop.
  *
- * Start: identity → namespaces → partition table → background work → listeners; only then is the node ready.
+ * Start: identity → metadata → namespaces → partition table → background work → listeners; only then is the node ready.
  * Stop: listeners close → sessions finish what runs → sessions close → background work ends.
  *
  * A failed assertion anywhere in the node fails it: listeners and sessions close at once, and whoever made the node is
@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { SmdContent } from "../cluster/mod.ts";
 import type { NamespaceSettings, Settings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
@@ -21,6 +22,7 @@ import { Dispatcher } from "./dispatch.ts";
 import { guardPorts } from "./guard.ts";
 import { findNodeIdentity, type NodeIdentity } from "./identity.ts";
 import { Listeners } from "./listeners.ts";
+import { loadMetadata, NodeMetadata } from "./metadata.ts";
 import { LatencyReporter } from "./latencies.ts";
 import { NodeStats } from "./node_stats.ts";
 import { createPipeNetwork } from "./pipe.ts";
@@ -68,6 +70,8 @@ export class AerieNode {
   readonly dispatcher: Dispatcher;
   /** The cluster, of which this node is the only member. */
   readonly cluster: SoloCluster;
+  /** Truncation marks in the work directory. */
+  readonly metadata: NodeMetadata;
   /** Latencies of the last slice. */
   readonly latencies: LatencyReporter;
   /** How busy machine and process are. */
@@ -80,7 +84,7 @@ export class AerieNode {
   readonly #onFailure: ((error: unknown) => void) | undefined;
 
   /** Use {@linkcode createNode}. */
-  constructor(options: NodeOptions, identity: NodeIdentity) {
+  constructor(options: NodeOptions, identity: NodeIdentity, kept: ReadonlyMap<number, SmdContent>) {
     this.#onFailure = options.onFailure;
     this.settings = options.settings;
     this.settings.service.nodeId = identity.id;
@@ -102,6 +106,15 @@ export class AerieNode {
     });
     this.dispatcher = new Dispatcher(this);
     this.cluster = new SoloCluster(this.ports);
+    const { settings, ports, namespaces } = this;
+    this.metadata = new NodeMetadata({
+      id: identity.id,
+      clusterKey: this.cluster.key,
+      kept,
+      settings,
+      ports,
+      namespaces,
+    });
     this.cpu = new CpuSampler(this.ports);
     const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;
     this.latencies = new LatencyReporter({ namespaces: this.namespaces, batchIndex, info }, this.ports.clock);
@@ -153,6 +166,7 @@ export class AerieNode {
     this.listeners.closeSessions();
     this.queries.abortAll();
     this.#stopSupervisors();
+    await this.metadata.flush();
     this.state = "stopped";
     return this.ports.clock.monotonicMs() - startMs;
   }
@@ -195,9 +209,15 @@ export class AerieNode {
   }
 }
 
-/** Makes a node; `start` opens it. */
+/**
+ * Makes a node; `start` opens it.
+ *
+ * @throws {Error} when metadata that an earlier run kept can't be read
+ */
 export async function createNode(options: NodeOptions): Promise<AerieNode> {
-  return new AerieNode(options, await findNodeIdentity(options.settings, options.ports));
+  const { settings, ports } = options;
+  const identity = await findNodeIdentity(settings, ports);
+  return new AerieNode(options, identity, await loadMetadata(settings, ports));
 }
 
 function createNamespace(settings: NamespaceSettings, options: NodeOptions): Namespace {

@@ -157,8 +157,12 @@ function testHost(machine: TestMachine): Host {
   };
 }
 
+/** A disk that forgets everything: no file is there, and what is written is gone. */
 const NO_DISK = new Proxy({} as Disk, {
-  get: () => () => Promise.reject(new Error("There is no disk in this test")),
+  get: (_, name) => () =>
+    name === "makeDirectory" || name === "replaceFile"
+      ? Promise.resolve()
+      : Promise.reject(Object.assign(new Error("There is no file in this test"), { code: "ENOENT" })),
 });
 
 /** A node and its surroundings. */
