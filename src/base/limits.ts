@@ -240,10 +240,11 @@ export const EXP_NODE_COUNT_MAX = 65_536;
 export const EXP_DEPTH_MAX = 512;
 
 /**
- * Bytes of texts, lists and maps that one evaluation may look at, so that a loop over a large list in each of many
- * nodes does not hold the event loop. An evaluation that needs more ends as unknown.
+ * Bytes of texts, lists and maps that a filter may look at for one record, and all expressions of one message together,
+ * so that a search of a large list in each of many nodes does not hold the event loop: this much takes about a third of
+ * a second. An evaluation that needs more ends as unknown.
  */
-export const EXP_WORK_MAX_BYTES = 16 * 1024 * 1024;
+export const EXP_WORK_MAX_BYTES = 64 * 1024 * 1024;
 
 /** Compiled expressions that a namespace keeps. */
 export const EXP_CACHE_COUNT_MAX = 256;

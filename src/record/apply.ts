@@ -113,6 +113,7 @@ export function applyWrite(
   options: { reply: ReplyWriter; scope: ExpScope },
 ): ResultCode {
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
+  options.scope.beginWork();
   cursor.start(request);
   while (cursor.next()) {
     const result = applyOp(table, options, respondAll);
@@ -294,6 +295,7 @@ export function applyRead(
 ): ResultCode {
   const { reply, scope, opOverride } = options;
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
+  scope.beginWork();
   cursor.start(request);
   while (cursor.next()) {
     const result = readOne(table, scope, { reply, op: opOverride || cursor.op, respondAll });

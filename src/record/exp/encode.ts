@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ByteBuffer, copyBytes, writeU32 } from "../../base/mod.ts";
+import { type ByteBuffer, copyBytes, ResultCode, SCRATCH_SIZE_MAX, writeU32 } from "../../base/mod.ts";
 import { PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
 import { type BinTable, SOURCE } from "../bin_table.ts";
 import { appendStoredBin } from "../cdt/mod.ts";
@@ -130,14 +130,18 @@ export interface ValueTarget {
 /**
  * Sets a bin to a value, which has a particle type. It is copied, lists and maps into their stored form.
  *
- * @returns false when the value is a list or map that can't be stored
+ * @returns OK, PARAMETER when the value is a list or map that can't be stored, RECORD_TOO_BIG when the operations of
+ *   one request have built too much
  */
-export function storeValue(target: ValueTarget, type: number, value: ExpValue): boolean {
+export function storeValue(target: ValueTarget, type: number, value: ExpValue): ResultCode {
   const { table } = target;
   const { scratch } = table;
   const start = scratch.length;
   const isNumber = type === EXP_TYPE.BOOL || type === EXP_TYPE.INT || type === EXP_TYPE.FLOAT;
-  if (!isNumber && !copyRange(scratch, type, value)) return false;
+  if (!isNumber) {
+    if (start + GEOJSON_HEAD_SIZE + value.size > SCRATCH_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
+    if (!copyRange(scratch, type, value)) return ResultCode.PARAMETER;
+  }
   const row = target.row >= 0 ? target.row : table.add(SOURCE.REQUEST, target.nameAt, target.nameSize);
   const particle = particleOfType(type);
   if (!isNumber) {
@@ -148,7 +152,7 @@ export function storeValue(target: ValueTarget, type: number, value: ExpValue): 
   } else {
     table.setNumber(row, particle, type === EXP_TYPE.BOOL ? 0 : value.high, value.low);
   }
-  return true;
+  return ResultCode.OK;
 }
 
 function copyRange(scratch: ByteBuffer, type: number, { bytes, at, size }: ExpValue): boolean {

@@ -67,6 +67,7 @@ export class ExpProgram {
   }
 
   #test(scope: ExpScope): Trilean {
+    scope.beginWork();
     const kind = this.run(scope, this.#out);
     if (kind === UNKNOWN || kind !== EXP_TYPE.BOOL) return TRILEAN.UNKNOWN;
     return this.#out.low === 1 ? TRILEAN.TRUE : TRILEAN.FALSE;

@@ -18,6 +18,9 @@ const READ_FLAGS = EXP_FLAG.EVAL_NO_FAIL;
 const MODIFY_FLAGS = EXP_FLAG.CREATE_ONLY | EXP_FLAG.UPDATE_ONLY | EXP_FLAG.ALLOW_DELETE |
   EXP_FLAG.POLICY_NO_FAIL | EXP_FLAG.EVAL_NO_FAIL;
 
+/** Bytes that an evaluation looks at in the time in which one byte is compiled. */
+const COMPILE_WORK = 16;
+
 const value = new ExpValue();
 
 /** The expression of the operation last parsed, and its flags. */
@@ -38,6 +41,7 @@ function parseOp(scope: ExpScope, cursor: OpCursor, allowedFlags: number): ExpPr
     parsed.flags = reader.low;
   }
   if ((parsed.flags & ~allowedFlags) !== 0) return ResultCode.PARAMETER;
+  if (!scope.spend(sizeBytes * COMPILE_WORK)) return ResultCode.PARAMETER;
   return scope.programs.get(bytes, at, sizeBytes);
 }
 
@@ -84,7 +88,7 @@ export function modifyByExpression(scope: ExpScope, cursor: OpCursor): ResultCod
   }
   if (kind === EXP_TYPE.NIL) return writeNil(scope, row, flags);
   const { nameAt, nameSize } = cursor;
-  return storeValue({ table, row, nameAt, nameSize }, kind, value) ? ResultCode.OK : ResultCode.PARAMETER;
+  return storeValue({ table, row, nameAt, nameSize }, kind, value);
 }
 
 function checkPolicy(flags: number, binExists: boolean): ResultCode {

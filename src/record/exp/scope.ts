@@ -70,10 +70,14 @@ export class ExpScope {
   begin(): void {
     this.scratch.reset();
     this.loop = undefined;
+  }
+
+  /** Begins what is limited in work: a filter's look at one record, or the operations of one message. */
+  beginWork(): void {
     this.#workLeft = EXP_WORK_MAX_BYTES;
   }
 
-  /** Bytes that the last evaluation has looked at. */
+  /** Bytes that were looked at since `beginWork`. */
   get spentBytes(): number {
     return EXP_WORK_MAX_BYTES - this.#workLeft;
   }

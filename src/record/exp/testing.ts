@@ -169,6 +169,7 @@ export type Outcome = "unknown" | "remove" | null | boolean | bigint | Float | {
 /** Evaluates a term over a record. */
 export function evaluate(term: Term, scope: ExpScope): Outcome {
   const out = new ExpValue();
+  scope.beginWork();
   const kind = compiled(term).run(scope, out);
   switch (kind) {
     case UNKNOWN:
