@@ -7,16 +7,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { splitSettingFlags } from "../src/config/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
-import {
-  checkClock,
-  checkFiles,
-  checkMemory,
-  checkNetwork,
-  checkWorkDirectory,
-  type DoctorInput,
-  type Finding,
-  type MachineFacts,
-} from "./doctor_checks.ts";
+import { checkNetwork, type DoctorInput, type Finding, type MachineFacts } from "./doctor_checks.ts";
+import { checkClock, checkFiles, checkMemory, checkWorkDirectory } from "./doctor_machine.ts";
 import { readSettings } from "./serve.ts";
 import { print, printError } from "./terminal.ts";
 
