@@ -119,6 +119,33 @@ describe("Fabric as a witness of deaths", () => {
     assertEquals(a.links, ["b2 up", "b3 up", "b3 lost"]);
   });
 
+  it("says nothing of a peer that was never connected", async () => {
+    const world = makeWorld(4);
+    const [a] = await makeNodes(world, 2) as [TestNode];
+    const [address] = a.machine.addresses as [string];
+    const endpoints = [{ address, port: 3999, capabilities: 0 }];
+    a.fabric.arrive("00000000000000cc", { endpoints, incarnation: "0000000000000001" });
+    await world.simulation.runFor(5000);
+    assert(a.fabric.statistics.dialsFailed > 5);
+    assertEquals(a.links, ["b2 up"]);
+  });
+
+  it("says refused only when all endpoints refuse", async () => {
+    const world = makeWorld(5);
+    const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
+    const [address] = b.machine.addresses as [string];
+    const dark = world.addMachine("dark", ["10.9.9.9"]);
+    world.network.block(a.machine, dark);
+    const endpoints = [
+      { address: "10.9.9.9", port: 3001, capabilities: 0 },
+      { address, port: 3001, capabilities: 0 },
+    ];
+    a.fabric.arrive(b.node, { endpoints, incarnation: b.incarnation });
+    b.process.kill();
+    await world.simulation.runFor(10_000);
+    assertEquals(a.links, ["b2 up", "b2 lost"]);
+  });
+
   it("says up again, never refused, when a firewall resets connections", async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const world = makeWorld(seed);

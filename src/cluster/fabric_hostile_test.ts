@@ -112,6 +112,30 @@ describe("Fabric under hostile bytes", () => {
     assert(raws.every((raw) => raw.closed !== ""));
   });
 
+  it("closes a connection at a second handshake", async () => {
+    const { world, b, stranger } = await setUp(7);
+    const raw = await Raw.open(stranger, "m2");
+    raw.send(handshake("00000000000000c7", RW));
+    raw.send(testMessage(5));
+    await world.simulation.runFor(10);
+    assertEquals(b.received, ["c7 0 5"]);
+    raw.send(handshake("00000000000000c8", CTRL));
+    await world.simulation.runFor(10);
+    assert(raw.closed !== "");
+    assertEquals(b.fabric.peers.length, 1);
+  });
+
+  it("answers the handshake of an aerie node with its own, and that of a stock node with nothing", async () => {
+    const { world, b, stranger } = await setUp(8);
+    const stock = await Raw.open(stranger, "m2");
+    stock.send(handshake("00000000000000c7", CTRL));
+    const aerie = await Raw.open(stranger, "m2");
+    aerie.send(handshake("00000000000000c8", CTRL, "00000000deadbeef"));
+    await world.simulation.runFor(10);
+    assertEquals(stock.received.length, 0);
+    assertEquals(aerie.received.toBytes(), handshake(b.node, CTRL, b.incarnation));
+  });
+
   it("takes invented nodes only up to the largest cluster, and forgets them", async () => {
     const { world, a, b, stranger } = await setUp(3);
     for (let at = 1; at <= PEER_NODE_COUNT_MAX + 20; at++) {

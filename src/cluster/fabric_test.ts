@@ -5,6 +5,7 @@ import {
   FABRIC_CONNECT_TIMEOUT_MS,
   FABRIC_OVERLOAD_COUNT,
   FABRIC_QUEUE_COUNT_MAX,
+  FABRIC_RESEND_COUNT_MAX,
 } from "../base/mod.ts";
 import type { SimWorld } from "../sim/mod.ts";
 import {
@@ -236,6 +237,61 @@ describe("Fabric", () => {
     await world.simulation.runFor(3000);
     assert(a.fabric.statistics.requeued > 0);
     assertEquals(missing(b, RW, 8), []);
+  });
+
+  it("what is sent again goes before what waits", async () => {
+    const world = makeWorld(17, { windowSizeBytes: 2000 });
+    const one = { ...FABRIC_DEFAULTS, channelRwFds: 1 };
+    const a = new TestNode(world.addMachine("a"), "00000000000000b1", one);
+    const b = new TestNode(world.addMachine("b"), "00000000000000b2", one);
+    await a.start();
+    await b.start();
+    a.hear(b);
+    await world.simulation.runFor(50);
+    world.network.block(a.machine, b.machine);
+    for (let number = 0; number < 8; number++) {
+      a.fabric.send({ node: b.node, channel: RW }, testMessage(number, 70_000));
+    }
+    await world.simulation.runFor(10);
+    for (const connection of [...world.network.connections]) world.network.reset(connection);
+    world.network.unblock(a.machine, b.machine);
+    await world.simulation.runFor(3000);
+    assertEquals(a.fabric.statistics.requeued, 1);
+    assertEquals(numbers(b, RW), [0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it("messages that break every connection are given up", async () => {
+    const world = makeWorld(18, { windowSizeBytes: 2000 });
+    const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
+    world.network.block(a.machine, b.machine);
+    a.fabric.send({ node: b.node, channel: CTRL }, testMessage(1, 100_000));
+    for (let round = 0; round < 10; round++) {
+      await world.simulation.runFor(10);
+      for (const connection of [...world.network.connections]) world.network.reset(connection);
+      world.network.unblock(a.machine, b.machine);
+      await world.simulation.runWhile(() => !a.fabric.isConnected({ node: b.node, channel: CTRL }));
+      world.network.block(a.machine, b.machine);
+    }
+    const { requeued, dropped } = a.fabric.statistics;
+    assertEquals([requeued, dropped], [FABRIC_RESEND_COUNT_MAX, 1]);
+    assertEquals(a.fabric.queuedCount({ node: b.node, channel: CTRL }), 0);
+  });
+
+  it("arrive() tries all endpoints of a peer", async () => {
+    const world = makeWorld(19);
+    const a = new TestNode(world.addMachine("a"), "00000000000000b1");
+    const b = new TestNode(world.addMachine("b"), "00000000000000b2");
+    await a.start();
+    await b.start();
+    const [address] = b.machine.addresses as [string];
+    const endpoints = [
+      { address: "2001:db8::1", port: 3001, capabilities: 0 },
+      { address, port: 3999, capabilities: 0 },
+      { address, port: 3001, capabilities: 0 },
+    ];
+    a.fabric.arrive(b.node, { endpoints, incarnation: b.incarnation });
+    await world.simulation.runFor(100);
+    assertEquals(a.fabric.statistics.connections, SOCKETS_PER_PAIR / 2);
   });
 
   it("depart() closes everything and drops what waits", async () => {

@@ -261,6 +261,20 @@ describe("MeshTransport", () => {
     assertEquals(answers.sort(), ["1 refused", "2 timeout", "3 opened"]);
   });
 
+  it("execute() answers drain once all that had arrived is told", async () => {
+    const { transport, events, stranger } = await lone();
+    const { simulation } = stranger.machine.world;
+    const connection = await dial(stranger, "m1");
+    connection.write(fromHex("000000000006".repeat(3)));
+    await simulation.runFor(0.05);
+    transport.execute({ kind: "drain" });
+    transport.execute({ kind: "drain" });
+    await simulation.runFor(10);
+    const kinds = events.map((event) => event.kind).filter((kind) => kind !== "opened");
+    assertEquals(kinds.filter((kind) => kind === "drained").length, 1);
+    assertEquals(kinds.filter((kind) => kind === "malformed").length, 3);
+  });
+
   it("execute() leaves effects alone that are not its own", async () => {
     const { transport } = await lone();
     assertEquals(transport.execute({ kind: "duplicate-id", duplicate: true }), false);
