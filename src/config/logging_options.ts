@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LOG_CONTEXTS } from "../base/mod.ts";
 import type { LogLevel } from "../port/mod.ts";
 import { defineNames, oneOf, type OptionTable, text } from "./option.ts";
 
@@ -11,20 +12,6 @@ export const LOG_LEVELS: readonly LogLevel[] = ["critical", "warning", "info", "
 
 /** Level of a context that no line names. */
 export const LOG_LEVEL_DEFAULT: LogLevel = "critical";
-
-/** Contexts of the log; a sink may name a level for each, or for `any`. */
-export const LOG_CONTEXTS: readonly string[] = [
-  ..."misc alloc arenax hardware msg os secrets socket tls vault vmapx xmem aggr appeal as audit batch".split(
-    " ",
-  ),
-  ..."batch-sub bin config clustering deprecation drv-mem drv_pmem drv_ssd exchange exp fabric flat geo"
-    .split(" "),
-  ..."hb health hlc index info info-command key-busy migrate mrt-audit mrt-monitor namespace nsup".split(" "),
-  ..."particle partition proto proxy proxy-divert query record roster rw rw-client security service".split(
-    " ",
-  ),
-  ..."service-list sindex skew smd storage truncate tsvc udf xdr xdr-client".split(" "),
-];
 
 /** One place that log lines go to. */
 export interface LogSinkSettings {

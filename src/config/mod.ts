@@ -16,7 +16,7 @@ export { type SettingFlag, SHORT_FLAG_HELP, type SplitArguments, splitSettingFla
 export { getConfig, type GetConfigParams, namespaceLines } from "./get_config.ts";
 export { type LoadInput, type LoadResult, loadSettings, type ParseTree } from "./load.ts";
 export type { LogSinkSettings } from "./logging_options.ts";
-export { LOG_CONTEXTS, LOG_LEVEL_DEFAULT, LOG_LEVELS, sinkLevel } from "./logging_options.ts";
+export { LOG_LEVEL_DEFAULT, LOG_LEVELS, sinkLevel } from "./logging_options.ts";
 export type { Geo2dsphereWithinSettings, NamespaceOptions, SetSettings } from "./namespace_options.ts";
 export type {
   AdminListenerSettings,
