@@ -28,6 +28,7 @@ import {
 import { type BinTable, SOURCE } from "./bin_table.ts";
 import { applyCdt, storeContainer } from "./cdt_apply.ts";
 import { type ExpScope, modifyByExpression, readExpression } from "./exp/mod.ts";
+import { appendGeoParticle, geoTextAt } from "./geo/mod.ts";
 import { checkParticle, isBlobParticle } from "./particle.ts";
 import { modifyByCall, readByCall } from "./value_calls.ts";
 
@@ -39,9 +40,11 @@ export interface WriteShape {
   hasTouch: boolean;
   /** The message has the READ operation with an empty name: return all bins. */
   hasReadAll: boolean;
+  /** The message writes a GeoJSON value: geometry must be loaded before it is applied. */
+  hasGeoJson: boolean;
 }
 
-const shape: WriteShape = { hasTouch: false, hasReadAll: false };
+const shape: WriteShape = { hasTouch: false, hasReadAll: false, hasGeoJson: false };
 
 /** Operations that build on a bin's old value, or remove the record; they contradict "replace". */
 function contradictsReplace(op: number): boolean {
@@ -82,6 +85,7 @@ export function checkWrite(request: RecordRequest): ResultCode | WriteShape {
   let readAllCount = 0;
   let resultCount = 0;
   shape.hasTouch = false;
+  shape.hasGeoJson = false;
   cursor.start(request);
   while (cursor.next()) {
     const op = cursor.op;
@@ -89,6 +93,7 @@ export function checkWrite(request: RecordRequest): ResultCode | WriteShape {
     if (op === OP.READ && cursor.nameSize === 0) readAllCount++;
     else if (op === OP.READ || producesResult(op)) resultCount++;
     if (op === OP.TOUCH) shape.hasTouch = true;
+    if (op === OP.WRITE && cursor.particleType === PARTICLE.GEOJSON) shape.hasGeoJson = true;
     if (replaces && (contradictsReplace(op) || (op === OP.WRITE && cursor.particleType === PARTICLE.NULL))) {
       return ResultCode.PARAMETER;
     }
@@ -209,6 +214,7 @@ function writeBin(table: BinTable): ResultCode {
     return ResultCode.OK;
   }
   if (particleType === PARTICLE.LIST || particleType === PARTICLE.MAP) return writeContainer(table);
+  if (particleType === PARTICLE.GEOJSON) return writeGeoJson(table);
   const result = checkParticle(particleType, bytes, valueAt, valueSize);
   if (result !== ResultCode.OK) return result;
   table.setFromRequest(findOrAdd(table), particleType, valueAt, valueSize);
@@ -220,6 +226,19 @@ function writeContainer(table: BinTable): ResultCode {
   if (size < 0) return ResultCode.UNKNOWN;
   const { scratch } = table;
   table.setRange(findOrAdd(table), cursor.particleType, SOURCE.SCRATCH, scratch.length - size, size);
+  return ResultCode.OK;
+}
+
+/** The cells that a client sends are not believed: they are computed from the text. */
+function writeGeoJson(table: BinTable): ResultCode {
+  const { bytes, valueAt, valueSize } = cursor;
+  const { scratch } = table;
+  const textAt = geoTextAt(bytes, valueAt, valueSize);
+  if (textAt < 0) return ResultCode.GEO_INVALID_GEOJSON;
+  if (scratch.length + valueSize > SCRATCH_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
+  const size = appendGeoParticle(scratch, bytes, textAt, valueAt + valueSize - textAt);
+  if (size === 0) return ResultCode.GEO_INVALID_GEOJSON;
+  table.setRange(findOrAdd(table), PARTICLE.GEOJSON, SOURCE.SCRATCH, scratch.length - size, size);
   return ResultCode.OK;
 }
 

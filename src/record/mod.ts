@@ -7,4 +7,5 @@
 export * from "./apply.ts";
 export * from "./bin_table.ts";
 export * from "./exp/mod.ts";
+export { hasGeometry, loadGeometry } from "./geo/mod.ts";
 export * from "./particle.ts";

@@ -5,14 +5,10 @@
  * @module
  */
 
-import { readU16, ResultCode, utf8Decode } from "../base/mod.ts";
+import { ResultCode } from "../base/mod.ts";
 import { isMsgpackList, isMsgpackMap, msgpackSkip, PARTICLE } from "../wire/mod.ts";
+import { geoTextAt, parseGeoJson } from "./geo/mod.ts";
 import { isHll } from "./hll/layout.ts";
-
-/** Bytes of a GeoJSON particle before its cells. */
-const GEOJSON_HEADER_SIZE = 3;
-/** Longest GeoJSON text, as the stock server limits it. */
-const GEOJSON_SIZE_MAX = 1024 * 1024;
 
 /** Whether values of a type are kept as two 32-bit words rather than as bytes. */
 export function isNumberParticle(type: number): boolean {
@@ -52,7 +48,7 @@ export function checkParticle(type: number, bytes: Uint8Array, at: number, sizeB
     case PARTICLE.MAP:
       return isContainer(type, bytes.subarray(at, at + sizeBytes)) ? ResultCode.OK : ResultCode.UNKNOWN;
     case PARTICLE.GEOJSON:
-      return isGeoJson(bytes.subarray(at, at + sizeBytes)) ? ResultCode.OK : ResultCode.GEO_INVALID_GEOJSON;
+      return isGeoJson(bytes, at, sizeBytes) ? ResultCode.OK : ResultCode.GEO_INVALID_GEOJSON;
     default:
       return isBlobParticle(type) ? ResultCode.OK : ResultCode.PARAMETER;
   }
@@ -64,29 +60,7 @@ function isContainer(type: number, value: Uint8Array): boolean {
   return opens && msgpackSkip(value, 0, { end: value.length }) === value.length;
 }
 
-/** Geometries that the database understands. */
-const GEOMETRIES = new Set(["Point", "Polygon", "MultiPolygon", "AeroCircle"]);
-
-function isGeoJson(value: Uint8Array): boolean {
-  if (value.length <= GEOJSON_HEADER_SIZE || value.length > GEOJSON_SIZE_MAX) return false;
-  const textAt = GEOJSON_HEADER_SIZE + readU16(value, 1) * 8;
-  if (textAt >= value.length) return false;
-  let shape: unknown;
-  try {
-    shape = JSON.parse(utf8Decode(value.subarray(textAt)));
-  } catch {
-    return false;
-  }
-  return isGeometry(shape) || isFeature(shape);
-}
-
-function isFeature(shape: unknown): boolean {
-  return typeof shape === "object" && shape !== null && "type" in shape && shape.type === "Feature" &&
-    "geometry" in shape && isGeometry(shape.geometry);
-}
-
-function isGeometry(shape: unknown): boolean {
-  return typeof shape === "object" && shape !== null && "type" in shape && typeof shape.type === "string" &&
-    GEOMETRIES.has(shape.type) && "coordinates" in shape && Array.isArray(shape.coordinates) &&
-    shape.coordinates.length > 0;
+function isGeoJson(bytes: Uint8Array, at: number, sizeBytes: number): boolean {
+  const textAt = geoTextAt(bytes, at, sizeBytes);
+  return textAt >= 0 && parseGeoJson(bytes, textAt, at + sizeBytes - textAt) !== undefined;
 }

@@ -9,7 +9,7 @@
  */
 
 import { assert, ResultCode, SET_NAME_SIZE_MAX } from "../base/mod.ts";
-import { applyWrite, checkWrite, type WriteShape } from "../record/mod.ts";
+import { applyWrite, checkWrite, hasGeometry, type WriteShape } from "../record/mod.ts";
 import { ENTRY_FLAG, nextGeneration, type SetInfo } from "../storage/mod.ts";
 import { FIELD, INFO2, INFO3 } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
@@ -40,6 +40,7 @@ export function runWrite(context: TransactionContext, namespace: Namespace): Ste
   context.live = false;
   const shape = checkMessage(context, namespace);
   if (typeof shape === "number") return refuse(context, namespace, shape);
+  if (shape.hasGeoJson && !hasGeometry(context.waiter)) return STEP.SUSPENDED;
   const admission = namespace.inFlight.admit(
     request.bytes,
     context.digestAt,

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ResultCode, TTL_MAX_S } from "../base/mod.ts";
 import { defaultSet } from "../config/mod.ts";
+import { loadGeometry } from "../record/mod.ts";
 import { FIELD, INFO1, INFO2, INFO3, INFO4, OP, PARTICLE, TTL_KEEP, TTL_NEVER } from "../wire/mod.ts";
 import {
   integerHex,
@@ -11,6 +12,9 @@ import {
   textHex,
   writeInteger,
 } from "./testing.ts";
+
+// A request with a GeoJSON value is suspended until this is there.
+await loadGeometry();
 
 const NOW_S = 500_000_000;
 const ONE = writeInteger("a", 1);

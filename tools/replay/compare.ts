@@ -78,7 +78,7 @@ interface Answers {
   live: readonly Uint8Array[];
 }
 
-const MASKED: TextOptions = { maskVoidTime: true, maskGeoCells: true };
+const MASKED: TextOptions = { maskVoidTime: true };
 
 function messagesOf(frames: readonly Uint8Array[]): Message[] {
   return frames.flatMap((frame) => decodeMessages(frameBody(frame)));

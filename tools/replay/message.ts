@@ -20,7 +20,6 @@ import {
   AS_MSG_HEADER_SIZE,
   BATCH_ROW,
   FIELD,
-  PARTICLE,
   PROTO_HEADER_SIZE,
   PROTO_TYPE_AS_MSG,
 } from "../../src/wire/mod.ts";
@@ -305,8 +304,6 @@ export interface TextOptions {
   maskGeneration?: boolean;
   /** Print a void-time other than 0 as `T`. */
   maskVoidTime?: boolean;
-  /** Print only the JSON text of GeoJSON values: the cells before it belong to geo operations. */
-  maskGeoCells?: boolean;
   /** Cut values at this many bytes, for people. */
   valueSizeMax?: number;
 }
@@ -338,14 +335,8 @@ function fieldText(field: Field, options: TextOptions): string {
 }
 
 function opText(op: Operation, options: TextOptions): string {
-  const value = options.maskGeoCells && op.particle === PARTICLE.GEOJSON ? geoText(op.value) : op.value;
   const flags = op.flags === 0 ? "" : `/${op.flags}`;
-  return `${op.op}/${op.particle}${flags} ${JSON.stringify(op.name)}=${valueText(value, options)}`;
-}
-
-/** GeoJSON particle: flags, u16 count of cells, 8 bytes per cell, text. */
-function geoText(value: Uint8Array): Uint8Array {
-  return value.length < 3 ? value : value.subarray(3 + 8 * readU16(value, 1));
+  return `${op.op}/${op.particle}${flags} ${JSON.stringify(op.name)}=${valueText(op.value, options)}`;
 }
 
 function valueText(value: Uint8Array, options: TextOptions): string {
