@@ -64,23 +64,37 @@ export function callNode(compiler: Compiler): MaybeNode {
 function readTemplate(compiler: Compiler, target: CallSystem): Template | undefined {
   const { reader } = compiler;
   const template: Template = { ranges: [reader.at], nodes: [] };
-  if (!readOperation(compiler, template, target.hasContext)) return undefined;
+  if (!readOperation(compiler, template, { ofContainer: target.hasContext, mayNest: target.hasContext })) {
+    return undefined;
+  }
   template.ranges.push(reader.at);
   return template;
 }
 
-/** Reads `[code, parameter, …]`; with `mayNest` also `[255, context, [code, …]]`. */
-function readOperation(compiler: Compiler, template: Template, mayNest: boolean): boolean {
+/** Which forms an operation may have. */
+interface OperationForm {
+  /** It is about a list or map: it may be a selection by path. */
+  readonly ofContainer: boolean;
+  /** It may be `[255, context, [code, …]]`. */
+  readonly mayNest: boolean;
+}
+
+/** Reads `[code, parameter, …]`. */
+function readOperation(compiler: Compiler, template: Template, form: OperationForm): boolean {
   const { reader } = compiler;
   if (reader.next() !== TOKEN.LIST || reader.low === 0) return false;
   const paramCount = reader.low - 1;
   const code = compiler.parameter();
   if (Number.isNaN(code)) return false;
-  if (mayNest && code === CALL.CONTEXT) {
-    return paramCount === 2 && reader.skip() >= 0 && readOperation(compiler, template, false);
+  if (form.mayNest && code === CALL.CONTEXT) {
+    return paramCount === 2 && reader.skip() >= 0 &&
+      readOperation(compiler, template, { ofContainer: true, mayNest: false });
   }
+  const isSelect = form.ofContainer && code === CALL.SELECT;
+  // Its expressions are compiled when it runs: they may look at anything.
+  if (isSelect) compiler.usesFacts = true;
   for (let index = 0; index < paramCount; index++) {
-    const isLiteral = !reader.atList() || (mayNest && code === CALL.SELECT);
+    const isLiteral = !reader.atList() || isSelect;
     if (isLiteral ? reader.skip() < 0 : !readParameter(compiler, template)) return false;
   }
   return true;

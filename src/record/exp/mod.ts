@@ -9,6 +9,7 @@
  * @module
  */
 export { EXP_TYPE, UNKNOWN } from "./opcodes.ts";
+export { type PathElement, PathEvaluator, REPLACEMENT } from "./path.ts";
 export { compileExpression, ExpProgram, TRILEAN, type Trilean } from "./program.ts";
 export { ProgramCache } from "./program_cache.ts";
 export { ExpScope, type LoopFrame, NO_FACTS, type RecordFacts } from "./scope.ts";

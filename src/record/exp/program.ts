@@ -8,7 +8,7 @@ import { EXP_SIZE_MAX_BYTES, ResultCode } from "../../base/mod.ts";
 import { Compiler } from "./compiler.ts";
 import type { ExpNode } from "./node.ts";
 import { EXP_TYPE, UNKNOWN } from "./opcodes.ts";
-import { emptyScope, type ExpScope } from "./scope.ts";
+import { emptyScope, type ExpScope, type LoopFrame } from "./scope.ts";
 import { ExpValue } from "./value.ts";
 
 /** What a filter says about a record. */
@@ -48,9 +48,16 @@ export class ExpProgram {
     return this.#root.run(scope, out);
   }
 
-  /** Evaluates the expression within another's evaluation: what that one has built stays. */
-  runInside(scope: ExpScope, out: ExpValue): number {
+  /** Evaluates the expression for an element of a path selection. */
+  runLoop(scope: ExpScope, loop: LoopFrame, out: ExpValue): number {
+    scope.begin();
+    scope.loop = loop;
     return this.#root.run(scope, out);
+  }
+
+  /** What the filter says about an element of a path selection. */
+  testLoop(scope: ExpScope, loop: LoopFrame): Trilean {
+    return this.#trilean(this.runLoop(scope, loop, this.#out));
   }
 
   /** What the filter says by what is known without the record's bytes. */
@@ -68,7 +75,10 @@ export class ExpProgram {
 
   #test(scope: ExpScope): Trilean {
     scope.beginWork();
-    const kind = this.run(scope, this.#out);
+    return this.#trilean(this.run(scope, this.#out));
+  }
+
+  #trilean(kind: number): Trilean {
     if (kind === UNKNOWN || kind !== EXP_TYPE.BOOL) return TRILEAN.UNKNOWN;
     return this.#out.low === 1 ? TRILEAN.TRUE : TRILEAN.FALSE;
   }

@@ -47,7 +47,7 @@ export interface LoopFrame {
 /** The record that expressions are evaluated over. Made once per namespace and pointed at record after record. */
 export class ExpScope {
   /** Expressions compiled before. */
-  readonly programs: ProgramCache = new ProgramCache();
+  readonly programs: ProgramCache;
   /** What is known of the record. */
   facts: RecordFacts;
   /** The record's bins; they count only while `hasBins`. */
@@ -58,12 +58,29 @@ export class ExpScope {
   loop: LoopFrame | undefined;
   /** Values built by the evaluation. */
   readonly scratch: ByteBuffer = new ByteBuffer(256);
+  readonly #around: ExpScope | undefined;
+  #inner: ExpScope | undefined;
   #workLeft = EXP_WORK_MAX_BYTES;
 
-  /** @param facts of the record, whichever it is at the time of an evaluation */
-  constructor(facts: RecordFacts, table: BinTable) {
+  /**
+   * @param facts of the record, whichever it is at the time of an evaluation
+   * @param around the scope whose evaluation this one's are part of
+   */
+  constructor(facts: RecordFacts, table: BinTable, around?: ExpScope) {
     this.facts = facts;
     this.table = table;
+    this.#around = around;
+    this.programs = around?.programs ?? new ProgramCache();
+  }
+
+  /** A scope over the same record for evaluations within an evaluation; made once, brought up to date at each call. */
+  inner(): ExpScope {
+    this.#inner ??= new ExpScope(this.facts, this.table, this);
+    const inner = this.#inner;
+    inner.facts = this.facts;
+    inner.table = this.table;
+    inner.hasBins = this.hasBins;
+    return inner;
   }
 
   /** Begins an evaluation: what an earlier one has built is gone. */
@@ -84,6 +101,7 @@ export class ExpScope {
 
   /** Takes note of work; false when the evaluation has done too much. */
   spend(sizeBytes: number): boolean {
+    if (this.#around !== undefined) return this.#around.spend(sizeBytes);
     this.#workLeft -= sizeBytes;
     return this.#workLeft >= 0;
   }
