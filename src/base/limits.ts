@@ -155,8 +155,8 @@ export const BITS_BLOB_SIZE_MAX = 128 * 1024 * 1024;
 /** Sketches in one HyperLogLog call, as many as items in a list of any other call. */
 export const HLL_LIST_COUNT_MAX = 1_048_576;
 
-/** Vertices of one GeoJSON value: looking for edges that cross may take the square of them, 50 ms for this many. */
-export const GEO_VERTEX_COUNT_MAX = 8192;
+/** Vertices of one GeoJSON value: looking for edges that cross may take the square of them, 0.1 s for this many. */
+export const GEO_VERTEX_COUNT_MAX = 4096;
 
 /** Elements of a list or map that is a parameter of an operation on lists or maps; the stock server's limit. */
 export const CDT_PARAM_COUNT_MAX = 1_048_576;

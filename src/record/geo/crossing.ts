@@ -20,27 +20,39 @@ function pointsOf(ring: Ring): Float64Array {
   return points;
 }
 
-/** Which side of the great circle through `a` and `b` a vertex is on: the sign of their determinant. */
-function side(points: Float64Array, a: number, b: number, c: number): number {
-  const [ax, ay, az] = [points[a], points[a + 1], points[a + 2]];
-  const [bx, by, bz] = [points[b], points[b + 1], points[b + 2]];
-  return (ay * bz - az * by) * points[c] + (az * bx - ax * bz) * points[c + 1] +
-    (ax * by - ay * bx) * points[c + 2];
+/**
+ * Which side of an edge's great circle a vertex is on: the sign of their determinant.
+ *
+ * @param normals cross products of the edges' ends
+ */
+function side(normals: Float64Array, edge: number, points: Float64Array, vertex: number): number {
+  return normals[edge] * points[vertex] + normals[edge + 1] * points[vertex + 1] +
+    normals[edge + 2] * points[vertex + 2];
 }
 
-/** Whether the edges from `a` to `b` and from `c` to `d` cross inside of both. */
-function doCross(
-  points: Float64Array,
-  edge: readonly [number, number],
-  other: readonly [number, number],
-): boolean {
-  const [a, b] = edge;
-  const [c, d] = other;
-  const acb = -side(points, a, b, c);
-  const bda = side(points, a, b, d);
+/** Cross products of the ends of all edges; an edge goes from its vertex to the next one. */
+function normalsOf(points: Float64Array): Float64Array {
+  const normals = new Float64Array(points.length);
+  for (let a = 0; a < points.length; a += 3) {
+    const b = a + 3 < points.length ? a + 3 : 0;
+    normals[a] = points[a + 1] * points[b + 2] - points[a + 2] * points[b + 1];
+    normals[a + 1] = points[a + 2] * points[b] - points[a] * points[b + 2];
+    normals[a + 2] = points[a] * points[b + 1] - points[a + 1] * points[b];
+  }
+  return normals;
+}
+
+/** Whether two edges cross inside of both. */
+function doCross(points: Float64Array, normals: Float64Array, edge: number, other: number): boolean {
+  const a = edge * 3;
+  const c = other * 3;
+  const b = a + 3 < points.length ? a + 3 : 0;
+  const d = c + 3 < points.length ? c + 3 : 0;
+  const acb = -side(normals, a, points, c);
+  const bda = side(normals, a, points, d);
   if (acb * bda <= 0) return false;
-  const cbd = -side(points, c, d, b);
-  const dac = side(points, c, d, a);
+  const cbd = -side(normals, c, points, b);
+  const dac = side(normals, c, points, a);
   return acb * cbd > 0 && acb * dac > 0;
 }
 
@@ -53,6 +65,7 @@ export function crossesItself(ring: Ring): boolean {
     return true;
   }
   const points = pointsOf(ring);
+  const normals = normalsOf(points);
   const count = ring.length;
   const low = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
   const high = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
@@ -66,7 +79,6 @@ export function crossesItself(ring: Ring): boolean {
     }
   }
   const order = Array.from({ length: count }, (_, edge) => edge).sort((a, b) => low[0][a] - low[0][b]);
-  const ends = (edge: number): [number, number] => [edge * 3, ((edge + 1) % count) * 3];
   for (let index = 0; index < count; index++) {
     const edge = order[index];
     for (let next = index + 1; next < count && low[0][order[next]] <= high[0][edge]; next++) {
@@ -76,7 +88,7 @@ export function crossesItself(ring: Ring): boolean {
       if (distance === 1 || distance === count - 1) continue;
       if (low[1][other] > high[1][edge] || low[1][edge] > high[1][other]) continue;
       if (low[2][other] > high[2][edge] || low[2][edge] > high[2][other]) continue;
-      if (doCross(points, ends(edge), ends(other))) return true;
+      if (doCross(points, normals, edge, other)) return true;
     }
   }
   return false;
