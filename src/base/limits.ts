@@ -167,8 +167,11 @@ export const CDT_ANSWER_COUNT_MAX = 4 * 1_048_576;
 /** Elements of a list that an index beyond its end may pad with nil: no record is larger than 8 MiB. */
 export const CDT_PAD_COUNT_MAX = 8 * 1_048_576;
 
-/** Steps of a context; the stock server has this limit for selection by path only, and no client comes near. */
-export const CDT_CONTEXT_STEP_COUNT_MAX = 64;
+/** Steps of a context: nothing that is stored is nested more deeply. */
+export const CDT_CONTEXT_STEP_COUNT_MAX = 256;
+
+/** Steps of a selection by path; the stock server's limit. */
+export const CDT_PATH_STEP_COUNT_MAX = 64;
 
 /** Messages that wait for a fabric connection of one peer and channel from which on it counts as overloaded, as in 8.1.2. */
 export const FABRIC_OVERLOAD_COUNT = 16;

@@ -12,7 +12,7 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 
 /** A part of the protocol that a request can use. */
 export type Feature =
-  | "context of a list or map"
+  | "path selection"
   | "geo comparison"
   | "secondary index"
   | "UDF"
@@ -38,8 +38,7 @@ const FEATURE_OF_INFO: readonly (readonly [prefix: string, feature: Feature])[] 
   ["query-abort", "background query"],
 ];
 
-/** Calls on lists and maps, as the value of an operation and inside expressions, begin with these when nested. */
-const CONTEXT_CALL = [0xcc, 0xff];
+/** Selections by path, as the value of an operation and inside expressions, begin with these bytes. */
 const SELECT_CALL = [0xcc, 0xfe];
 /** Opcode of the geo comparison, the first element of a three-element expression. */
 const GEO_COMPARE = [0x93, 0x08];
@@ -55,7 +54,7 @@ function holds(bytes: Uint8Array, pair: readonly number[]): boolean {
 }
 
 function addFromCall(features: Set<Feature>, bytes: Uint8Array): void {
-  if (holds(bytes, CONTEXT_CALL) || holds(bytes, SELECT_CALL)) features.add("context of a list or map");
+  if (holds(bytes, SELECT_CALL)) features.add("path selection");
   if (holds(bytes, GEO_COMPARE)) features.add("geo comparison");
 }
 

@@ -215,7 +215,7 @@ function listOtherIndexes(machine: CdtMachine, isReverse: boolean): void {
 function listRanks(machine: CdtMachine, isReverse: boolean): void {
   const { selection, view } = machine;
   if (
-    selection.kind === KIND.RANK_RUN || (view.isOrdered && !view.isMap && selection.kind === KIND.INDEX_RUN)
+    selection.kind === KIND.RANK_RUN || (view.isSortedList && selection.kind === KIND.INDEX_RUN)
   ) {
     beginSequence(selection.count);
     pushRunEitherWay(machine, selection.start, selection.count, isReverse);
@@ -235,7 +235,7 @@ function listRanks(machine: CdtMachine, isReverse: boolean): void {
 function listOtherRanks(machine: CdtMachine, isReverse: boolean): void {
   const { selection, view } = machine;
   if (
-    selection.kind === KIND.RANK_RUN || (view.isOrdered && !view.isMap && selection.kind === KIND.INDEX_RUN)
+    selection.kind === KIND.RANK_RUN || (view.isSortedList && selection.kind === KIND.INDEX_RUN)
   ) {
     beginSequence(view.count);
     const after = selection.start + selection.count;
@@ -272,7 +272,7 @@ function ranksOfSequence(machine: CdtMachine, isReverse: boolean): void {
 /** Rank of one element, found in one pass: in a map ties count by key, in a list not at all. */
 export function rankOf(machine: CdtMachine, index: number): number {
   const { view } = machine;
-  if (view.isOrdered && !view.isMap) return index;
+  if (view.isSortedList) return index;
   const at = view.valueAt(index);
   let rank = 0;
   for (let other = 0; other < view.count; other++) {

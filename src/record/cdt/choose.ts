@@ -15,24 +15,19 @@ import type { ContainerView } from "./view.ts";
 /** Fills a selection from the call's parameters; `wantsIndexes`: the indexes are needed, not only their number. */
 export type Chooser = (machine: CdtMachine, wantsIndexes: boolean) => ResultCode;
 
-/** Whether index and rank are the same. */
-function isSortedList(view: ContainerView): boolean {
-  return view.isOrdered && !view.isMap;
-}
-
 function selectIndexRun(machine: CdtMachine, start: number, count: number): void {
   const { selection, view } = machine;
   selection.begin(KIND.INDEX_RUN);
   selection.start = start;
   selection.count = count;
-  selection.hasRankRange = isSortedList(view);
+  selection.hasRankRange = view.isSortedList;
   selection.emptyRange = view.isMap ? EMPTY_RANGE.START : EMPTY_RANGE.START_ALWAYS;
 }
 
 function selectRankRun(machine: CdtMachine, wantsIndexes: boolean): void {
   const { selection, view } = machine;
   const { start, count } = range;
-  if (isSortedList(view)) return selectIndexRun(machine, start, count);
+  if (view.isSortedList) return selectIndexRun(machine, start, count);
   selection.begin(KIND.RANK_RUN);
   selection.start = start;
   selection.count = count;
@@ -63,7 +58,7 @@ export function byRankRange(machine: CdtMachine, wantsIndexes: boolean): ResultC
 /** `value, rank, [count]` */
 export function byRelativeRank(machine: CdtMachine, wantsIndexes: boolean): ResultCode {
   const { call, view } = machine;
-  const base = isSortedList(view)
+  const base = view.isSortedList
     ? view.entryBound(call.bytes, call.paramAt[1], false)
     : countLess(view, call.bytes, call.paramAt[1]);
   clampRelative(view.count, base, call.integer(2), call.count(3));
@@ -83,7 +78,7 @@ function countLess(view: ContainerView, other: Uint8Array, otherAt: number): num
 export function byValue(machine: CdtMachine, wantsIndexes: boolean): ResultCode {
   const { call, view } = machine;
   const at = call.paramAt[1];
-  if (isSortedList(view)) {
+  if (view.isSortedList) {
     const start = view.entryBound(call.bytes, at, false);
     selectIndexRun(machine, start, view.entryBound(call.bytes, at, true) - start);
     return ResultCode.OK;
@@ -95,7 +90,7 @@ export function byValue(machine: CdtMachine, wantsIndexes: boolean): ResultCode 
 /** `begin, [end]` */
 export function byValueInterval(machine: CdtMachine, wantsIndexes: boolean): ResultCode {
   const { call, selection, view } = machine;
-  if (isSortedList(view)) {
+  if (view.isSortedList) {
     selectEntriesBetween(machine);
     selection.hasRankRange = true;
     selection.emptyRange = EMPTY_RANGE.FORMULA;
@@ -190,7 +185,7 @@ export function byValueList(machine: CdtMachine): ResultCode {
   if (!openRequested(machine)) return ResultCode.PARAMETER;
   selection.begin(KIND.SCATTER);
   selection.clearMask(view.count);
-  const isSorted = isSortedList(view);
+  const isSorted = view.isSortedList;
   const order = items.count > 0 ? view.order() : selection.indexes;
   for (let at = 0; at < items.count; at++) {
     const start = view.rankBound(items.bytes, items.entryAt(at), false);

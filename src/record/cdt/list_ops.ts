@@ -18,8 +18,8 @@ import { append, appendItems, increment, insert, insertItems, set } from "./list
 import type { CdtMachine } from "./machine.ts";
 import { answerMany, removeSelected, RETURN } from "./answer.ts";
 import { type CdtOperation, modify, PARAMS, read } from "./operation.ts";
-import { findByIndex, findByRank, findByValue, many, one, resolveIndex, type Run } from "./select.ts";
-import { clampRange, KIND, range } from "./selection.ts";
+import { findByIndex, findByRank, findByValue, many, one, type Run } from "./select.ts";
+import { clampRange, KIND, range, resolveIndex } from "./selection.ts";
 
 const SORT_DESCENDING = 0x01;
 const SORT_DROP_DUPLICATES = 0x02;

@@ -32,19 +32,6 @@ function refuse(machine: CdtMachine, flags: number, code: ResultCode, answersCou
   return ResultCode.OK;
 }
 
-/** Index of the first element equal to a value, -1 when there is none; the view is filled. */
-function indexOfEqual(machine: CdtMachine, bytes: Uint8Array, at: number): number {
-  const { view } = machine;
-  if (view.isOrdered) {
-    const index = view.entryBound(bytes, at, false);
-    return index < view.count && view.compareValue(index, bytes, at) === 0 ? index : -1;
-  }
-  for (let index = 0; index < view.count; index++) {
-    if (view.compareValue(index, bytes, at) === 0) return index;
-  }
-  return -1;
-}
-
 /** APPEND: `value, [create flags, [write flags]]` */
 export function append(machine: CdtMachine): ResultCode {
   const { call, out, view } = machine;
@@ -60,7 +47,7 @@ export function append(machine: CdtMachine): ResultCode {
   const size = machine.storeParam(0);
   if (size < 0 || !view.fill()) return ResultCode.PARAMETER;
   const at = out.length - size;
-  if ((write & LIST_WRITE.ADD_UNIQUE) !== 0 && indexOfEqual(machine, out.bytes, at) >= 0) {
+  if ((write & LIST_WRITE.ADD_UNIQUE) !== 0 && view.indexOfValue(out.bytes, at) >= 0) {
     return refuse(machine, write, ResultCode.ELEMENT_EXISTS, true);
   }
   const index = (flags & FLAG.ORDERED) !== 0 ? view.entryBound(out.bytes, at, true) : view.count;
@@ -245,7 +232,7 @@ export function insert(machine: CdtMachine): ResultCode {
     return isBoundRefusal(machine, wanted, write) ? refuse(machine, write, placed, true) : placed;
   }
   const at = out.length - size;
-  if ((write & LIST_WRITE.ADD_UNIQUE) !== 0 && indexOfEqual(machine, out.bytes, at) >= 0) {
+  if ((write & LIST_WRITE.ADD_UNIQUE) !== 0 && view.indexOfValue(out.bytes, at) >= 0) {
     return refuse(machine, write, ResultCode.ELEMENT_EXISTS, true);
   }
   const { index, padding } = place;

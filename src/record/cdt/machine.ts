@@ -11,6 +11,7 @@
 import { ByteBuffer, ResultCode } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
 import { CdtCall } from "./call.ts";
+import { ContextWalk } from "./context.ts";
 import { headSize, writeHead } from "./head.ts";
 import { appendStored } from "./normalize.ts";
 import { CdtResult } from "./result.ts";
@@ -41,6 +42,8 @@ export class CdtMachine {
   readonly selection: Selection = new Selection();
   /** The answer. */
   readonly result: CdtResult = new CdtResult();
+  /** The way to the container, in a call with a context. */
+  readonly walk: ContextWalk = new ContextWalk();
   /** Where new things are built. */
   out: ByteBuffer = new ByteBuffer(0);
   /** The container was not there. */

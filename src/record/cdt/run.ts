@@ -7,6 +7,7 @@
 
 import { type ByteBuffer, ResultCode } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
+import { runInContext } from "./context.ts";
 import { LIST_OPERATIONS } from "./list_ops.ts";
 import type { CdtMachine, CdtTarget } from "./machine.ts";
 import { MAP_OPERATIONS } from "./map_ops.ts";
@@ -48,7 +49,7 @@ export function runCdt(
   // A read of what is not there says so whatever it asks for.
   if (target.type === PARTICLE.NULL && !request.mayModify) return ResultCode.OK;
   if (!machine.call.parse(request.bytes, request.at, request.end)) return ResultCode.PARAMETER;
-  if (machine.call.code === CONTEXT_CODE) return ResultCode.UNSUPPORTED_FEATURE;
+  if (machine.call.code === CONTEXT_CODE) return runInContext(machine, target, runOperation);
   if (machine.call.code === SELECT_CODE) return ResultCode.UNSUPPORTED_FEATURE;
   return runOperation(machine, target);
 }

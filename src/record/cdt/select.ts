@@ -19,7 +19,7 @@ import {
 } from "./answer.ts";
 import { byKeyList, type Chooser, wantsIndexes } from "./choose.ts";
 import type { CdtMachine } from "./machine.ts";
-import { EMPTY_RANGE, KIND } from "./selection.ts";
+import { EMPTY_RANGE, KIND, resolveIndex } from "./selection.ts";
 import { DAMAGED } from "./view.ts";
 
 /** Lower bits of the return parameter. */
@@ -77,21 +77,11 @@ export function one(find: Finder, isRemoval: boolean): Run {
   };
 }
 
-/** Index of an element from a parameter that may count from the end; -1 when there is none. */
-export function resolveIndex(count: number, index: number): number {
-  if (index >= count || index < -count) return -1;
-  return index < 0 ? count + index : index;
-}
-
-function isSortedList(machine: CdtMachine): boolean {
-  return machine.view.isOrdered && !machine.view.isMap;
-}
-
 /** `index` */
 export function findByIndex(machine: CdtMachine): ResultCode {
   const { call, selection, view } = machine;
   selection.begin(KIND.INDEX_RUN);
-  selection.hasRankRange = isSortedList(machine);
+  selection.hasRankRange = view.isSortedList;
   found.index = resolveIndex(view.count, call.integer(1));
   return found.index < 0 ? ResultCode.OP_NOT_APPLICABLE : ResultCode.OK;
 }
@@ -100,24 +90,11 @@ export function findByIndex(machine: CdtMachine): ResultCode {
 export function findByRank(machine: CdtMachine): ResultCode {
   const { call, selection, view } = machine;
   selection.begin(KIND.RANK_RUN);
-  selection.hasIndexRange = isSortedList(machine);
+  selection.hasIndexRange = view.isSortedList;
   found.rank = resolveIndex(view.count, call.integer(1));
   if (found.rank < 0) return ResultCode.OP_NOT_APPLICABLE;
-  found.index = indexOfRank(machine, found.rank);
+  found.index = view.indexOfRank(found.rank);
   return ResultCode.OK;
-}
-
-/** Index of the element with a rank; the lowest and the highest one are found in one pass. */
-export function indexOfRank(machine: CdtMachine, rank: number): number {
-  const { view } = machine;
-  if (isSortedList(machine)) return rank;
-  if (rank > 0 && rank < view.count - 1) return view.order()[rank];
-  let best = 0;
-  for (let index = 1; index < view.count; index++) {
-    const comparison = view.compareValue(index, view.bytes, view.valueAt(best));
-    if (rank === 0 ? comparison < 0 : comparison >= 0) best = index;
-  }
-  return best;
 }
 
 /** `value`: the first element that equals it. */
@@ -125,11 +102,10 @@ export function findByValue(machine: CdtMachine, type: number): ResultCode {
   const { call, selection, view } = machine;
   const at = call.paramAt[1];
   selection.begin(KIND.RANK_RUN);
-  if (isSortedList(machine)) {
+  if (view.isSortedList) {
     selection.hasIndexRange = true;
     selection.emptyRange = EMPTY_RANGE.START_ALWAYS;
-    const index = view.entryBound(call.bytes, at, false);
-    if (index < view.count && view.compareValue(index, call.bytes, at) === 0) found.index = index;
+    found.index = view.indexOfValue(call.bytes, at);
     found.rank = found.index;
     return ResultCode.OK;
   }

@@ -150,3 +150,9 @@ export function clampRelative(total: number, base: number, offset: number, count
   }
   clampRange(total, start, count);
 }
+
+/** Index of an element from a parameter that may count from the end; -1 when there is none. */
+export function resolveIndex(count: number, index: number): number {
+  if (index >= count || index < -count) return -1;
+  return index < 0 ? count + index : index;
+}

@@ -87,6 +87,11 @@ export class ContainerView {
     return (this.flags & FLAG.ORDERED) !== 0;
   }
 
+  /** Index and rank are the same. */
+  get isSortedList(): boolean {
+    return !this.isMap && (this.flags & FLAG.ORDERED) !== 0;
+  }
+
   /**
    * Finds the offsets of all elements.
    *
@@ -143,7 +148,7 @@ export class ContainerView {
       this.#order = new Int32Array(Math.max(64, this.count));
     }
     for (let index = 0; index < this.count; index++) this.#order[index] = index;
-    if (!(this.isOrdered && !this.isMap)) this.#order.subarray(0, this.count).sort(this.#byRank);
+    if (!this.isSortedList) this.#order.subarray(0, this.count).sort(this.#byRank);
     this.#isSorted = true;
     return this.#order;
   }
@@ -174,6 +179,30 @@ export class ContainerView {
       else high = middle;
     }
     return low;
+  }
+
+  /** Index of the first element or map value equal to a value, -1 when there is none. Filled views only. */
+  indexOfValue(other: Uint8Array, otherAt: number): number {
+    if (this.isSortedList) {
+      const index = this.entryBound(other, otherAt, false);
+      return index < this.count && this.compareValue(index, other, otherAt) === 0 ? index : -1;
+    }
+    for (let index = 0; index < this.count; index++) {
+      if (this.compareValue(index, other, otherAt) === 0) return index;
+    }
+    return -1;
+  }
+
+  /** Index of the element with a rank; the lowest and the highest one are found in one pass. Filled views only. */
+  indexOfRank(rank: number): number {
+    if (this.isSortedList) return rank;
+    if (rank > 0 && rank < this.count - 1) return this.order()[rank];
+    let best = 0;
+    for (let index = 1; index < this.count; index++) {
+      const comparison = this.compareValue(index, this.bytes, this.valueAt(best));
+      if (rank === 0 ? comparison < 0 : comparison >= 0) best = index;
+    }
+    return best;
   }
 
   /** Offset of the key that `findKey` found, or of the first one above; of the end when there is none. */
