@@ -20,7 +20,7 @@ import {
   TIMER_DELAY_MAX_MS,
 } from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
-import { applyRead, ExpScope, replyAllBins, TRILEAN } from "../record/mod.ts";
+import { applyRead, ExpScope, hasGeometry, NEEDS_GEOMETRY, replyAllBins, TRILEAN } from "../record/mod.ts";
 import {
   ENTRY_FLAG,
   type EntryRef,
@@ -242,6 +242,7 @@ export class ScanJob implements Waiter {
   #sendRecord(entry: EntryRef): boolean {
     const { headerOnly, filter } = this.#plan;
     this.#facts.entry = entry;
+    if (filter?.usesGeometry === true && !this.#awaitGeometry()) return false;
     const byFacts = filter === undefined ? TRILEAN.TRUE : filter.testFacts(this.#scope);
     if (byFacts === TRILEAN.FALSE) {
       this.#work += FILTER_WORK;
@@ -273,7 +274,7 @@ export class ScanJob implements Waiter {
     if (headerOnly) this.#reply.setInfo1(INFO1.GET_NO_BINS);
     else if (!this.#writeBins(asksBins)) {
       this.#reply.dropMessage();
-      return true;
+      return this.#stop === STOP.NONE;
     }
     this.#reply.endMessage(ResultCode.OK, entry.generation, entry.voidTime, 0);
     this.#progress.recordsSucceeded++;
@@ -310,7 +311,10 @@ export class ScanJob implements Waiter {
     return passes;
   }
 
-  /** Writes the record's bins; false when it has none of those that were chosen, or an operation on them fails. */
+  /**
+   * Writes the record's bins; false when it has none of those that were chosen, when an operation on them fails, or when
+   * it must wait, for the reason in `#stop`.
+   */
   #writeBins(isLoaded: boolean): boolean {
     const { table } = this.#namespace;
     const { projection } = this.#plan;
@@ -319,11 +323,18 @@ export class ScanJob implements Waiter {
       replyAllBins(table, this.#reply);
       return true;
     }
-    if (applyRead(projection, table, this.#applyOptions) !== ResultCode.OK) {
-      this.#progress.recordsFailed++;
-      return false;
-    }
-    return this.#reply.opCount > 0;
+    const applied = applyRead(projection, table, this.#applyOptions);
+    if (applied === ResultCode.OK) return this.#reply.opCount > 0;
+    if (applied === NEEDS_GEOMETRY) this.#awaitGeometry();
+    else this.#progress.recordsFailed++;
+    return false;
+  }
+
+  /** Whether geometry is loaded; if not, the scan waits for it. */
+  #awaitGeometry(): boolean {
+    if (hasGeometry(this)) return true;
+    this.#stop = STOP.PENDING;
+    return false;
   }
 
   #openProto(): void {

@@ -27,7 +27,7 @@ import {
 } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
 import { applyCdt, storeContainer } from "./cdt_apply.ts";
-import { type ExpScope, modifyByExpression, readExpression } from "./exp/mod.ts";
+import { type Applied, type ExpScope, modifyByExpression, readExpression } from "./exp/mod.ts";
 import { appendGeoParticle, geoTextAt } from "./geo/mod.ts";
 import { checkParticle, isBlobParticle } from "./particle.ts";
 import { modifyByCall, readByCall } from "./value_calls.ts";
@@ -110,13 +110,13 @@ export function checkWrite(request: RecordRequest): ResultCode | WriteShape {
  * Applies a write message's operations to a table; results go to the open message of `reply`.
  *
  * @param options `scope`: the record as expressions see it, over the same table
- * @returns OK, or the code with which the whole message fails
+ * @returns OK, the code with which the whole message fails, or NEEDS_GEOMETRY; then it must be applied again later
  */
 export function applyWrite(
   request: RecordRequest,
   table: BinTable,
   options: { reply: ReplyWriter; scope: ExpScope },
-): ResultCode {
+): Applied {
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   options.scope.beginWork();
   cursor.start(request);
@@ -133,7 +133,7 @@ function applyOp(
   table: BinTable,
   { reply, scope }: { reply: ReplyWriter; scope: ExpScope },
   respondAll: boolean,
-): ResultCode {
+): Applied {
   switch (cursor.op) {
     case OP.READ:
       if (cursor.nameSize === 0) {
@@ -305,13 +305,13 @@ function concatenateBin(table: BinTable): ResultCode {
  *
  * @param options `opOverride`: operation id in all replies (batch reads answer 1), 0 to echo; `scope`: the record as
  *   expressions see it, over the same table
- * @returns OK, or the code with which the whole message fails
+ * @returns OK, the code with which the whole message fails, or NEEDS_GEOMETRY; then it must be applied again later
  */
 export function applyRead(
   request: RecordRequest,
   table: BinTable,
   options: { reply: ReplyWriter; opOverride: number; scope: ExpScope },
-): ResultCode {
+): Applied {
   const { reply, scope, opOverride } = options;
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   scope.beginWork();
@@ -329,7 +329,7 @@ function readOne(
   table: BinTable,
   scope: ExpScope,
   answer: { reply: ReplyWriter; op: number; respondAll: boolean },
-): ResultCode {
+): Applied {
   switch (cursor.op) {
     case OP.READ:
       return replyBin(table, answer.reply, answer);

@@ -9,7 +9,14 @@
  */
 
 import { readU32LE, type ResultCode } from "../base/mod.ts";
-import { type ExpProgram, type ExpScope, NO_FACTS, type RecordFacts, TRILEAN } from "../record/mod.ts";
+import {
+  type ExpProgram,
+  type ExpScope,
+  hasGeometry,
+  NO_FACTS,
+  type RecordFacts,
+  TRILEAN,
+} from "../record/mod.ts";
 import {
   ENTRY_FLAG,
   type EntryRef,
@@ -112,7 +119,7 @@ export const FILTERED = {
   IN: 0,
   /** It may not. */
   OUT: 1,
-  /** The record's bytes are not here yet; the waiter will be woken. */
+  /** The record's bytes, or geometry, are not here yet; the waiter will be woken. */
   PENDING: 2,
 } as const;
 
@@ -123,6 +130,7 @@ export const FILTERED = {
  */
 export function askFilter(filter: ExpProgram, context: TransactionContext, namespace: Namespace): number {
   const { scope, store, table } = namespace;
+  if (filter.usesGeometry && !hasGeometry(context.waiter)) return FILTERED.PENDING;
   const byFacts = filter.testFacts(scope);
   if (byFacts !== TRILEAN.UNKNOWN) return byFacts === TRILEAN.TRUE ? FILTERED.IN : FILTERED.OUT;
   if (!store.load(namespace.entry, context.waiter)) return FILTERED.PENDING;

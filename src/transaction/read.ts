@@ -5,7 +5,7 @@
  */
 
 import { ResultCode } from "../base/mod.ts";
-import { applyRead, replyAllBins } from "../record/mod.ts";
+import { type Applied, applyRead, hasGeometry, NEEDS_GEOMETRY, replyAllBins } from "../record/mod.ts";
 import { ENTRY_FLAG } from "../storage/mod.ts";
 import { FIELD, INFO1, OP } from "../wire/mod.ts";
 import {
@@ -51,6 +51,11 @@ export function runRead(context: TransactionContext, namespace: Namespace): Step
     }
   }
   const resultCode = headerOnly ? ResultCode.OK : replyBins(context, namespace);
+  if (resultCode === NEEDS_GEOMETRY) {
+    context.reply.rewindMessage();
+    hasGeometry(context.waiter);
+    return STEP.SUSPENDED;
+  }
   if (resultCode === ResultCode.OK) considerReadTouch(context, namespace, entry);
   return end(context, namespace, resultCode, true);
 }
@@ -66,7 +71,7 @@ function checkRead(context: TransactionContext, namespace: Namespace): ResultCod
   return ResultCode.OK;
 }
 
-function replyBins(context: TransactionContext, namespace: Namespace): ResultCode {
+function replyBins(context: TransactionContext, namespace: Namespace): Applied {
   const { request, reply } = context;
   const { table, store } = namespace;
   table.reset(store.flat.bytes, request.bytes);

@@ -9,7 +9,7 @@
  */
 
 import { assert, ResultCode, SET_NAME_SIZE_MAX } from "../base/mod.ts";
-import { applyWrite, checkWrite, hasGeometry, type WriteShape } from "../record/mod.ts";
+import { applyWrite, checkWrite, hasGeometry, NEEDS_GEOMETRY, type WriteShape } from "../record/mod.ts";
 import { ENTRY_FLAG, nextGeneration, type SetInfo } from "../storage/mod.ts";
 import { FIELD, INFO2, INFO3 } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
@@ -98,6 +98,11 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
   if (context.live && !replaces) store.flat.loadBins(table);
   table.valueSizeMaxBytes = namespace.settings.maxRecordSize;
   const applied = applyWrite(request, table, { reply: context.reply, scope: namespace.scope });
+  if (applied === NEEDS_GEOMETRY) {
+    context.reply.rewindMessage();
+    hasGeometry(context.waiter);
+    return STEP.SUSPENDED;
+  }
   if (applied !== ResultCode.OK) return refuse(context, namespace, applied);
   if (table.binCount === 0) return endWithoutBins(context, namespace);
   return storeRecord(context, namespace, { set, voidTime, keyStored });

@@ -36,6 +36,7 @@ export function callNode(compiler: Compiler): MaybeNode {
   const type = compiler.parameter();
   const system = compiler.parameter();
   if (!(type >= EXP_TYPE.NIL && type <= EXP_TYPE.HLL)) return undefined;
+  if (type === EXP_TYPE.GEOJSON) compiler.usesGeometry = true;
   const isModify = (system & MODIFY) !== 0;
   const target: CallSystem | undefined = CALL_SYSTEMS[system & ~MODIFY];
   if (target === undefined || !(system >= 0)) return undefined;
@@ -91,13 +92,22 @@ function readOperation(compiler: Compiler, template: Template, form: OperationFo
       readOperation(compiler, template, { ofContainer: true, mayNest: false });
   }
   const isSelect = form.ofContainer && code === CALL.SELECT;
-  // Its expressions are compiled when it runs: they may look at anything.
-  if (isSelect) compiler.usesFacts = true;
+  if (isSelect) noteSelect(compiler);
   for (let index = 0; index < paramCount; index++) {
     const isLiteral = !reader.atList() || isSelect;
     if (isLiteral ? reader.skip() < 0 : !readParameter(compiler, template)) return false;
   }
   return true;
+}
+
+/** An integer 8, the type GeoJSON, has this as its last byte in every form. */
+const GEOJSON_TYPE_BYTE = EXP_TYPE.GEOJSON;
+
+/** Takes note of what the expressions of a selection, which are compiled when it runs, may need. */
+function noteSelect(compiler: Compiler): void {
+  const { bytes, at, end } = compiler.reader;
+  compiler.usesFacts = true;
+  if (bytes.subarray(at, end).includes(GEOJSON_TYPE_BYTE)) compiler.usesGeometry = true;
 }
 
 /** Reads a parameter that is an expression. */

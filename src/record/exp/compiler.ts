@@ -24,6 +24,8 @@ export class Compiler implements NodeSource {
   refusal: ResultCode = ResultCode.PARAMETER;
   /** The expression looks at what is known of a record besides its bins. */
   usesFacts = false;
+  /** The expression deals in GeoJSON: geometry must be loaded before it is evaluated. */
+  usesGeometry = false;
   #depth = 0;
   #nodeCount = 0;
 
@@ -48,6 +50,7 @@ export class Compiler implements NodeSource {
     if (++this.#nodeCount > EXP_NODE_COUNT_MAX || this.#depth >= EXP_DEPTH_MAX) return undefined;
     this.#depth++;
     const node = this.#value();
+    if (node?.type === EXP_TYPE.GEOJSON) this.usesGeometry = true;
     this.#depth--;
     return node;
   }

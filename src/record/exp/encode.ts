@@ -8,6 +8,7 @@ import { type ByteBuffer, copyBytes, ResultCode, SCRATCH_SIZE_MAX, writeU32 } fr
 import { PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
 import { type BinTable, SOURCE } from "../bin_table.ts";
 import { appendStoredBin } from "../cdt/mod.ts";
+import { appendGeoParticle } from "../geo/mod.ts";
 import { EXP_TYPE } from "./opcodes.ts";
 import { type ExpValue, floatWords, writeFloat } from "./value.ts";
 
@@ -28,9 +29,6 @@ const PARTICLE_OF_TYPE: Readonly<Record<number, number>> = {
 export function particleOfType(type: number): number {
   return PARTICLE_OF_TYPE[type] ?? PARTICLE.NULL;
 }
-
-/** Flags and number of cells of a GeoJSON particle without cells. */
-const GEOJSON_HEAD_SIZE = 3;
 
 /**
  * Appends a value as msgpack.
@@ -130,7 +128,7 @@ export interface ValueTarget {
 /**
  * Sets a bin to a value, which has a particle type. It is copied, lists and maps into their stored form.
  *
- * @returns OK, PARAMETER when the value is a list or map that can't be stored, RECORD_TOO_BIG when the operations of
+ * @returns OK, PARAMETER or GEO_INVALID_GEOJSON when the value is a list, map or GeoJSON text that can't be stored, RECORD_TOO_BIG when the operations of
  *   one request have built too much
  */
 export function storeValue(target: ValueTarget, type: number, value: ExpValue): ResultCode {
@@ -139,8 +137,9 @@ export function storeValue(target: ValueTarget, type: number, value: ExpValue): 
   const start = scratch.length;
   const isNumber = type === EXP_TYPE.BOOL || type === EXP_TYPE.INT || type === EXP_TYPE.FLOAT;
   if (!isNumber) {
-    if (start + GEOJSON_HEAD_SIZE + value.size > SCRATCH_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
-    if (!copyRange(scratch, type, value)) return ResultCode.PARAMETER;
+    if (start + value.size > SCRATCH_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
+    const copied = copyRange(scratch, type, value);
+    if (copied !== ResultCode.OK) return copied;
   }
   const row = target.row >= 0 ? target.row : table.add(SOURCE.REQUEST, target.nameAt, target.nameSize);
   const particle = particleOfType(type);
@@ -155,16 +154,22 @@ export function storeValue(target: ValueTarget, type: number, value: ExpValue): 
   return ResultCode.OK;
 }
 
-function copyRange(scratch: ByteBuffer, type: number, { bytes, at, size }: ExpValue): boolean {
-  if (type === EXP_TYPE.LIST || type === EXP_TYPE.MAP) {
-    return appendStoredBin({ bytes, at, end: at + size }, type === EXP_TYPE.MAP, scratch) >= 0;
+function copyRange(scratch: ByteBuffer, type: number, { bytes, at, size }: ExpValue): ResultCode {
+  switch (type) {
+    case EXP_TYPE.LIST:
+    case EXP_TYPE.MAP: {
+      const stored = appendStoredBin({ bytes, at, end: at + size }, type === EXP_TYPE.MAP, scratch);
+      return stored < 0 ? ResultCode.PARAMETER : ResultCode.OK;
+    }
+    case EXP_TYPE.GEOJSON:
+      return appendGeoParticle(scratch, bytes, at, size) === 0
+        ? ResultCode.GEO_INVALID_GEOJSON
+        : ResultCode.OK;
+    default:
+      scratch.append(bytes, at, at + size);
+      return ResultCode.OK;
   }
-  if (type === EXP_TYPE.GEOJSON) scratch.append(NO_CELLS);
-  scratch.append(bytes, at, at + size);
-  return true;
 }
-
-const NO_CELLS = new Uint8Array(GEOJSON_HEAD_SIZE);
 
 /** The operation that a reply answers. */
 export interface RepliedOp {
@@ -178,7 +183,7 @@ export interface RepliedOp {
   nameSize: number;
 }
 
-/** Appends a value to a reply. */
+/** Appends a value other than GeoJSON to a reply. */
 export function replyValue(reply: ReplyWriter, op: RepliedOp, type: number, value: ExpValue): void {
   const particle = particleOfType(type);
   const at = reply.op(op.op, particle, op.bytes, op.nameAt, op.nameSize, wireSize(type, value));
@@ -194,10 +199,6 @@ export function replyValue(reply: ReplyWriter, op: RepliedOp, type: number, valu
     case EXP_TYPE.FLOAT:
       writeFloat(target, at, value.float);
       break;
-    case EXP_TYPE.GEOJSON:
-      target.fill(0, at, at + GEOJSON_HEAD_SIZE);
-      copyBytes(value.bytes, value.at, target, at + GEOJSON_HEAD_SIZE, value.size);
-      break;
     default:
       copyBytes(value.bytes, value.at, target, at, value.size);
   }
@@ -212,8 +213,6 @@ function wireSize(type: number, value: ExpValue): number {
     case EXP_TYPE.INT:
     case EXP_TYPE.FLOAT:
       return 8;
-    case EXP_TYPE.GEOJSON:
-      return GEOJSON_HEAD_SIZE + value.size;
     default:
       return value.size;
   }

@@ -14,4 +14,4 @@ export { compileExpression, ExpProgram, TRILEAN, type Trilean } from "./program.
 export { ProgramCache } from "./program_cache.ts";
 export { ExpScope, type LoopFrame, NO_FACTS, type RecordFacts } from "./scope.ts";
 export { ExpValue } from "./value.ts";
-export * from "./read_modify.ts";
+export { type Applied, modifyByExpression, NEEDS_GEOMETRY, readExpression } from "./read_modify.ts";

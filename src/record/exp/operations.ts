@@ -5,7 +5,6 @@
  * @module
  */
 
-import { ResultCode } from "../../base/mod.ts";
 import { callNode } from "./call.ts";
 import { compareNode } from "./compare.ts";
 import type { Compiler } from "./compiler.ts";
@@ -19,11 +18,12 @@ import {
   type Variable,
   variableNode,
 } from "./flow.ts";
+import { geoCompareNode } from "./geo_node.ts";
 import { listLiteral } from "./literals.ts";
 import { logicNode } from "./logic.ts";
 import type { ExpNode, MaybeNode } from "./node.ts";
 import { floatPairNode, foldNode, integerPairNode, unaryNode } from "./number.ts";
-import { EXP, EXP_TYPE } from "./opcodes.ts";
+import { EXP } from "./opcodes.ts";
 import { binNode, binTypeNode, digestModuloNode, factNode, keyNode } from "./record_nodes.ts";
 import { regexNode } from "./text_nodes.ts";
 import { ExpValue } from "./value.ts";
@@ -118,8 +118,7 @@ function parseRegex(compiler: Compiler): MaybeNode {
 
 function parseGeoCompare(compiler: Compiler): MaybeNode {
   const args = compiler.expressions(2);
-  if (args === undefined || args.some((node) => node.type !== EXP_TYPE.GEOJSON)) return undefined;
-  return compiler.refuse(ResultCode.UNSUPPORTED_FEATURE);
+  return args === undefined ? undefined : geoCompareNode(compiler.reader.bytes, args);
 }
 
 function parseDigestModulo({ reader }: Compiler): MaybeNode {

@@ -20,6 +20,8 @@ export type Trilean = (typeof TRILEAN)[keyof typeof TRILEAN];
 export class ExpProgram {
   /** Type of its value. */
   readonly type: number;
+  /** It deals in GeoJSON: geometry must be loaded before it is evaluated, or what needs it is unknown. */
+  readonly usesGeometry: boolean;
   /** The msgpack that it was compiled from. */
   readonly bytes: Uint8Array;
   readonly #root: ExpNode;
@@ -28,11 +30,12 @@ export class ExpProgram {
   readonly #factsVerdict: Trilean | undefined;
 
   /** @param parts what the compiler found */
-  constructor(root: ExpNode, parts: { bytes: Uint8Array; usesFacts: boolean }) {
+  constructor(root: ExpNode, parts: { bytes: Uint8Array; usesFacts: boolean; usesGeometry: boolean }) {
     this.#root = root;
     this.type = root.type;
     this.bytes = parts.bytes;
-    this.#factsVerdict = parts.usesFacts || root.type !== EXP_TYPE.BOOL
+    this.usesGeometry = parts.usesGeometry;
+    this.#factsVerdict = parts.usesFacts || parts.usesGeometry || root.type !== EXP_TYPE.BOOL
       ? undefined
       : this.#test(emptyScope());
   }
@@ -96,5 +99,6 @@ export function compileExpression(bytes: Uint8Array): ExpProgram | ResultCode {
   const root = compiler.expression();
   if (root === undefined) return compiler.refusal;
   if (!compiler.isAtEnd) return ResultCode.PARAMETER;
-  return new ExpProgram(root, { bytes, usesFacts: compiler.usesFacts });
+  const { usesFacts, usesGeometry } = compiler;
+  return new ExpProgram(root, { bytes, usesFacts, usesGeometry });
 }

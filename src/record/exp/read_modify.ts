@@ -5,8 +5,9 @@
  * @module
  */
 
-import { ResultCode } from "../../base/mod.ts";
+import { copyBytes, ResultCode } from "../../base/mod.ts";
 import { type OpCursor, PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
+import { appendGeoParticle, isGeometryLoaded } from "../geo/mod.ts";
 import { replyValue, storeValue } from "./encode.ts";
 import { EXP_FLAG, EXP_TYPE, UNKNOWN } from "./opcodes.ts";
 import type { ExpProgram } from "./program.ts";
@@ -18,6 +19,12 @@ const READ_FLAGS = EXP_FLAG.EVAL_NO_FAIL;
 const MODIFY_FLAGS = EXP_FLAG.CREATE_ONLY | EXP_FLAG.UPDATE_ONLY | EXP_FLAG.ALLOW_DELETE |
   EXP_FLAG.POLICY_NO_FAIL | EXP_FLAG.EVAL_NO_FAIL;
 
+/** The operations can't be applied before `hasGeometry`; nothing has been done. */
+export const NEEDS_GEOMETRY = -1;
+
+/** What applying an operation comes to. */
+export type Applied = ResultCode | typeof NEEDS_GEOMETRY;
+
 /** Bytes that an evaluation looks at in the time in which one byte is compiled. */
 const COMPILE_WORK = 16;
 
@@ -27,7 +34,7 @@ const value = new ExpValue();
 const parsed = { flags: 0 };
 
 /** Parses `[expression]` or `[expression, flags]`; the flags are left in `parsed`. Bytes behind the list don't count. */
-function parseOp(scope: ExpScope, cursor: OpCursor, allowedFlags: number): ExpProgram | ResultCode {
+function parseOp(scope: ExpScope, cursor: OpCursor, allowedFlags: number): ExpProgram | Applied {
   const { bytes, valueAt, valueSize } = cursor;
   const reader = new TokenReader(bytes, valueAt, valueAt + valueSize);
   if (reader.next() !== TOKEN.LIST || reader.low < 1 || reader.low > 2) return ResultCode.PARAMETER;
@@ -42,7 +49,10 @@ function parseOp(scope: ExpScope, cursor: OpCursor, allowedFlags: number): ExpPr
   }
   if ((parsed.flags & ~allowedFlags) !== 0) return ResultCode.PARAMETER;
   if (!scope.spend(sizeBytes * COMPILE_WORK)) return ResultCode.PARAMETER;
-  return scope.programs.get(bytes, at, sizeBytes);
+  const program = scope.programs.get(bytes, at, sizeBytes);
+  return typeof program !== "number" && program.usesGeometry && !isGeometryLoaded()
+    ? NEEDS_GEOMETRY
+    : program;
 }
 
 /**
@@ -54,7 +64,7 @@ export function readExpression(
   scope: ExpScope,
   cursor: OpCursor,
   options: { reply: ReplyWriter; op: number; respondAll: boolean },
-): ResultCode {
+): Applied {
   const program = parseOp(scope, cursor, READ_FLAGS);
   if (typeof program === "number") return program;
   const mayFail = (parsed.flags & EXP_FLAG.EVAL_NO_FAIL) === 0;
@@ -64,13 +74,26 @@ export function readExpression(
   if (isNone && mayFail) return ResultCode.OP_NOT_APPLICABLE;
   const { op, reply } = options;
   const { bytes, nameAt, nameSize } = cursor;
+  if (!isNone && kind === EXP_TYPE.GEOJSON) return replyGeoJson(scope, { ...options, cursor });
   if (!isNone && kind !== EXP_TYPE.NIL) replyValue(reply, { op, bytes, nameAt, nameSize }, kind, value);
   else if (options.respondAll) reply.op(op, PARTICLE.NULL, bytes, nameAt, nameSize, 0);
   return ResultCode.OK;
 }
 
+/** Appends a GeoJSON value with its cells; one from a list or map may be none that the database understands. */
+function replyGeoJson(
+  { scratch }: ExpScope,
+  { reply, op, cursor }: { reply: ReplyWriter; op: number; cursor: OpCursor },
+): ResultCode {
+  const size = appendGeoParticle(scratch, value.bytes, value.at, value.size);
+  if (size === 0) return ResultCode.GEO_INVALID_GEOJSON;
+  const at = reply.op(op, PARTICLE.GEOJSON, cursor.bytes, cursor.nameAt, cursor.nameSize, size);
+  copyBytes(scratch.bytes, scratch.length - size, reply.out.bytes, at, size);
+  return ResultCode.OK;
+}
+
 /** Writes the bin that the EXP_MODIFY under the cursor names; its name has been checked. */
-export function modifyByExpression(scope: ExpScope, cursor: OpCursor): ResultCode {
+export function modifyByExpression(scope: ExpScope, cursor: OpCursor): Applied {
   const program = parseOp(scope, cursor, MODIFY_FLAGS);
   if (typeof program === "number") return program;
   const { flags } = parsed;

@@ -36,6 +36,11 @@ export function hasGeometry(waiter: { wake(): void }): boolean {
   return false;
 }
 
+/** Whether the library is there. */
+export function isGeometryLoaded(): boolean {
+  return loaded !== undefined;
+}
+
 /** The library; the caller has made sure that it is there. */
 export function geometry(): S2 {
   assert(loaded !== undefined, "Geometry is asked for before it is used");

@@ -8,6 +8,6 @@
 export * from "./contains.ts";
 export * from "./cover.ts";
 export * from "./geojson.ts";
-export { hasGeometry, loadGeometry } from "./geometry.ts";
+export { hasGeometry, isGeometryLoaded, loadGeometry } from "./geometry.ts";
 export * from "./particle.ts";
 export { pointAt, type Region, regionOf } from "./region.ts";
