@@ -13,7 +13,6 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 /** A part of the protocol that a request can use. */
 export type Feature =
   | "path selection"
-  | "geo comparison"
   | "secondary index"
   | "UDF"
   | "background query";
@@ -40,8 +39,6 @@ const FEATURE_OF_INFO: readonly (readonly [prefix: string, feature: Feature])[] 
 
 /** Selections by path, as the value of an operation and inside expressions, begin with these bytes. */
 const SELECT_CALL = [0xcc, 0xfe];
-/** Opcode of the geo comparison, the first element of a three-element expression. */
-const GEO_COMPARE = [0x93, 0x08];
 
 /** Operations whose value may hold a call. */
 const CALL_OPS: ReadonlySet<number> = new Set([OP.CDT_READ, OP.CDT_MODIFY, OP.EXP_READ, OP.EXP_MODIFY]);
@@ -55,7 +52,6 @@ function holds(bytes: Uint8Array, pair: readonly number[]): boolean {
 
 function addFromCall(features: Set<Feature>, bytes: Uint8Array): void {
   if (holds(bytes, SELECT_CALL)) features.add("path selection");
-  if (holds(bytes, GEO_COMPARE)) features.add("geo comparison");
 }
 
 /** Whether a record message is a scan or query: it names no record and is no batch. */
