@@ -255,11 +255,17 @@ export const EXP_WORK_MAX_BYTES = 64 * 1024 * 1024;
 /** Compiled expressions that a namespace keeps. */
 export const EXP_CACHE_COUNT_MAX = 256;
 
-/** Longer expressions are compiled anew each time, so that the cache's memory is bounded. */
-export const EXP_CACHE_SIZE_MAX_BYTES = 16 * 1024;
+/** Memory that they may take together, by estimate; the oldest make room. */
+export const EXP_CACHE_SIZE_MAX_BYTES = 32 * 1024 * 1024;
 
-/** Characters of a regular expression when its repetitions are written out. */
+/** Characters of all regular expressions of an expression when their repetitions are written out. */
 export const REGEX_EXPANDED_SIZE_MAX = 10_000;
+
+/** Regular expressions in one expression: each keeps an automaton that grows with the texts it sees. */
+export const REGEX_COUNT_MAX = 64;
+
+/** Memory for the automata of one expression, shared equally; one that is full starts again from nothing. */
+export const REGEX_AUTOMATA_SIZE_MAX_BYTES = 512 * 1024;
 
 /** Nesting of groups in a regular expression. */
 export const REGEX_DEPTH_MAX = 100;

@@ -6,13 +6,26 @@
  * @module
  */
 
-import { EXP_DEPTH_MAX, EXP_NODE_COUNT_MAX, ResultCode } from "../../base/mod.ts";
+import {
+  EXP_DEPTH_MAX,
+  EXP_NODE_COUNT_MAX,
+  REGEX_AUTOMATA_SIZE_MAX_BYTES,
+  REGEX_COUNT_MAX,
+  REGEX_EXPANDED_SIZE_MAX,
+  ResultCode,
+} from "../../base/mod.ts";
 import type { Variable } from "./flow.ts";
 import { floatLiteral, integerLiteral, NIL_NODE, rangeLiteral, textLiteral } from "./literals.ts";
 import type { ExpNode, MaybeNode, NodeSource } from "./node.ts";
 import { EXP_TYPE } from "./opcodes.ts";
 import { OPERATIONS } from "./operations.ts";
+import type { ByteRegex } from "./regex.ts";
 import { TOKEN, TokenReader } from "./reader.ts";
+
+/** Memory of one node with its closure and places for values, by estimate. */
+const NODE_SIZE_BYTES = 256;
+/** Memory of one instruction of a regular expression, by estimate. */
+const INSTRUCTION_SIZE_BYTES = 160;
 
 /** Compiles one expression. */
 export class Compiler implements NodeSource {
@@ -26,6 +39,8 @@ export class Compiler implements NodeSource {
   usesFacts = false;
   /** The expression deals in GeoJSON: geometry must be loaded before it is evaluated. */
   usesGeometry = false;
+  readonly #regexes: ByteRegex[] = [];
+  #regexSize = 0;
   #depth = 0;
   #nodeCount = 0;
 
@@ -43,6 +58,27 @@ export class Compiler implements NodeSource {
   refuse(resultCode: ResultCode): undefined {
     this.refusal = resultCode;
     return undefined;
+  }
+
+  /** Memory that the compiled expression takes, by estimate. */
+  get memoryBytes(): number {
+    const automata = this.#regexes.length === 0 ? 0 : REGEX_AUTOMATA_SIZE_MAX_BYTES;
+    return this.reader.end + this.#nodeCount * NODE_SIZE_BYTES + this.#regexSize * INSTRUCTION_SIZE_BYTES +
+      automata;
+  }
+
+  /** Shares the memory for regular expressions among those that there are. */
+  limitMemory(): void {
+    for (const regex of this.#regexes) {
+      regex.limitMemory(Math.floor(REGEX_AUTOMATA_SIZE_MAX_BYTES / this.#regexes.length));
+    }
+  }
+
+  /** See {@linkcode NodeSource}. */
+  addRegex(regex: ByteRegex): boolean {
+    this.#regexes.push(regex);
+    this.#regexSize += regex.expandedSize;
+    return this.#regexes.length <= REGEX_COUNT_MAX && this.#regexSize <= REGEX_EXPANDED_SIZE_MAX;
   }
 
   /** See {@linkcode NodeSource}. */

@@ -9,6 +9,7 @@
 
 import type { ResultCode } from "../../base/mod.ts";
 import { EXP_TYPE } from "./opcodes.ts";
+import type { ByteRegex } from "./regex.ts";
 import type { ExpScope } from "./scope.ts";
 import type { ExpValue } from "./value.ts";
 
@@ -41,6 +42,8 @@ export interface NodeSource {
   expression(): MaybeNode;
   /** Compiles arguments. */
   expressions(count: number): ExpNode[] | undefined;
+  /** Takes note of a regular expression; false when there are too many, or they are too large together. */
+  addRegex(regex: ByteRegex): boolean;
   /** Takes note of why the expression is refused, where it is not for a mistake in it. */
   refuse(resultCode: ResultCode): undefined;
 }

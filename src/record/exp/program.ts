@@ -16,12 +16,26 @@ export const TRILEAN = { FALSE: 0, TRUE: 1, UNKNOWN: 2 } as const;
 /** What a filter says about a record. */
 export type Trilean = (typeof TRILEAN)[keyof typeof TRILEAN];
 
+/** What the compiler finds out besides the nodes. */
+export interface ProgramParts {
+  /** The msgpack, kept by reference. */
+  bytes: Uint8Array;
+  /** It looks at what is known of a record besides its bins. */
+  usesFacts: boolean;
+  /** It deals in GeoJSON. */
+  usesGeometry: boolean;
+  /** Memory that it takes, by estimate. */
+  memoryBytes: number;
+}
+
 /** A compiled expression. It keeps values between steps of an evaluation, so it is not for two threads at once. */
 export class ExpProgram {
   /** Type of its value. */
   readonly type: number;
   /** It deals in GeoJSON: geometry must be loaded before it is evaluated, or what needs it is unknown. */
   readonly usesGeometry: boolean;
+  /** Memory that the program takes, by estimate. */
+  readonly memoryBytes: number;
   /** The msgpack that it was compiled from. */
   readonly bytes: Uint8Array;
   readonly #root: ExpNode;
@@ -30,11 +44,12 @@ export class ExpProgram {
   readonly #factsVerdict: Trilean | undefined;
 
   /** @param parts what the compiler found */
-  constructor(root: ExpNode, parts: { bytes: Uint8Array; usesFacts: boolean; usesGeometry: boolean }) {
+  constructor(root: ExpNode, parts: ProgramParts) {
     this.#root = root;
     this.type = root.type;
     this.bytes = parts.bytes;
     this.usesGeometry = parts.usesGeometry;
+    this.memoryBytes = parts.memoryBytes;
     this.#factsVerdict = parts.usesFacts || parts.usesGeometry || root.type !== EXP_TYPE.BOOL
       ? undefined
       : this.#test(emptyScope());
@@ -99,6 +114,7 @@ export function compileExpression(bytes: Uint8Array): ExpProgram | ResultCode {
   const root = compiler.expression();
   if (root === undefined) return compiler.refusal;
   if (!compiler.isAtEnd) return ResultCode.PARAMETER;
-  const { usesFacts, usesGeometry } = compiler;
-  return new ExpProgram(root, { bytes, usesFacts, usesGeometry });
+  compiler.limitMemory();
+  const { usesFacts, usesGeometry, memoryBytes } = compiler;
+  return new ExpProgram(root, { bytes, usesFacts, usesGeometry, memoryBytes });
 }

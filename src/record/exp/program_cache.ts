@@ -4,7 +4,13 @@
  * @module
  */
 
-import { equalBytes, EXP_CACHE_COUNT_MAX, EXP_CACHE_SIZE_MAX_BYTES, ResultCode } from "../../base/mod.ts";
+import {
+  equalBytes,
+  EXP_CACHE_COUNT_MAX,
+  EXP_CACHE_SIZE_MAX_BYTES,
+  EXP_SIZE_MAX_BYTES,
+  ResultCode,
+} from "../../base/mod.ts";
 import { EXP_TYPE } from "./opcodes.ts";
 import { compileExpression, type ExpProgram } from "./program.ts";
 
@@ -13,6 +19,7 @@ export class ProgramCache {
   /** Expressions that were not in the cache. */
   compiledCount = 0;
   readonly #programs = new Map<number, ExpProgram>();
+  #memoryBytes = 0;
 
   /** Expressions in the cache. */
   get count(): number {
@@ -25,7 +32,7 @@ export class ProgramCache {
    * @returns the program, or the result code of the refusal
    */
   get(bytes: Uint8Array, at: number, sizeBytes: number): ExpProgram | ResultCode {
-    if (sizeBytes > EXP_CACHE_SIZE_MAX_BYTES) return this.#compile(bytes, at, sizeBytes);
+    if (sizeBytes > EXP_SIZE_MAX_BYTES) return ResultCode.PARAMETER;
     const hash = hashBytes(bytes, at, sizeBytes);
     const known = this.#programs.get(hash);
     if (
@@ -50,15 +57,21 @@ export class ProgramCache {
     return compileExpression(bytes.slice(at, at + sizeBytes));
   }
 
-  /** Keeps a program; the one kept longest makes room. */
+  /** Keeps a program; those kept longest make room. */
   #keep(hash: number, program: ExpProgram): void {
-    if (this.#programs.size >= EXP_CACHE_COUNT_MAX) {
-      for (const oldest of this.#programs.keys()) {
-        this.#programs.delete(oldest);
-        break;
-      }
-    }
+    const replaced = this.#programs.get(hash);
+    if (replaced !== undefined) this.#forget(hash, replaced);
     this.#programs.set(hash, program);
+    this.#memoryBytes += program.memoryBytes;
+    for (const [oldHash, oldest] of this.#programs) {
+      if (this.#programs.size <= EXP_CACHE_COUNT_MAX && this.#memoryBytes <= EXP_CACHE_SIZE_MAX_BYTES) return;
+      this.#forget(oldHash, oldest);
+    }
+  }
+
+  #forget(hash: number, program: ExpProgram): void {
+    this.#programs.delete(hash);
+    this.#memoryBytes -= program.memoryBytes;
   }
 }
 

@@ -26,6 +26,10 @@ export interface ByteRegex {
   test(bytes: Uint8Array, at: number, size: number): boolean;
   /** Instructions of the program; matching one byte costs at most as many steps. */
   readonly programSize: number;
+  /** Size of the pattern when its repetitions are written out. */
+  readonly expandedSize: number;
+  /** Limits the memory that matching may take; what is full starts again from nothing. */
+  limitMemory(sizeBytes: number): void;
 }
 
 /**
@@ -36,13 +40,19 @@ export interface ByteRegex {
  */
 export function compileRegex(pattern: Uint8Array, flags: number): ByteRegex | undefined {
   const nul = pattern.indexOf(0);
-  const translated = new Translator(nul < 0 ? pattern : pattern.subarray(0, nul), flags).translate();
-  if (translated === undefined) return undefined;
+  const piece = new Translator(nul < 0 ? pattern : pattern.subarray(0, nul), flags).translate();
+  if (piece === undefined) return undefined;
   const multiline = (flags & REGEX_FLAG.NEWLINE) !== 0 ? RE2JS.MULTILINE : 0;
   try {
-    const compiled = RE2JS.compile(translated, RE2JS.DOTALL | multiline);
+    const compiled = RE2JS.compile(piece.text, RE2JS.DOTALL | multiline);
     return {
       programSize: compiled.programSize(),
+      expandedSize: piece.size,
+      limitMemory: (sizeBytes) => {
+        const { dfa } = compiled.re2();
+        dfa.stateBudget = sizeBytes;
+        dfa.memBudget = sizeBytes;
+      },
       test: (bytes, at, size) => compiled.test(byteText(bytes, at, size)),
     };
   } catch {
@@ -142,11 +152,11 @@ class Translator {
     this.#newlines = (flags & REGEX_FLAG.NEWLINE) !== 0;
   }
 
-  translate(): string | undefined {
+  translate(): Piece | undefined {
     this.#advance();
     const piece = this.#alternatives(0);
     if (piece === undefined || this.#kind !== TOKEN.END) return undefined;
-    return piece.size > REGEX_EXPANDED_SIZE_MAX ? undefined : piece.text;
+    return piece.size > REGEX_EXPANDED_SIZE_MAX ? undefined : piece;
   }
 
   #alternatives(depth: number): Piece | undefined {

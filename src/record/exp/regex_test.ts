@@ -1,6 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { utf8 } from "../../base/mod.ts";
+import { ResultCode, utf8 } from "../../base/mod.ts";
+import { compileExpression } from "./program.ts";
+import { bin, encodeTerm, Name, type Term } from "./testing.ts";
 import { compileRegex, REGEX_FLAG } from "./regex.ts";
 
 const { EXTENDED, ICASE, NEWLINE } = REGEX_FLAG;
@@ -83,6 +85,23 @@ Deno.test("compileRegex() refuses what would be large, and matches the rest in t
   assertEquals(compileRegex(utf8("a{1001}"), EXTENDED), undefined);
   assertEquals(compileRegex(utf8("(".repeat(200) + ")".repeat(200)), EXTENDED), undefined);
   assertEquals(matches("(a*)*(a|aa)+$", EXTENDED, "a".repeat(20_000) + "b"), false);
+});
+
+Deno.test("compileExpression() limits the regular expressions of one expression together", () => {
+  const regex = (pattern: string): Term => [7, EXTENDED, new Name(pattern), bin(3, "s")];
+  const either = (count: number, pattern: string) =>
+    compileExpression(encodeTerm([17, ...new Array<Term>(count).fill(regex(pattern))]));
+  assert(typeof either(64, "a") !== "number");
+  assertEquals(either(65, "a"), ResultCode.PARAMETER);
+  assertEquals(either(12, "a{900}"), ResultCode.PARAMETER);
+});
+
+Deno.test("compileRegex() finds the same when its memory is short", () => {
+  const regex = compileRegex(utf8("(a|b)*a(a|b){8}$"), EXTENDED)!;
+  regex.limitMemory(4096);
+  const bytes = utf8("abbabaab".repeat(2000));
+  assertEquals(regex.test(bytes, 0, bytes.length), false);
+  assertEquals(regex.test(bytes, 0, bytes.length - 1), true);
 });
 
 Deno.test("compileRegex() never throws", () => {

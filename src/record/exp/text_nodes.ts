@@ -17,7 +17,7 @@ export function regexNode(compiler: NodeSource, flags: number, pattern: Uint8Arr
   const text = compiler.expression();
   if (text === undefined || text.type !== EXP_TYPE.STRING) return undefined;
   const regex = compileRegex(pattern, flags);
-  if (regex === undefined) return undefined;
+  if (regex === undefined || !compiler.addRegex(regex)) return undefined;
   const subject = new ExpValue();
   const costPerByte = 1 + Math.floor(regex.programSize / STEPS_PER_BYTE);
   const run: Run = (scope, out) => {
