@@ -143,7 +143,7 @@ function applyOp(
       return replyBin(table, reply, { op: OP.READ, respondAll });
     case OP.CDT_READ:
     case OP.CDT_MODIFY:
-      return applyCdt(cursor, table, { reply, op: cursor.op, respondAll, isWrite: true });
+      return applyCdt(cursor, table, { reply, op: cursor.op, respondAll, isWrite: true, scope });
     case OP.BITS_READ:
     case OP.HLL_READ:
       return readByCall(table, cursor, { reply, op: cursor.op, respondAll });
@@ -334,7 +334,7 @@ function readOne(
     case OP.READ:
       return replyBin(table, answer.reply, answer);
     case OP.CDT_READ:
-      return applyCdt(cursor, table, { ...answer, isWrite: false });
+      return applyCdt(cursor, table, { ...answer, isWrite: false, scope });
     case OP.BITS_READ:
     case OP.HLL_READ:
       return readByCall(table, cursor, answer);

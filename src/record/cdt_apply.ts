@@ -9,6 +9,8 @@ import { BIN_NAME_SIZE_MAX, ResultCode } from "../base/mod.ts";
 import { OP, type OpCursor, PARTICLE, type ReplyWriter } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
 import { appendStoredBin, CdtMachine, type CdtRequest, type CdtTarget, runCdt } from "./cdt/mod.ts";
+import { type Applied, type ExpProgram, type ExpScope, NEEDS_GEOMETRY, PathEvaluator } from "./exp/mod.ts";
+import { isGeometryLoaded } from "./geo/mod.ts";
 
 const machine = new CdtMachine();
 const target: CdtTarget = { type: PARTICLE.NULL, bytes: new Uint8Array(0), at: 0, end: 0 };
@@ -24,15 +26,37 @@ export interface CdtReply {
   respondAll: boolean;
   /** The message is a write: a read that finds nothing in a bin that is there says so. */
   isWrite: boolean;
+  /** The record as expressions see it. */
+  scope: ExpScope;
 }
+
+/** The scope of the operation that is applied. */
+let scope: ExpScope | undefined;
+/** The operation has an expression that can't be evaluated before geometry is there. */
+let needsGeometry = false;
+
+/** Evaluates the expressions of a selection by path, once geometry is there if they need it. */
+class OperationEvaluator extends PathEvaluator {
+  override compile(bytes: Uint8Array, at: number, end: number, isFilter: boolean): ExpProgram | ResultCode {
+    const program = super.compile(bytes, at, end, isFilter);
+    if (typeof program === "number" || !program.usesGeometry || isGeometryLoaded()) return program;
+    needsGeometry = true;
+    return ResultCode.UNSUPPORTED_FEATURE;
+  }
+}
+
+machine.makeExpressions = () => {
+  scope!.hasBins = true;
+  return new OperationEvaluator(scope!);
+};
 
 /**
  * Applies the CDT_READ or CDT_MODIFY operation under a cursor.
  *
  * @param table the record's bins; must be thrown away when the operation fails
- * @returns OK, or the code with which the whole message fails
+ * @returns OK, the code with which the whole message fails, or NEEDS_GEOMETRY; then it must be applied again later
  */
-export function applyCdt(cursor: OpCursor, table: BinTable, options: CdtReply): ResultCode {
+export function applyCdt(cursor: OpCursor, table: BinTable, options: CdtReply): Applied {
   const { bytes, nameAt, nameSize } = cursor;
   if (nameSize > BIN_NAME_SIZE_MAX) return ResultCode.BIN_NAME;
   for (let at = nameAt; at < nameAt + nameSize; at++) if (bytes[at] === 0) return ResultCode.BIN_NAME;
@@ -43,8 +67,10 @@ export function applyCdt(cursor: OpCursor, table: BinTable, options: CdtReply): 
   request.at = cursor.valueAt;
   request.end = cursor.valueAt + cursor.valueSize;
   request.mayModify = cursor.op === OP.CDT_MODIFY;
+  scope = options.scope;
+  needsGeometry = false;
   const result = runCdt(machine, target, request, table.scratch);
-  if (result !== ResultCode.OK) return result;
+  if (result !== ResultCode.OK) return needsGeometry ? NEEDS_GEOMETRY : result;
   if (machine.isChanged) {
     const changed = row >= 0 ? row : table.add(SOURCE.REQUEST, nameAt, nameSize);
     const type = machine.newIsMap ? PARTICLE.MAP : PARTICLE.LIST;

@@ -6,13 +6,12 @@
  * @module
  */
 
-import { FIELD, INFO1, INFO2, OP, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
+import { FIELD, INFO1, INFO2, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
 import { utf8Decode } from "../../src/base/mod.ts";
 import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 
 /** A part of the protocol that a request can use. */
 export type Feature =
-  | "path selection"
   | "secondary index"
   | "UDF"
   | "background query";
@@ -37,23 +36,6 @@ const FEATURE_OF_INFO: readonly (readonly [prefix: string, feature: Feature])[] 
   ["query-abort", "background query"],
 ];
 
-/** Selections by path, as the value of an operation and inside expressions, begin with these bytes. */
-const SELECT_CALL = [0xcc, 0xfe];
-
-/** Operations whose value may hold a call. */
-const CALL_OPS: ReadonlySet<number> = new Set([OP.CDT_READ, OP.CDT_MODIFY, OP.EXP_READ, OP.EXP_MODIFY]);
-
-function holds(bytes: Uint8Array, pair: readonly number[]): boolean {
-  for (let at = 1; at < bytes.length; at++) {
-    if (bytes[at - 1] === pair[0] && bytes[at] === pair[1]) return true;
-  }
-  return false;
-}
-
-function addFromCall(features: Set<Feature>, bytes: Uint8Array): void {
-  if (holds(bytes, SELECT_CALL)) features.add("path selection");
-}
-
 /** Whether a record message is a scan or query: it names no record and is no batch. */
 export function isQuery(message: Message): boolean {
   return (message.info1 & INFO1.BATCH) === 0 && fieldOf(message, FIELD.DIGEST) === undefined;
@@ -67,11 +49,7 @@ export function isBatch(message: Message): boolean {
 /** The features that one message, or one row of a batch, uses. */
 export function featuresOfMessage(message: Message): Set<Feature> {
   const features = new Set<Feature>();
-  for (const field of message.fields) {
-    add(features, FEATURE_OF_FIELD[field.type]);
-    if (field.type === FIELD.FILTER_EXP) addFromCall(features, field.value);
-  }
-  for (const op of message.ops) if (CALL_OPS.has(op.op)) addFromCall(features, op.value);
+  for (const field of message.fields) add(features, FEATURE_OF_FIELD[field.type]);
   return features;
 }
 

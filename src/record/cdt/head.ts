@@ -117,6 +117,9 @@ export function headSize(count: number, flags: number, isMap: boolean): number {
   return (total < 16 ? 1 : total < 0x1_0000 ? 3 : 5) + (flags === 0 ? 0 : isMap ? 4 : 3);
 }
 
+/** Bytes that a head without data needs at most. */
+export const HEAD_SIZE_MAX = 9;
+
 /**
  * Writes a head.
  *

@@ -15,6 +15,8 @@ import { ContextWalk } from "./context.ts";
 import { headSize, writeHead } from "./head.ts";
 import { appendStored } from "./normalize.ts";
 import { CdtResult } from "./result.ts";
+import type { PathExpressions } from "./path.ts";
+import { PathSelect } from "./path_select.ts";
 import { Selection } from "./selection.ts";
 import { ContainerView } from "./view.ts";
 
@@ -44,6 +46,9 @@ export class CdtMachine {
   readonly result: CdtResult = new CdtResult();
   /** The way to the container, in a call with a context. */
   readonly walk: ContextWalk = new ContextWalk();
+  /** Makes what evaluates the expressions of a selection by path; without it they are unsupported. */
+  makeExpressions: (() => PathExpressions) | undefined;
+  #pathSelect: PathSelect | undefined;
   /** Where new things are built. */
   out: ByteBuffer = new ByteBuffer(0);
   /** The container was not there. */
@@ -58,6 +63,11 @@ export class CdtMachine {
   newSize = 0;
   /** The new container is a map. */
   newIsMap = false;
+
+  /** The selection by path. */
+  get pathSelect(): PathSelect {
+    return this.#pathSelect ??= new PathSelect(this);
+  }
 
   /** Starts a call on a container. */
   start(out: ByteBuffer, mayModify: boolean): void {

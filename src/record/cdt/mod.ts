@@ -10,5 +10,6 @@
 export { compareValues } from "./compare.ts";
 export { CdtMachine, type CdtTarget } from "./machine.ts";
 export { appendStored, appendStoredBin } from "./normalize.ts";
+export { type PathElement, type PathExpressions, type PathProgram } from "./path.ts";
 export { CdtResult } from "./result.ts";
 export { type CdtRequest, runCdt } from "./run.ts";

@@ -8,7 +8,7 @@
 
 import { type ByteBuffer, copyBytes, MSGPACK_DEPTH_MAX, writeU16, writeU32 } from "../../base/mod.ts";
 import { compareValues } from "./compare.ts";
-import { FLAG, type Head, headSize, isListLead, isMapLead, makeHead, readHead, writeHead } from "./head.ts";
+import { FLAG, type Head, isListLead, isMapLead, makeHead, readHead, writeHead } from "./head.ts";
 import { CLASS, classOf, isMapKey, parsed, readInteger, readText, skipValue } from "./value.ts";
 
 /** Where the next value goes, while one is written. */
@@ -234,6 +234,3 @@ export function appendStoredBin(
   if (skipValue(bytes, at, end) !== end) return -1;
   return appendStored(bytes, at, end, out);
 }
-
-/** Bytes that a head may need at most. */
-export const HEAD_SIZE_MAX = headSize(0x1_0000, FLAG.ORDERED, true);

@@ -50,7 +50,7 @@ export function runCdt(
   if (target.type === PARTICLE.NULL && !request.mayModify) return ResultCode.OK;
   if (!machine.call.parse(request.bytes, request.at, request.end)) return ResultCode.PARAMETER;
   if (machine.call.code === CONTEXT_CODE) return runInContext(machine, target, runOperation);
-  if (machine.call.code === SELECT_CODE) return ResultCode.UNSUPPORTED_FEATURE;
+  if (machine.call.code === SELECT_CODE) return machine.pathSelect.run(target);
   return runOperation(machine, target);
 }
 

@@ -12,6 +12,7 @@ import { CdtMachine, type CdtRequest, type CdtTarget, runCdt } from "../cdt/mod.
 import { modifyHll, readHll } from "../hll/mod.ts";
 import { particleOfType } from "./encode.ts";
 import { EXP_TYPE, UNKNOWN } from "./opcodes.ts";
+import { PathEvaluator } from "./path.ts";
 import type { ExpScope } from "./scope.ts";
 import { type ExpValue, wordsToFloat } from "./value.ts";
 
@@ -96,10 +97,19 @@ function takeAnswer(out: ExpValue, answer: Answer, bytes: Uint8Array): number {
 
 /** Machines for calls within calls, by depth. A path selection evaluates expressions, which may call in turn. */
 const machines: CdtMachine[] = [];
+/** Scopes that those calls belong to. */
+const scopes: ExpScope[] = [];
 let depth = 0;
 
+function machineAt(place: number): CdtMachine {
+  const machine = new CdtMachine();
+  machine.makeExpressions = () => new PathEvaluator(scopes[place]);
+  return machine;
+}
+
 function callContainer(call: Call): number {
-  const machine = machines[depth] ??= new CdtMachine();
+  const machine = machines[depth] ??= machineAt(depth);
+  scopes[depth] = call.scope;
   depth++;
   try {
     return runContainer(machine, call);
