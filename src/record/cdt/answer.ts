@@ -234,17 +234,17 @@ function listRanks(machine: CdtMachine, isReverse: boolean): void {
 
 function listOtherRanks(machine: CdtMachine, isReverse: boolean): void {
   const { selection, view } = machine;
-  if (
-    selection.kind === KIND.RANK_RUN || (view.isSortedList && selection.kind === KIND.INDEX_RUN)
-  ) {
+  if (view.isSortedList) {
+    listOtherIndexes(machine, isReverse);
+  } else if (selection.kind === KIND.RANK_RUN) {
     beginSequence(view.count);
     const after = selection.start + selection.count;
     pushRunEitherWay(machine, 0, selection.start, isReverse);
     pushRunEitherWay(machine, after, view.count - after, isReverse);
-    return;
+  } else {
+    listOthers(machine);
+    ranksOfSequence(machine, isReverse);
   }
-  listOthers(machine);
-  ranksOfSequence(machine, isReverse);
 }
 
 /** Rank by index, while the ranks of many elements of a map are looked for. */
