@@ -25,6 +25,9 @@ import { resolveIndex } from "./selection.ts";
 import { integerValue, isInteger, isMapKey, skipValue } from "./value.ts";
 import { ContainerView, DAMAGED } from "./view.ts";
 
+/** Code of a call with a context. */
+export const CONTEXT_CODE = 255;
+
 /** What a step names. */
 export const STEP = { INDEX: 0, RANK: 1, KEY: 2, VALUE: 3, EXPRESSION: 4, KEY_LIST: 10 } as const;
 /** Bits of a step's type. */
@@ -110,7 +113,7 @@ export function runInContext(machine: CdtMachine, target: CdtTarget, run: InnerR
   if (target.type !== PARTICLE.NULL && !isContainer) return ResultCode.PARAMETER;
   const walked = walkSteps(machine, target);
   if (walked !== ResultCode.OK) return walked;
-  if (!call.parse(call.bytes, innerAt, end)) return ResultCode.PARAMETER;
+  if (!call.parse(call.bytes, innerAt, end) || call.code === CONTEXT_CODE) return ResultCode.PARAMETER;
   const result = run(machine, walk.found);
   if (result !== ResultCode.OK || !machine.isChanged) return result;
   putBack(machine, target);

@@ -70,14 +70,14 @@ export function compare(left: Value, right: Value): number {
   return 0;
 }
 
-function integerBytes(value: bigint, wide: boolean): number[] {
+function integerBytes(value: bigint, wide: Form): number[] {
   const isNegative = value < 0n;
-  if (!wide && value >= -32n && value < 128n) return [Number(value & 0xffn)];
+  if (wide === false && value >= -32n && value < 128n) return [Number(value & 0xffn)];
   for (
     const [bits, unsigned, signed] of [[8, 0xcc, 0xd0], [16, 0xcd, 0xd1], [32, 0xce, 0xd2], [64, 0xcf, 0xd3]]
   ) {
     const fits = isNegative ? value >= -(1n << BigInt(bits - 1)) : value < 1n << BigInt(bits);
-    if (!fits || (wide && bits < 64)) continue;
+    if (!fits || (wide !== false && bits < 64)) continue;
     const bytes = [isNegative ? signed : unsigned];
     for (let shift = bits - 8; shift >= 0; shift -= 8) bytes.push(Number((value >> BigInt(shift)) & 0xffn));
     return bytes;
@@ -85,26 +85,29 @@ function integerBytes(value: bigint, wide: boolean): number[] {
   throw new RangeError(`Cannot encode ${value}: it has more than 64 bits`);
 }
 
-function textBytes(tag: number, text: Uint8Array, wide: boolean): number[] {
+function textBytes(tag: number, text: Uint8Array, wide: Form): number[] {
   const size = text.length + 1;
-  const head = wide ? [0xc5, size >> 8, size & 0xff] : size < 32 ? [0xa0 | size] : [0xd9, size];
+  const head = wide !== false ? [0xc5, size >> 8, size & 0xff] : size < 32 ? [0xa0 | size] : [0xd9, size];
   return [...head, tag, ...text];
 }
 
-function headBytes(count: number, lead: number, long: number, wide: boolean): number[] {
-  return wide || count > 15 ? [long, count >> 8, count & 0xff] : [lead | count];
+function headBytes(count: number, lead: number, long: number, wide: Form): number[] {
+  return wide !== false || count > 15 ? [long, count >> 8, count & 0xff] : [lead | count];
 }
+
+/** How values are encoded: as stored, in longer forms, or in longer forms and maps in another order. */
+export type Form = false | true | "shuffled";
 
 /**
  * Bytes of a value.
  *
- * @param wide use longer forms than needed, as a client may; stored forms are never wide
+ * @param wide use longer forms than needed, as a client may
  */
-export function encode(value: Value, wide = false): Uint8Array {
+export function encode(value: Value, wide: Form = false): Uint8Array {
   return new Uint8Array(bytesOf(value, wide));
 }
 
-function bytesOf(value: Value, wide: boolean): number[] {
+function bytesOf(value: Value, wide: Form): number[] {
   if (value === null) return [0xc0];
   if (typeof value === "boolean") return [value ? 0xc3 : 0xc2];
   if (typeof value === "bigint") return integerBytes(value, wide);
@@ -127,7 +130,7 @@ function bytesOf(value: Value, wide: boolean): number[] {
   const count = value.entries.length + (value.flags !== 0 ? 1 : 0);
   const header = value.flags !== 0 ? [0xc7, 0, value.flags, 0xc0] : [];
   // An unordered map may be sent in any order.
-  const entries = wide && value.flags === 0 ? [...value.entries].reverse() : value.entries;
+  const entries = wide === "shuffled" && value.flags === 0 ? [...value.entries].reverse() : value.entries;
   return [
     ...headBytes(count, 0x80, 0xde, wide),
     ...header,
@@ -204,6 +207,6 @@ export function answerOf(value: Value): string {
 }
 
 /** A call's bytes. */
-export function callOf(code: number, params: Value[], wide = false): Uint8Array {
+export function callOf(code: number, params: Value[], wide: Form = false): Uint8Array {
   return encode(new ListModel([BigInt(code), ...params]), wide);
 }

@@ -7,7 +7,7 @@
 
 import { type ByteBuffer, ResultCode } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
-import { runInContext } from "./context.ts";
+import { CONTEXT_CODE, runInContext } from "./context.ts";
 import { LIST_OPERATIONS } from "./list_ops.ts";
 import type { CdtMachine, CdtTarget } from "./machine.ts";
 import { MAP_OPERATIONS } from "./map_ops.ts";
@@ -16,8 +16,6 @@ import { MAP_OPERATIONS } from "./map_ops.ts";
 export const MAP_CODE_MIN = 64;
 /** Code of a selection by path. */
 export const SELECT_CODE = 254;
-/** Code of a call with a context. */
-export const CONTEXT_CODE = 255;
 
 /** A call's bytes, and what it may do. */
 export interface CdtRequest {
