@@ -170,6 +170,9 @@ export const CDT_PAD_COUNT_MAX = 8 * 1_048_576;
 /** Steps of a context: nothing that is stored is nested more deeply. */
 export const CDT_CONTEXT_STEP_COUNT_MAX = 256;
 
+/** Bytes that one call on lists or maps may look at more than once on its way to what it is for. */
+export const CDT_WALK_WORK_MAX_BYTES = 128 * 1024 * 1024;
+
 /** Steps of a selection by path; the stock server's limit. */
 export const CDT_PATH_STEP_COUNT_MAX = 64;
 

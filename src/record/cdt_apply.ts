@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BIN_NAME_SIZE_MAX, ResultCode } from "../base/mod.ts";
+import { BIN_NAME_SIZE_MAX, ResultCode, SCRATCH_SIZE_MAX } from "../base/mod.ts";
 import { OP, type OpCursor, PARTICLE, type ReplyWriter } from "../wire/mod.ts";
 import { type BinTable, SOURCE } from "./bin_table.ts";
 import { appendStoredBin, CdtMachine, type CdtRequest, type CdtTarget, runCdt } from "./cdt/mod.ts";
@@ -67,6 +67,7 @@ export function applyCdt(cursor: OpCursor, table: BinTable, options: CdtReply): 
   request.at = cursor.valueAt;
   request.end = cursor.valueAt + cursor.valueSize;
   request.mayModify = cursor.op === OP.CDT_MODIFY;
+  if (table.scratch.length > SCRATCH_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
   scope = options.scope;
   needsGeometry = false;
   const result = runCdt(machine, target, request, table.scratch);

@@ -15,7 +15,12 @@
  * @module
  */
 
-import { CDT_CONTEXT_STEP_COUNT_MAX, CDT_PAD_COUNT_MAX, ResultCode } from "../../base/mod.ts";
+import {
+  CDT_CONTEXT_STEP_COUNT_MAX,
+  CDT_PAD_COUNT_MAX,
+  CDT_WALK_WORK_MAX_BYTES,
+  ResultCode,
+} from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
 import { FLAG, headSize, isListLead, isMapLead, writeHead } from "./head.ts";
 import { moveElement } from "./list_store.ts";
@@ -46,6 +51,8 @@ const CREATE_ORDERED = 0xc0;
 const KEY_OF_MAP = STEP.KEY | STEP_BITS.MAP;
 const INDEX_OF_LIST = STEP.INDEX | STEP_BITS.LIST;
 const NIL = 0xc0;
+/** Room of intermediate containers that is worth moving the last one for. */
+const DROPPED_SIZE_MIN_BYTES = 1024 * 1024;
 
 /** A context and the containers on its way; made once and filled again for each call. */
 export class ContextWalk {
@@ -71,6 +78,8 @@ export class ContextWalk {
   readonly isSorted: Uint8Array = new Uint8Array(CDT_CONTEXT_STEP_COUNT_MAX);
   /** The container that a step looks into. */
   readonly view: ContainerView = new ContainerView();
+  /** Bytes that steps by rank may still look at. */
+  workLeft = 0;
   /** First step that has to create what it names; `stepCount` when none has. */
   createFrom = 0;
   /** What the last step leads to. */
@@ -116,28 +125,27 @@ export function runInContext(machine: CdtMachine, target: CdtTarget, run: InnerR
   if (!call.parse(call.bytes, innerAt, end) || call.code === CONTEXT_CODE) return ResultCode.PARAMETER;
   const result = run(machine, walk.found);
   if (result !== ResultCode.OK || !machine.isChanged) return result;
-  putBack(machine, target);
-  return ResultCode.OK;
+  return putBack(machine, target) ? ResultCode.OK : ResultCode.PARAMETER;
 }
 
 /** Follows the steps as far as there is something; finds out whether the rest may be created. */
 function walkSteps(machine: CdtMachine, target: CdtTarget): ResultCode {
   const { walk } = machine;
   const { found, view } = walk;
-  found.bytes = target.bytes;
+  const { bytes, end } = target;
+  found.bytes = bytes;
   found.type = PARTICLE.NULL;
   walk.levelCount = 0;
   walk.createFrom = walk.stepCount;
+  walk.workLeft = CDT_WALK_WORK_MAX_BYTES;
   if (target.type === PARTICLE.NULL) return startCreating(machine, 0);
-  let { at, end } = target;
+  let { at } = target;
   for (let step = 0; step < walk.stepCount; step++) {
-    if (!isStep(walk.stepType[step]) || !view.open(target.bytes, at, end)) {
-      return ResultCode.OP_NOT_APPLICABLE;
-    }
+    // The end of a container inside another is not known, and is looked for only where that can't be helped.
+    if (!isStep(walk.stepType[step]) || !view.open(bytes, at, end)) return ResultCode.OP_NOT_APPLICABLE;
     const container = walk.stepType[step] & STEP_BITS.CONTAINER;
     if (container !== 0 && (container === STEP_BITS.MAP) !== view.isMap) return ResultCode.OP_NOT_APPLICABLE;
     walk.levelAt[step] = at;
-    walk.levelEnd[step] = end;
     walk.isSorted[step] = view.isSortedList ? 1 : 0;
     walk.levelCount = step + 1;
     const index = resolveStep(machine, step);
@@ -145,14 +153,13 @@ function walkSteps(machine: CdtMachine, target: CdtTarget): ResultCode {
     if (index < 0) return startCreating(machine, step);
     walk.childIndex[step] = index;
     walk.childAt[step] = at = view.foundValueAt;
-    walk.childEnd[step] = end = view.foundEnd;
   }
-  const lead = target.bytes[at];
+  const lead = bytes[at];
   // What is neither list nor map has a type that no operation takes.
   found.type = isListLead(lead) ? PARTICLE.LIST : isMapLead(lead) ? PARTICLE.MAP : PARTICLE.STRING;
   found.at = at;
-  found.end = end;
-  return ResultCode.OK;
+  found.end = skipValue(bytes, at, end);
+  return found.end < 0 ? ResultCode.PARAMETER : ResultCode.OK;
 }
 
 /** Whether a step's type is one of a context. */
@@ -167,11 +174,26 @@ function isStep(type: number): boolean {
 /** Finds what a step names in the walk's view; its index, -1 when it is not there, or DAMAGED. */
 function resolveStep(machine: CdtMachine, step: number): number {
   const { call: { bytes }, walk } = machine;
-  return resolveIn(walk.view, walk.stepType[step] & STEP_BITS.BASE, { bytes, at: walk.stepValueAt[step] });
+  const { view } = walk;
+  const base = walk.stepType[step] & STEP_BITS.BASE;
+  const at = walk.stepValueAt[step];
+  if (base === STEP.KEY) return view.isMap ? view.findKeyStart(bytes, at) : -1;
+  if (base === STEP.VALUE) return view.findValueStart(bytes, at);
+  if (!isInteger(bytes, at)) return -1;
+  const place = resolveIndex(view.count, integerValue(bytes, at));
+  if (place < 0) return -1;
+  let index = place;
+  if (base === STEP.RANK && !view.isSortedList) {
+    const end = skipValue(view.bytes, view.at, view.end);
+    walk.workLeft -= end - view.at;
+    if (end < 0 || walk.workLeft < 0 || !view.open(view.bytes, view.at, end) || !view.fill()) return DAMAGED;
+    index = view.indexOfRank(place);
+  }
+  return view.seekStart(index) ? index : DAMAGED;
 }
 
 /**
- * Finds one element of a container and leaves its offsets in the view.
+ * Finds one element of a filled view and leaves its offsets in it.
  *
  * @param base what the value is: index, rank, key or value
  * @returns its index, -1 when there is none, or DAMAGED
@@ -187,15 +209,9 @@ export function resolveIn(
     const index = view.findKey(bytes, at);
     return index === DAMAGED ? DAMAGED : Math.max(-1, index);
   }
-  if (base !== STEP.VALUE && !isInteger(bytes, at)) return -1;
-  let index = base === STEP.VALUE ? 0 : resolveIndex(view.count, integerValue(bytes, at));
-  if (index < 0) return -1;
-  if (base !== STEP.INDEX) {
-    if (!view.fill()) return DAMAGED;
-    index = base === STEP.RANK ? view.indexOfRank(index) : view.indexOfValue(bytes, at);
-    if (index < 0) return -1;
-  }
-  return view.seek(index) ? index : DAMAGED;
+  if (base === STEP.VALUE) return view.indexOfValue(bytes, at);
+  const place = isInteger(bytes, at) ? resolveIndex(view.count, integerValue(bytes, at)) : -1;
+  return place >= 0 && base === STEP.RANK ? view.indexOfRank(place) : place;
 }
 
 /** Whether what a step names may be created, and all that follows; nothing is created yet. */
@@ -240,29 +256,65 @@ function flagsOfNew(type: number): number {
     : 0;
 }
 
-/** Puts the container that the call has made into those around it. */
-function putBack(machine: CdtMachine, target: CdtTarget): void {
+/**
+ * Puts the container that the call has made into those around it.
+ *
+ * Where each of those ends is found from the inside out: what is behind an element is looked at once, so that a deeply
+ * nested value costs one pass, not one for each level.
+ *
+ * @returns false when the bytes around are damaged
+ */
+function putBack(machine: CdtMachine, target: CdtTarget): boolean {
   const { walk } = machine;
+  const { bytes, end } = target;
   let above = walk.levelCount - 1;
   if (walk.createFrom < walk.stepCount) {
     const lastNew = target.type === PARTICLE.NULL ? walk.createFrom : walk.createFrom + 1;
     for (let step = walk.stepCount - 1; step >= lastNew; step--) wrapInNew(machine, step);
-    if (target.type === PARTICLE.NULL) return;
-    putNewChild(machine, target, walk.createFrom);
+    if (target.type === PARTICLE.NULL) return true;
+    walk.levelEnd[above] = skipValue(bytes, walk.levelAt[above], end);
+    if (walk.levelEnd[above] < 0 || !putNewChild(machine, target, walk.createFrom)) return false;
     above = walk.createFrom - 1;
+    if (above >= 0) walk.childEnd[above] = walk.levelEnd[above + 1];
+  } else {
+    walk.childEnd[above] = walk.found.end;
   }
-  while (above >= 0) {
-    if (walk.isSorted[above] === 1) {
-      resort(machine, target, above);
-      above--;
-      continue;
+  const base = machine.newAt;
+  let inner = above;
+  for (let level = above; level >= 0; level--) {
+    if (!findLevelEnd(walk, target, level)) return false;
+    if (level > 0) walk.childEnd[level - 1] = walk.levelEnd[level];
+    if (walk.isSorted[level] === 1) {
+      if (!resort(machine, target, level)) return false;
+      inner = level - 1;
+    } else if (level === 0 || walk.isSorted[level - 1] === 1) {
+      splice(machine, target, { outer: level, inner });
+      inner = level - 1;
     }
-    let outer = above;
-    while (outer > 0 && walk.isSorted[outer - 1] === 0) outer--;
-    splice(machine, target, { outer, inner: above });
-    above = outer - 1;
+    dropBefore(machine, base);
   }
   machine.newIsMap = target.type === PARTICLE.MAP;
+  return true;
+}
+
+/** Finds where a container ends from where the element that the step chose ends. */
+function findLevelEnd(walk: ContextWalk, target: CdtTarget, level: number): boolean {
+  const { view } = walk;
+  view.open(target.bytes, walk.levelAt[level], target.end);
+  const left = (view.count - 1 - walk.childIndex[level]) * (view.isMap ? 2 : 1);
+  let at = walk.childEnd[level];
+  for (let value = 0; value < left && at >= 0; value++) at = skipValue(target.bytes, at, target.end);
+  walk.levelEnd[level] = at;
+  return at >= 0;
+}
+
+/** Moves the container that was made last to where the first one was, when those between take much room. */
+function dropBefore(machine: CdtMachine, base: number): void {
+  const { newAt, newSize, out } = machine;
+  if (newAt - base < DROPPED_SIZE_MIN_BYTES) return;
+  out.bytes.copyWithin(base, newAt, newAt + newSize);
+  out.length = base + newSize;
+  machine.newAt = base;
 }
 
 /** Makes a new container around the one that was made last. */
@@ -291,14 +343,14 @@ function appendNils(machine: CdtMachine, count: number): void {
 }
 
 /** Adds the container that was made last to one that exists, under the key or index that a step names. */
-function putNewChild(machine: CdtMachine, target: CdtTarget, step: number): void {
+function putNewChild(machine: CdtMachine, target: CdtTarget, step: number): boolean {
   const { call: { bytes }, newAt, newSize, out, view, walk } = machine;
   const valueAt = walk.stepValueAt[step];
   view.open(target.bytes, walk.levelAt[step], walk.levelEnd[step]);
-  view.fill();
+  if (!view.fill()) return false;
   if (view.isSortedList) {
     moveElement(machine, { index: 0, replaced: 0, flags: view.flags, at: newAt, sizeBytes: newSize });
-    return;
+    return true;
   }
   if (view.isMap) {
     view.findKey(bytes, valueAt);
@@ -315,15 +367,17 @@ function putNewChild(machine: CdtMachine, target: CdtTarget, step: number): void
     out.append(out.bytes, newAt, newAt + newSize);
   }
   machine.endNew();
+  return true;
 }
 
 /** Puts the container that was made last into a sorted list, in place of the element that it was. */
-function resort(machine: CdtMachine, target: CdtTarget, level: number): void {
+function resort(machine: CdtMachine, target: CdtTarget, level: number): boolean {
   const { newAt, newSize, view, walk } = machine;
   view.open(target.bytes, walk.levelAt[level], walk.levelEnd[level]);
-  view.fill();
   const index = walk.childIndex[level];
+  if (!view.fill(index, walk.childEnd[level])) return false;
   moveElement(machine, { index, replaced: 1, flags: view.flags, at: newAt, sizeBytes: newSize });
+  return true;
 }
 
 /** Copies the container of level `outer` with the one that was made last in place of what step `inner` chose. */

@@ -6,7 +6,13 @@
  * @module
  */
 
-import { type ByteBuffer, CDT_PARAM_COUNT_MAX, CDT_PATH_STEP_COUNT_MAX, ResultCode } from "../../base/mod.ts";
+import {
+  type ByteBuffer,
+  CDT_PARAM_COUNT_MAX,
+  CDT_PATH_STEP_COUNT_MAX,
+  CDT_WALK_WORK_MAX_BYTES,
+  ResultCode,
+} from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
 import type { CdtCall } from "./call.ts";
 import { resolveIn, STEP, STEP_BITS } from "./context.ts";
@@ -83,6 +89,7 @@ export class PathWalk {
     index: 0,
   };
   #bytes: Uint8Array = new Uint8Array(0);
+  #workLeft = 0;
   #expressions: PathExpressions | undefined;
 
   /**
@@ -95,6 +102,7 @@ export class PathWalk {
     this.#expressions = expressions;
     this.stepCount = 0;
     this.chosenCount = 0;
+    this.#workLeft = CDT_WALK_WORK_MAX_BYTES;
     const pairs = this.#stepAt(0).view;
     if (!pairs.open(call.bytes, call.paramAt[0], call.paramAt[1]) || pairs.isMap) return ResultCode.PARAMETER;
     const { count } = pairs;
@@ -198,7 +206,8 @@ export class PathWalk {
     const { base, container, filter, valueAt, view } = this.#steps[step];
     if (!view.open(bytes, at, end)) return ResultCode.PARAMETER;
     if (container !== 0 && (container === STEP_BITS.MAP) !== view.isMap) return ResultCode.PARAMETER;
-    if (!view.fill()) return ResultCode.PARAMETER;
+    this.#workLeft -= end - at;
+    if (this.#workLeft < 0 || !view.fill()) return ResultCode.PARAMETER;
     const start = this.chosenCount;
     if (base === STEP.EXPRESSION) {
       for (let index = 0; index < view.count; index++) this.#push(index);

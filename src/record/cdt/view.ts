@@ -95,9 +95,11 @@ export class ContainerView {
   /**
    * Finds the offsets of all elements.
    *
+   * @param knownIndex index of an element of a list whose end is known already, so that it need not be looked at
+   * @param knownEnd end of that element
    * @returns false when the bytes are damaged
    */
-  fill(): boolean {
+  fill(knownIndex = -1, knownEnd = 0): boolean {
     if (this.#isFilled) return true;
     const total = this.count * this.#stride;
     if (this.#offsets.length <= total) this.#offsets = new Int32Array(Math.max(256, total * 2));
@@ -109,7 +111,7 @@ export class ContainerView {
     let at = this.contentAt;
     for (let index = 0; index < total; index++) {
       offsets[index] = at;
-      at = skipValue(bytes, at, end);
+      at = index === knownIndex ? knownEnd : skipValue(bytes, at, end);
       if (at < 0) return false;
     }
     offsets[total] = at;
@@ -244,6 +246,16 @@ export class ContainerView {
    * @returns false when the bytes are damaged
    */
   seek(index: number): boolean {
+    if (!this.seekStart(index)) return false;
+    this.foundEnd = skipValue(this.bytes, this.foundValueAt, this.end);
+    return this.foundEnd >= 0;
+  }
+
+  /**
+   * As `seek`, without looking at the value or behind it: `foundEnd` stays as it was. Like the next two, it may be used
+   * on a container whose end is not known, with an `end` that is behind it.
+   */
+  seekStart(index: number): boolean {
     const { bytes, end } = this;
     let at = this.#isFilled ? this.entryAt(index) : this.contentAt;
     const skipped = this.#isFilled ? 0 : index * this.#stride;
@@ -251,11 +263,42 @@ export class ContainerView {
       at = skipValue(bytes, at, end);
       if (at < 0) return false;
     }
+    return this.#foundEntry(at);
+  }
+
+  /** Notes the entry at an offset as found; false when its bytes are damaged. */
+  #foundEntry(at: number): boolean {
     this.foundKeyAt = at;
-    this.foundValueAt = this.isMap ? skipValue(bytes, at, end) : at;
-    if (this.foundValueAt < 0) return false;
-    this.foundEnd = skipValue(bytes, this.foundValueAt, end);
-    return this.foundEnd >= 0;
+    this.foundValueAt = this.isMap ? skipValue(this.bytes, at, this.end) : at;
+    return this.foundValueAt >= 0;
+  }
+
+  /** Finds a key as `findKey` does, one after the other, without looking at its value or behind it. */
+  findKeyStart(key: Uint8Array, keyAt: number): number {
+    return this.#findStart(key, keyAt, false);
+  }
+
+  /** Finds the first element or map value equal to another value, without looking behind it. */
+  findValueStart(other: Uint8Array, otherAt: number): number {
+    return this.#findStart(other, otherAt, true);
+  }
+
+  #findStart(other: Uint8Array, otherAt: number, byValue: boolean): number {
+    const { bytes, end } = this;
+    const isSorted = !byValue || this.isSortedList;
+    let at = this.contentAt;
+    for (let index = 0; index < this.count; index++) {
+      // A wildcard compares with anything, so what it compares with must have been looked at.
+      if (!this.#foundEntry(at)) return DAMAGED;
+      const next = skipValue(bytes, byValue || !this.isMap ? this.foundValueAt : at, end);
+      if (next < 0) return DAMAGED;
+      const order = compareValues(bytes, byValue ? this.foundValueAt : at, other, otherAt);
+      if (order === 0) return index;
+      if (isSorted && order > 0) return -1;
+      at = byValue || !this.isMap ? next : skipValue(bytes, this.foundValueAt, end);
+      if (at < 0) return DAMAGED;
+    }
+    return -1;
   }
 
   #findKeyBySearch(key: Uint8Array, keyAt: number): number {
