@@ -73,7 +73,13 @@ Deno.test("examine() tells a running node from another program on a port", async
     listen: true,
     settings: {
       service: { nodeId: "A1" },
-      network: { service: { port: settings.network.service.port }, info: { port: 0 }, http: { port: 0 } },
+      network: {
+        service: { port: settings.network.service.port },
+        info: { port: 0 },
+        http: { port: 0 },
+        fabric: { port: 0 },
+        heartbeat: { port: 0 },
+      },
       namespaces: [{ name: "test", storage: { dataSize: 16 * 2 ** 20 } }],
     },
   });

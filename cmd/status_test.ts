@@ -30,7 +30,13 @@ async function withNode(use: (port: string) => Promise<void>): Promise<void> {
     listen: true,
     settings: {
       service: { nodeId: "A1" },
-      network: { service: { port: 0 }, info: { port: 0 }, http: { port: 0 } },
+      network: {
+        service: { port: 0 },
+        info: { port: 0 },
+        http: { port: 0 },
+        fabric: { port: 0 },
+        heartbeat: { port: 0 },
+      },
       namespaces: [{ name: "test", nsupPeriod: 120, storage: { dataSize: 16 * 2 ** 20 } }],
     },
   });

@@ -23,7 +23,13 @@ async function withNode(run: (client: AerieClient, node: EmbeddedNode) => Promis
     listen: true,
     settings: {
       service: { nodeId: "A1", workDirectory },
-      network: { service: { port: 0 }, info: { port: 0 }, http: { port: 0 } },
+      network: {
+        service: { port: 0 },
+        info: { port: 0 },
+        http: { port: 0 },
+        fabric: { port: 0 },
+        heartbeat: { port: 0 },
+      },
       namespaces: [{ name: "test", nsupPeriod: 120, storage: { dataSize: 16 * 2 ** 20 } }],
     },
   });

@@ -20,8 +20,8 @@ import {
   text,
 } from "./option.ts";
 
-/** Remark about what would form a cluster. */
-const ALONE = "clusters are not supported yet; the node runs alone";
+/** Remark about what nodes would find each other by. */
+const NO_MULTICAST = "multicast is not supported yet; name a peer by mesh-seed-address-port";
 
 /** The word that leaves a listener out, and the number that stands for it until the settings are complete. */
 const LISTENER_OFF = { off: -1 } as const;
@@ -174,51 +174,39 @@ export const heartbeatOptions: OptionTable = defineOptions<HeartbeatSettings>({
   }),
   addresses: list({
     name: "address",
-    status: "accepted",
-    quiet: true,
     doc: "listen address: IP, interface, any, local",
   }),
-  port: port(3002, { status: "accepted", quiet: true, doc: "listen port" }),
+  port: port(3002, { doc: "listen port" }),
   interval: ms(150, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [50, 600_000],
     doc: "time between two pulses",
   }),
   timeout: int(10, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [3, COUNT_MAX],
     doc: "missed pulses before expiry",
   }),
   connectTimeoutMs: ms(500, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [50, COUNT_MAX],
     doc: "TCP connect budget",
   }),
   meshSeedAddressPorts: list({
     name: "mesh-seed-address-port",
-    status: "accepted",
-    instead: ALONE,
     wordsMax: 2,
     doc: "host port of a peer",
   }),
-  mtu: int(0, { status: "accepted", dynamic: true, quiet: true, doc: "0 = ask the interface" }),
+  mtu: int(0, { dynamic: true, doc: "0 = 1500; larger pulses are sent compressed" }),
   multicastGroups: list({
     name: "multicast-group",
     status: "accepted",
-    instead: ALONE,
+    instead: NO_MULTICAST,
     doc: "group address",
   }),
   multicastTtl: int(0, { status: "accepted", quiet: true, range: [0, 255], doc: "0 = OS default" }),
   protocol: oneOf(["none", "v3"], "v3", {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     doc: "v3 or none; reset only dynamically",
   }),
   tlsAddresses: list({ name: "tls-address", status: "unsupported", doc: "TLS listen address" }),
@@ -285,11 +273,9 @@ export interface FabricSettings {
 export const fabricOptions: OptionTable = defineOptions<FabricSettings>({
   addresses: list({
     name: "address",
-    status: "accepted",
-    quiet: true,
     doc: "listen address: IP, interface, any, local",
   }),
-  port: port(3001, { status: "accepted", quiet: true, doc: "listen port" }),
+  port: port(3001, { doc: "listen port" }),
   tlsPort: port(0, { status: "unsupported", doc: "TLS listen port" }),
   tlsAddresses: list({ name: "tls-address", status: "unsupported", doc: "TLS listen address" }),
   tlsName: text("", {
@@ -297,8 +283,6 @@ export const fabricOptions: OptionTable = defineOptions<FabricSettings>({
     doc: "name of the tls block to use; may be <hostname> or <cluster-name>",
   }),
   channelBulkFds: int(2, {
-    status: "accepted",
-    quiet: true,
     range: [1, 128],
     doc: "connections per peer, bulk",
   }),
@@ -310,8 +294,6 @@ export const fabricOptions: OptionTable = defineOptions<FabricSettings>({
     doc: "receive threads, bulk",
   }),
   channelCtrlFds: int(1, {
-    status: "accepted",
-    quiet: true,
     range: [1, 128],
     doc: "connections per peer, control",
   }),
@@ -323,8 +305,6 @@ export const fabricOptions: OptionTable = defineOptions<FabricSettings>({
     doc: "receive threads, control",
   }),
   channelMetaFds: int(1, {
-    status: "accepted",
-    quiet: true,
     range: [1, 128],
     doc: "connections per peer, metadata",
   }),
@@ -336,8 +316,6 @@ export const fabricOptions: OptionTable = defineOptions<FabricSettings>({
     doc: "receive threads, metadata",
   }),
   channelRwFds: int(8, {
-    status: "accepted",
-    quiet: true,
     range: [1, 128],
     doc: "connections per peer, read/write",
   }),
@@ -353,7 +331,7 @@ export const fabricOptions: OptionTable = defineOptions<FabricSettings>({
   keepaliveIntvl: int(1, { status: "accepted", quiet: true, range: [1, COUNT_MAX], doc: "seconds" }),
   keepaliveProbes: int(10, { status: "accepted", quiet: true, range: [1, COUNT_MAX], doc: "tries" }),
   keepaliveTime: int(1, { status: "accepted", quiet: true, range: [1, COUNT_MAX], doc: "seconds" }),
-  latencyMaxMs: ms(5, { status: "accepted", quiet: true, range: [0, 1000], doc: "assumed one-way latency" }),
+  latencyMaxMs: ms(5, { range: [0, 1000], doc: "assumed one-way latency" }),
   recvRearmThreshold: size(KIB, {
     status: "accepted",
     dynamic: true,

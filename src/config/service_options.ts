@@ -200,9 +200,7 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
     doc: "concurrent outgoing migrations",
   }),
   minClusterSize: int(1, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [0, 256],
     doc: "smallest cluster allowed",
   }),

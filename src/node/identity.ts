@@ -7,6 +7,7 @@
  */
 
 import { utf8, utf8Decode } from "../base/mod.ts";
+import type { NodeId } from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
 import type { InterfaceAddress, Ports } from "../port/mod.ts";
 
@@ -47,6 +48,16 @@ export async function findNodeIdentity(settings: Settings, ports: Ports): Promis
 /** Upper case, without `0x` and leading zeros. */
 export function normalizeNodeId(text: string): string {
   return text.toUpperCase().replace(/^0X/, "").replace(/^0+(?=.)/, "");
+}
+
+/** The id as peers write it: 16 lower-case digits. */
+export function peerNodeId(id: string): NodeId {
+  return id.toLowerCase().padStart(16, "0");
+}
+
+/** A peer's id as clients and tools write it: upper case, without leading zeros. */
+export function shownNodeId(node: NodeId): string {
+  return normalizeNodeId(node);
 }
 
 async function readKept(path: string, ports: Ports): Promise<string | undefined> {

@@ -6,6 +6,7 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../base/mod.ts";
+import { shownNodeId } from "./identity.ts";
 import type { AerieNode } from "./node.ts";
 import { type InfoContext, type InfoRow, OK } from "./info_row.ts";
 
@@ -100,9 +101,11 @@ function heartbeatAddress({ node }: InfoContext, mode: "mesh" | "multicast"): st
 }
 
 function recluster({ node }: InfoContext): string {
-  node.cluster.recluster();
-  node.ports.log.write("info", "clustering", `reclustered on request, new cluster key ${node.cluster.key}`);
-  return OK;
+  const answer = node.cluster.recluster();
+  if (answer === "busy") {
+    return "ERROR:4:a change of the cluster is under way, or migrations are not allowed yet";
+  }
+  return answer === "ok" ? OK : answer;
 }
 
 /** Lists of peers under their names: alone, all are empty. */
@@ -244,6 +247,6 @@ export const clusterCommands: readonly InfoRow[] = [
     reply: "NODE-ID,...",
     doc: "succession list of the cluster, principal first",
     askedBy: "people who look for faults",
-    answer: ({ node }) => node.identity.id,
+    answer: ({ node }) => node.cluster.succession.map(shownNodeId).join(","),
   },
 ];

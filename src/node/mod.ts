@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./addresses.ts";
+export * from "./cluster/mod.ts";
 export * from "./identity.ts";
 export { serviceEndpoints } from "./info_addresses.ts";
 export { userAgentCounts } from "./info_cluster.ts";
@@ -17,7 +18,6 @@ export * from "./listeners.ts";
 export * from "./node.ts";
 export * from "./node_stats.ts";
 export * from "./session.ts";
-export * from "./solo_cluster.ts";
 export * from "./statistics.ts";
 export * from "./statistics_namespace.ts";
 export * from "./statistics_sets.ts";

@@ -1,8 +1,9 @@
 /**
  * A node: namespaces, listeners, background work, and the order in which they start and stop.
  *
- * Start: identity → metadata → namespaces → partition table → background work → listeners; only then is the node ready.
- * Stop: listeners close → sessions finish what runs → sessions close → background work ends.
+ * Start: identity → metadata → namespaces → background work → fabric and heartbeat → listeners; then the node is ready.
+ * A node without seeds serves at once, another one once it belongs to a cluster.
+ * Stop: listeners close → sessions finish what runs → sessions close → the node leaves its cluster → background work ends.
  *
  * A failed assertion anywhere in the node fails it: listeners and sessions close at once, and whoever made the node is
  * told. The executable ends then; a host program that embeds the node lives on.
@@ -17,16 +18,16 @@ import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import { NamespaceStore, NamespaceSupervisor, type RecordDevice } from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
+import { ClusterRuntime } from "./cluster/mod.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { guardPorts } from "./guard.ts";
-import { findNodeIdentity, type NodeIdentity } from "./identity.ts";
+import { findNodeIdentity, type NodeIdentity, peerNodeId } from "./identity.ts";
 import { Listeners } from "./listeners.ts";
 import { loadMetadata, NodeMetadata } from "./metadata.ts";
 import { LatencyReporter } from "./latencies.ts";
 import { NodeStats } from "./node_stats.ts";
 import { createPipeNetwork } from "./pipe.ts";
-import { SoloCluster } from "./solo_cluster.ts";
 import { Ticker } from "./ticker.ts";
 
 /** How long a stopping node waits for requests that run. */
@@ -68,8 +69,8 @@ export class AerieNode {
   readonly listeners: Listeners;
   /** Runs frames. */
   readonly dispatcher: Dispatcher;
-  /** The cluster, of which this node is the only member. */
-  readonly cluster: SoloCluster;
+  /** This node's part in its cluster. */
+  readonly cluster: ClusterRuntime;
   /** Truncation marks in the work directory. */
   readonly metadata: NodeMetadata;
   /** Latencies of the last slice. */
@@ -105,16 +106,9 @@ export class AerieNode {
       onFailure: (error) => this.fail(error),
     });
     this.dispatcher = new Dispatcher(this);
-    this.cluster = new SoloCluster(this.ports);
     const { settings, ports, namespaces } = this;
-    this.metadata = new NodeMetadata({
-      id: identity.id,
-      clusterKey: this.cluster.key,
-      kept,
-      settings,
-      ports,
-      namespaces,
-    });
+    this.cluster = new ClusterRuntime({ self: peerNodeId(identity.id), settings, ports, namespaces });
+    this.metadata = new NodeMetadata({ cluster: this.cluster, kept, settings, ports, namespaces });
     this.cpu = new CpuSampler(this.ports);
     const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;
     this.latencies = new LatencyReporter({ namespaces: this.namespaces, batchIndex, info }, this.ports.clock);
@@ -132,17 +126,20 @@ export class AerieNode {
   }
 
   /**
-   * Takes ownership of the partitions, starts background work and opens the listeners.
+   * Starts background work, joins or forms the cluster, and opens the listeners. A node that has seeds is ready before
+   * it belongs to a cluster; until then it serves no record.
    *
    * @param options `listen`: false opens no listeners, for a node that only its own process uses
    * @throws {Error} when a listener can't be opened; the node is stopped then
    */
   async start(options: { listen?: boolean } = {}): Promise<void> {
-    for (const namespace of this.namespaces) namespace.partitions.assignAll();
+    const listen = options.listen ?? true;
     for (const supervisor of this.supervisors) supervisor.start();
     try {
-      await this.listeners.start(this.dispatcher, options.listen ?? true);
+      await this.cluster.start({ listen });
+      await this.listeners.start(this.dispatcher, listen);
     } catch (error) {
+      this.cluster.stop();
       this.#stopSupervisors();
       this.state = "stopped";
       throw error;
@@ -165,6 +162,8 @@ export class AerieNode {
     await this.#drain(startMs + DRAIN_TIME_MAX_MS);
     this.listeners.closeSessions();
     this.queries.abortAll();
+    this.cluster.stop();
+    this.metadata.stop();
     this.#stopSupervisors();
     await this.metadata.flush();
     this.state = "stopped";
@@ -179,6 +178,8 @@ export class AerieNode {
     this.#stopSupervisors();
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.ports.log.write("critical", "as", `the node stops: ${text.replaceAll("\n", " ")}`);
+    this.cluster.stop();
+    this.metadata.stop();
     this.listeners.stopAccepting();
     this.listeners.closeSessions();
     this.queries.abortAll();

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { shownNodeId } from "./identity.ts";
 import type { AerieNode } from "./node.ts";
 import type { ConnectionStats } from "./node_stats.ts";
 import { COMPATIBILITY_ID } from "./version.ts";
@@ -47,7 +48,7 @@ export function nodeStatistics(node: AerieNode): Statistic[] {
     ["tree_gc_queue", 0],
     ...connectionStatistics(node),
     ...requestStatistics(node),
-    ["paxos_principal", node.identity.id],
+    ["paxos_principal", shownNodeId(node.cluster.principal ?? "0")],
     ["time_since_rebalance", secondsSince(node, node.cluster.rebalancedMs)],
     ["migrate_allowed", true],
     ["migrate_partitions_remaining", 0],
@@ -58,12 +59,12 @@ export function nodeStatistics(node: AerieNode): Statistic[] {
   ];
 }
 
-function clusterStatistics({ cluster, identity }: AerieNode): Statistic[] {
+function clusterStatistics({ cluster }: AerieNode): Statistic[] {
   return [
     ["cluster_size", cluster.size],
     ["cluster_key", cluster.key],
     ["cluster_generation", cluster.generation],
-    ["cluster_principal", identity.id],
+    ["cluster_principal", shownNodeId(cluster.principal ?? "0")],
     ["cluster_min_compatibility_id", COMPATIBILITY_ID],
     ["cluster_max_compatibility_id", COMPATIBILITY_ID],
     ["cluster_integrity", true],
