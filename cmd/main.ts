@@ -24,6 +24,10 @@ const verbs: Record<string, Verb> = {
     doc: "ask a node, as asinfo does",
     run: async (args) => (await import("./info.ts")).runInfo(args),
   },
+  shell: {
+    doc: "look at records and change them",
+    run: async (args) => (await import("./shell.ts")).runShell(args),
+  },
   status: {
     doc: "the cluster at a glance",
     run: async (args) => (await import("./status.ts")).runStatus(args),

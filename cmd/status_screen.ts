@@ -5,33 +5,7 @@
  */
 
 import type { ClusterStatus, NamespaceOnNode, NodeStatus } from "./status_snapshot.ts";
-
-type Align = "left" | "right";
-
-/** A column: its title, which side its cells stick to, and the cell of a row. */
-interface Column<Row> {
-  title: string;
-  align: Align;
-  cell: (row: Row) => string;
-}
-
-/**
- * A table with a line of titles; columns are two spaces apart.
- *
- * @param rows one per line
- * @param columns their titles and cells
- */
-function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string[] {
-  const lines = [
-    columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ cell }) => cell(row))),
-  ];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));
-  return lines.map((line) =>
-    line.map((text, at) => columns[at].align === "left" ? text.padEnd(widths[at]) : text.padStart(widths[at]))
-      .join("  ").trimEnd()
-  );
-}
+import { type Column, table } from "./table.ts";
 
 /** A namespace over all nodes. */
 interface NamespaceSum extends NamespaceOnNode {

@@ -45,7 +45,8 @@ import {
 import { type ReadWhat, writeBins, writeDelete, writeOperate, writeRead } from "./record_request.ts";
 import { Scan, type ScanRecord, type ScanRequest } from "./scan.ts";
 import { runSingle } from "./single_command.ts";
-import type { Bins } from "./value.ts";
+import { readUdfReply, type UdfCall, writeUdf } from "./udf.ts";
+import type { Bins, Value } from "./value.ts";
 
 /** How to reach a cluster. */
 export interface ClientOptions {
@@ -312,6 +313,28 @@ export class AerieClient {
   }
 
   /**
+   * Runs a function of a registered module on a record, which may not exist yet.
+   *
+   * @param call module without `.lua`, function, and its arguments after the record
+   * @returns what the function returned
+   * @throws {ServerError} when the function failed: code 100, with the script's own words
+   */
+  async execute(key: AnyKey, call: UdfCall, policy?: WritePolicy): Promise<Value> {
+    const resolved = this.#keys.resolve(key);
+    const merged = resolvePolicy<WritePolicy>(WRITE_DEFAULTS, this.#policies.write, policy);
+    return await this.#single(
+      {
+        key: resolved,
+        policy: merged,
+        isWrite: true,
+        accepts: (code) => code === ResultCode.UDF_EXECUTION,
+        parse: (message) => readUdfReply(message, this.#cluster.ports.clock),
+      },
+      (writer) => writeUdf(writer, { key: resolved, call, policy: merged }),
+    );
+  }
+
+  /**
    * Runs rows about many records in one request per node. Rows fail one by one: look at each result's `error`.
    * Batches that write are not retried unless the policy says so.
    *
@@ -349,6 +372,8 @@ export class AerieClient {
   /**
    * Reads all records of a namespace or set, from all nodes at once. A lost node's records come from its successors,
    * none twice. The reader's pace holds the servers back.
+   *
+   * With `where` it is a query: only the records that a secondary index finds.
    *
    * @throws {RangeError} when the range of partitions is wrong; errors of the scan come out of the iteration
    *

@@ -1,7 +1,7 @@
 /**
  * The smart client: it knows which node owns a record and asks that node directly. Pure: network, clock and randomness
  * are given to it, so that it runs under Deno, Node, Bun and in the simulator. It knows nothing of this project's own
- * server and works with any that speaks the protocol. Not here: queries by index, UDFs, security, TLS.
+ * server and works with any that speaks the protocol. Not here: registering UDFs and jobs on the server, security, TLS.
  * Read `client.ts`, then `single_command.ts` and `cluster.ts`.
  *
  * @module
@@ -39,6 +39,9 @@ export {
   type ValueObject,
   WILDCARD,
 } from "./value.ts";
+export type { UdfCall } from "./udf.ts";
+export type { IndexCollection, Where } from "./where.ts";
+export { encodeContext } from "./where.ts";
 export { ResultCode, resultCodeName } from "../base/mod.ts";
 export { type InfoAnswer, parseInfoReply as parseInfoAnswers } from "../wire/mod.ts";
 export type {

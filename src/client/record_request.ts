@@ -117,7 +117,7 @@ export function expectedGeneration(policy: WritePolicy): number | undefined {
 }
 
 /** Writes namespace and set, with the filter and the user's key where the policy asks for them. */
-function writeKeyFields(writer: RequestWriter, key: ResolvedKey, policy: BasePolicy): void {
+export function writeKeyFields(writer: RequestWriter, key: ResolvedKey, policy: BasePolicy): void {
   writer.textField(FIELD.NAMESPACE, key.namespace);
   if (key.set !== "") writer.textField(FIELD.SET, key.set);
   writer.field(FIELD.DIGEST, key.digest);
@@ -188,7 +188,8 @@ export function writeOperate(
   writer.finish();
 }
 
-function writeHeader(bits: RequestBits, policy: ResolvedPolicy & WritePolicy): RequestHeader {
+/** The header of a write. */
+export function writeHeader(bits: RequestBits, policy: ResolvedPolicy & WritePolicy): RequestHeader {
   return {
     info1: bits.info1,
     info2: bits.info2,

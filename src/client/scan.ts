@@ -1,10 +1,11 @@
 /**
- * Scans: all records of a namespace or set, from all nodes at once. Source: wire-protocol reference, section 8.
+ * Scans and queries: all records of a namespace or set, or those that an index finds, from all nodes at once.
+ * Source: wire-protocol reference, section 8.
  *
  * A scan goes in rounds. In each, every node is asked for the partitions that it owns and that aren't done. A
  * partition is done when its node's stream has ended well and has not said otherwise. What is left, because a node was
- * lost or no longer owns a partition, goes into the next round, behind the last digest that was received, so that no
- * record is delivered twice. Records that change while the scan runs may be missed or seen, as the server has it.
+ * lost or no longer owns a partition, goes into the next round, behind the last digest that was received (in a query: the
+ * last entry of the index, which is a value and a digest), so that no record is delivered twice. Records that change while the scan runs may be missed or seen, as the server has it.
  *
  * @module
  */
@@ -30,6 +31,10 @@ import type { ResolvedPolicy, ScanPolicy } from "./policy.ts";
 import { type ClientRecord, readRecord } from "./record.ts";
 import { writeBinNames } from "./record_request.ts";
 import { sleep, StreamCommand, type StreamEnd } from "./stream_command.ts";
+import { type Where, writeWhere } from "./where.ts";
+
+const BVAL_SIZE_BYTES = 8;
+const NO_VALUE = new Uint8Array(BVAL_SIZE_BYTES);
 
 /** What to scan. */
 export interface ScanRequest {
@@ -41,6 +46,8 @@ export interface ScanRequest {
   bins?: readonly string[] | "none";
   /** Range of partitions; all when absent. */
   partitions?: { first: number; count: number };
+  /** Condition that a secondary index answers; all records when absent. */
+  where?: Where;
   /** Policy. */
   policy?: ScanPolicy;
 }
@@ -77,6 +84,8 @@ export class Scan {
   readonly #open: Set<number> = new Set();
   /** Digest of the last record by partition. */
   readonly #digests: Map<number, Uint8Array> = new Map();
+  /** Value of the last entry of the index by partition, as the server sent it. */
+  readonly #values: Map<number, Uint8Array> = new Map();
   readonly #streams: Set<StreamCommand> = new Set();
   #queue: ScanRecord[] = [];
   #receivedCount = 0;
@@ -258,6 +267,7 @@ export class Scan {
     }
     const record = this.#readRecord(message);
     const partition = partitionId(record.digest);
+    this.#noteValue(partition, message);
     if (!this.#open.has(partition)) {
       throw new WireError(`The server sent a record of partition ${partition}, which was not asked for`);
     }
@@ -270,6 +280,16 @@ export class Scan {
       connection.pause();
     }
     this.#notify();
+  }
+
+  /** Without a value a query can't go on behind a record; without an index there is none. */
+  #noteValue(partition: number, message: ReplyMessage): void {
+    if (this.#request.where === undefined) return;
+    message.forEachField((type, start, end) => {
+      if (type === FIELD.BVAL_ARRAY && end - start === BVAL_SIZE_BYTES) {
+        this.#values.set(partition, message.bytes.slice(start, end));
+      }
+    });
   }
 
   #readRecord(message: ReplyMessage): ScanRecord {
@@ -296,6 +316,7 @@ export class Scan {
     writer.begin({ info1, info2: 0, info3: INFO3.PARTITION_DONE, recordTtl: TTL_NEVER });
     writer.textField(FIELD.NAMESPACE, namespace);
     if (set) writer.textField(FIELD.SET, set);
+    if (this.#request.where !== undefined) writeWhere(writer, this.#request.where);
     writer.u32Field(FIELD.SOCKET_TIMEOUT, Math.min(policy.socketTimeoutMs, 0xffff_ffff));
     const taskId = new Uint8Array(8);
     this.#cluster.ports.random.fill(taskId);
@@ -309,9 +330,10 @@ export class Scan {
     return writer.buffer.view();
   }
 
-  /** Partitions that have not begun go by number, the others by the digest to go on from. */
+  /** Partitions that have not begun go by number, the others by the digest (and value) to go on from. */
   #writePartitions(writer: RequestWriter, partitions: readonly number[]): void {
     const fresh = partitions.filter((partition) => !this.#digests.has(partition));
+    const begun = partitions.filter((partition) => this.#digests.has(partition));
     if (fresh.length > 0) {
       const at = writer.beginField(FIELD.PID_ARRAY);
       for (const partition of fresh) {
@@ -320,13 +342,14 @@ export class Scan {
       }
       writer.endField(at);
     }
-    if (fresh.length === partitions.length) return;
+    if (begun.length === 0) return;
     const at = writer.beginField(FIELD.DIGEST_ARRAY);
-    for (const partition of partitions) {
-      const digest = this.#digests.get(partition);
-      if (digest !== undefined) writer.buffer.append(digest);
-    }
+    for (const partition of begun) writer.buffer.append(this.#digests.get(partition)!);
     writer.endField(at);
+    if (this.#request.where === undefined) return;
+    const valuesAt = writer.beginField(FIELD.BVAL_ARRAY);
+    for (const partition of begun) writer.buffer.append(this.#values.get(partition) ?? NO_VALUE);
+    writer.endField(valuesAt);
   }
 }
 

@@ -268,3 +268,40 @@ Deno.test("scan() pauses the connection while its reader is slow, and closes it 
   assertEquals(NO_PARTITIONS.length, ALL_PARTITIONS.length);
   client.close();
 });
+
+Deno.test("scan() with a condition goes on behind the last value and digest", async () => {
+  const value = "0500000000000000";
+  const record = recordFrame(digestOf(7, 1));
+  const withValue = new Uint8Array(record.length + 13);
+  withValue.set(record);
+  withValue.set(fromHex(`000000090f${value}`), record.length);
+  writeU32(withValue, 4, withValue.length - 8);
+  writeU16(withValue, 8 + 18, 3);
+  const clock = new ManualClock();
+  const network = new ScriptedNetwork(clock);
+  const requests: string[] = [];
+  network.servers.set(
+    "a1:3000",
+    serveInfo(aloneAnswers(), (request, end) => {
+      requests.push(toHex(request).toLowerCase());
+      if (requests.length === 1) {
+        end.reply(withValue);
+        const unavailable = fromHex(`0203000000000016${"16000004000b"}${"00".repeat(16)}`);
+        writeU32(unavailable, 8 + 6, 7);
+        end.reply(unavailable);
+      }
+      end.reply(fromHex(LAST));
+    }),
+  );
+  const ports = { network, clock, random: new CountingRandom() };
+  const client = await clock.until(connect({ hosts: ["a1"], ports }));
+  const records = await clock.until(collect(client, {
+    namespace: "test",
+    where: { bin: "b", between: [1, 9] },
+    partitions: { first: 7, count: 1 },
+  }));
+  assertEquals([records.length, requests.length], [1, 2]);
+  assert(requests[1].includes(`000000150c${toHex(digestOf(7, 1)).toLowerCase()}`), requests[1]);
+  assert(requests[1].includes(`000000090f${value}`), requests[1]);
+  client.close();
+});
