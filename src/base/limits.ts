@@ -272,3 +272,6 @@ export const REGEX_AUTOMATA_SIZE_MAX_BYTES = 512 * 1024;
 
 /** Nesting of groups in a regular expression. */
 export const REGEX_DEPTH_MAX = 100;
+
+/** Nodes whose addresses are remembered after they left; `alumni-*` shows them. */
+export const PEER_SERVICE_ALUMNI_COUNT_MAX = 1024;

@@ -145,7 +145,6 @@ export interface NamespaceOptions {
 /** Rows of the `namespace` context. */
 export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
   activeRack: int(0, {
-    status: "unsupported",
     dynamic: true,
     range: [0, 1_000_000],
     doc: "rack holding all masters",
@@ -304,11 +303,10 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "sub-trees per partition, power of two",
   }),
   preferUniformBalance: bool(false, {
-    status: "unsupported",
     dynamic: true,
     doc: "spread partitions evenly over the nodes",
   }),
-  rackId: int(0, { status: "unsupported", dynamic: true, range: [0, 1_000_000], doc: "rack of this node" }),
+  rackId: int(0, { dynamic: true, range: [0, 1_000_000], doc: "rack of this node" }),
   readConsistencyLevelOverride: oneOf(["all", "off", "one"], "off", {
     status: "accepted",
     dynamic: true,

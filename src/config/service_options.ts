@@ -23,6 +23,8 @@ export interface ServiceSettings {
   cgroupMemTracking: boolean;
   /** Name checked by peers and clients. */
   clusterName: string;
+  /** Keep as many copies as replication-factor says even where nodes share a machine; all nodes must say so. */
+  copiesOnOneHost: boolean;
   /** Stock: allocation accounting. */
   debugAllocations: boolean;
   /** Refuse all UDF calls. */
@@ -149,6 +151,11 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
     doc: "use container memory limits when computing free memory (since 8.1.2)",
   }),
   clusterName: text("", { dynamic: true, doc: "name checked by peers and clients" }),
+  copiesOnOneHost: bool(false, {
+    dynamic: true,
+    doc:
+      "keep as many copies as replication-factor says even where nodes share a machine; all nodes must say so",
+  }),
   debugAllocations: bool(false, { status: "accepted", doc: "stock: allocation accounting" }),
   disableUdfExecution: bool(false, { status: "accepted", doc: "refuse all UDF calls" }),
   enableBenchmarksFabric: bool(false, { status: "accepted", dynamic: true, doc: "fabric histograms" }),
@@ -254,7 +261,7 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
     dynamic: true,
     doc: "secondary index garbage sweep period",
   }),
-  stayQuiesced: bool(false, { status: "unsupported", doc: "always quiesced (tie-breaker node)" }),
+  stayQuiesced: bool(false, { doc: "always quiesced (tie-breaker node)" }),
   tickerInterval: seconds(10, { dynamic: true, doc: "period of the statistics log lines" }),
   tlsRefreshPeriod: seconds(60, {
     status: "unsupported",

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { AERIE_VERSION, type AerieNode, SERVER_BUILD, SERVER_EDITION, setsOf } from "../node/mod.ts";
+import {
+  AERIE_VERSION,
+  type AerieNode,
+  SERVER_BUILD,
+  SERVER_EDITION,
+  setsOf,
+  shownNodeId,
+} from "../node/mod.ts";
 
 /** State of a node as plain data. */
 export interface NodeStatus {
@@ -68,7 +75,7 @@ export function statusOf(node: AerieNode): NodeStatus {
       name: node.settings.service.clusterName || null,
       size: node.cluster.size,
       key: node.cluster.key,
-      principal: node.identity.id,
+      principal: shownNodeId(node.cluster.principal ?? "0"),
     },
     listeners: node.listeners.open.map(({ kind, host, port }) => ({ kind, host, port })),
     connections: { open: opened - closed, opened, closed },

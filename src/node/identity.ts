@@ -85,7 +85,8 @@ function randomMac(ports: Ports): number[] {
   return [...bytes];
 }
 
-function chooseMac(interfaces: InterfaceAddress[], wanted: string): string | undefined {
+/** Hardware address of the wanted interface, or of the best one when none is wanted. */
+export function chooseMac(interfaces: InterfaceAddress[], wanted: string): string | undefined {
   const usable = interfaces.filter((one) =>
     one.mac !== NO_MAC && /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(one.mac)
   );

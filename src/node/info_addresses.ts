@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { PeerServiceAddresses } from "../wire/mod.ts";
 import { accessEndpoints, alternateEndpoints, type Endpoint, endpointText } from "./addresses.ts";
+import type { PeerService } from "./cluster/mod.ts";
 import { type InfoRow, OK } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
 
@@ -38,6 +40,23 @@ function adminEndpoints(node: AerieNode): Endpoint[] {
 
 function list(endpoints: readonly Endpoint[], separator = ","): string {
   return endpoints.map(endpointText).join(separator);
+}
+
+/** What other members are told about where clients reach this node. */
+export function peerServiceAddresses(node: AerieNode): PeerServiceAddresses {
+  if (node.listeners.port("service") === 0) return {};
+  const clearStandard = list(serviceEndpoints(node));
+  const clearAlternate = list(alternateServiceEndpoints(node));
+  return {
+    services: clearStandard,
+    clearStandard,
+    ...(clearAlternate === "" ? {} : { servicesAlternate: clearAlternate, clearAlternate }),
+  };
+}
+
+/** Addresses of nodes, joined as old clients want them. */
+function oldList(services: readonly PeerService[], which: "standard" | "alternate"): string {
+  return services.flatMap((service) => service[which]).join(";");
 }
 
 function everyEndpoint(node: AerieNode): string {
@@ -86,7 +105,7 @@ export const addressCommands: readonly InfoRow[] = [
     doc: "addresses of the other nodes",
     askedBy: "old clients and tools",
     deprecated: "peers-clear-std",
-    answer: () => "",
+    answer: ({ node }) => oldList(node.cluster.services.members, "standard"),
   },
   {
     name: "services-alternate",
@@ -94,7 +113,7 @@ export const addressCommands: readonly InfoRow[] = [
     doc: "alternate addresses of the other nodes",
     askedBy: "old clients and tools",
     deprecated: "peers-clear-alt",
-    answer: () => "",
+    answer: ({ node }) => oldList(node.cluster.services.members, "alternate"),
   },
   {
     name: "services-alumni",
@@ -102,15 +121,18 @@ export const addressCommands: readonly InfoRow[] = [
     doc: "addresses of nodes that were ever seen",
     askedBy: "asadm",
     deprecated: "alumni-clear-std",
-    answer: () => "",
+    answer: ({ node }) => oldList(node.cluster.services.alumni, "standard"),
   },
   {
     name: "services-alumni-reset",
     reply: "ok",
-    doc: "forget the nodes that are gone; a node alone has seen none",
+    doc: "forget the nodes that are gone",
     askedBy: "operators",
     permission: "service-ctrl",
-    answer: () => OK,
+    answer: ({ node }) => {
+      node.cluster.services.resetAlumni();
+      return OK;
+    },
   },
   {
     name: "endpoints",

@@ -6,23 +6,26 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../base/mod.ts";
+import type { Namespace } from "../transaction/mod.ts";
+import { parseSeed, type PeerService, remainingMigrations } from "./cluster/mod.ts";
 import { shownNodeId } from "./identity.ts";
 import type { AerieNode } from "./node.ts";
 import { type InfoContext, type InfoRow, OK } from "./info_row.ts";
 
 /** Port of which peers lists say that endpoints without a port have it. */
 const DEFAULT_PORT = 3000;
-const NO_PEERS = `0,${DEFAULT_PORT},[]`;
 
 /** A user agent in base64 is shorter than this. */
 const USER_AGENT_SIZE_MAX = 88;
 /** Kinds of user agents that `user-agents` tells apart; those of further connections are left out. */
 const USER_AGENT_KIND_COUNT_MAX = 1000;
 
-const ALONE = "ERROR:16:clusters are not supported yet, this node runs alone";
-
-function partitionGeneration(node: AerieNode): string {
-  return String(node.namespaces[0]?.partitions.generation ?? -1);
+/** Moves when the map of any namespace does. */
+function partitionGeneration({ namespaces }: AerieNode): number {
+  const generations = namespaces.map(({ partitions }) => partitions.generation);
+  return generations.some((generation) => generation < 0)
+    ? -1
+    : generations.reduce((sum, one) => sum + one, 0);
 }
 
 function replicas(context: InfoContext): string {
@@ -50,6 +53,14 @@ function replicasMaster({ node }: InfoContext): string {
     .join(";");
 }
 
+/** Whether all that is heard is in the cluster, and the cluster has settled. */
+function isStable(node: AerieNode, ignoreMigrations: boolean, namespaces: readonly Namespace[]): boolean {
+  if (node.state !== "ready" || !node.cluster.hasIntegrity) return false;
+  if (ignoreMigrations) return true;
+  return node.cluster.migrationsAllowed &&
+    namespaces.every(({ partitions }) => remainingMigrations(partitions).total === 0);
+}
+
 function clusterStable(context: InfoContext): string {
   const { node } = context;
   const size = context.get("size");
@@ -58,11 +69,13 @@ function clusterStable(context: InfoContext): string {
   if (ignore !== undefined && ignore !== "true" && ignore !== "false") {
     return "ERROR:4:bad ignore-migrations";
   }
+  let { namespaces } = node;
   if (context.get("namespace") !== undefined) {
-    const { error } = context.namespace();
+    const { value, error } = context.namespace();
     if (error !== undefined) return error;
+    namespaces = [value];
   }
-  if (node.state !== "ready") return "ERROR:7:unstable cluster";
+  if (!isStable(node, ignore === "true", namespaces)) return "ERROR:7:unstable cluster";
   if (size !== undefined && Number(size) !== node.cluster.size) return "ERROR:7:cluster not specified size";
   return node.cluster.key;
 }
@@ -108,15 +121,63 @@ function recluster({ node }: InfoContext): string {
   return answer === "ok" ? OK : answer;
 }
 
-/** Lists of peers under their names: alone, all are empty. */
-function peerList(name: string, doc: string): InfoRow {
+/** A list of nodes: which nodes, and which of their addresses. */
+interface PeerListForm {
+  of: "members" | "alumni";
+  which: "standard" | "alternate";
+}
+
+function peerText({ node, ...addresses }: PeerService, which: PeerListForm["which"]): string {
+  const texts = addresses[which].map((text) => text.replace(new RegExp(`:${DEFAULT_PORT}$`), ""));
+  return `[${shownNodeId(node)},,[${texts.join(",")}]]`;
+}
+
+function peers(context: InfoContext, form: PeerListForm): string {
+  const { services } = context.node.cluster;
+  const since = context.get("generation");
+  const texts: string[] = [];
+  if (since === undefined || !/^\d{1,9}$/.test(since)) {
+    texts.push(...services[form.of].map((service) => peerText(service, form.which)));
+  } else {
+    const { changed, gone } = services.changesSince(Number(since));
+    texts.push(...changed.map((service) => peerText(service, form.which)));
+    texts.push(...gone.map((node) => `[${shownNodeId(node)},,]`));
+  }
+  return `${services.generation},${DEFAULT_PORT},[${texts.join(",")}]`;
+}
+
+function peerList(name: string, doc: string, form: PeerListForm): InfoRow {
   return {
     name,
-    reply: "GENERATION,PORT,[PEER,...]",
+    parameters: "[generation=NUMBER]",
+    reply: "GENERATION,PORT,[[NODE-ID,,[HOST:PORT,...]],...]",
     doc,
     askedBy: "clients, asadm",
-    answer: () => NO_PEERS,
+    answer: (context) => peers(context, form),
   };
+}
+
+function tip(context: InfoContext): string {
+  const host = context.need("host");
+  if (host.error !== undefined) return host.error;
+  const port = context.need("port");
+  if (port.error !== undefined) return port.error;
+  if (!/^\d{1,5}$/.test(port.value)) return "ERROR:4:bad port";
+  if (context.get("tls") === "true") return "ERROR:4:TLS is not supported yet";
+  return tipReply(context.node.cluster.tip({ host: host.value, port: Number(port.value), tls: false }));
+}
+
+function tipClear(context: InfoContext): string {
+  const { value, error } = context.need("host-port-list");
+  if (error !== undefined) return error;
+  if (value === "all") return tipReply(context.node.cluster.tipClear(undefined));
+  const seeds = value.split(",").map(parseSeed).filter((seed) => seed !== undefined);
+  if (seeds.length < value.split(",").length) return "ERROR:4:bad host-port-list";
+  return tipReply(context.node.cluster.tipClear(seeds));
+}
+
+function tipReply(refused: string | undefined): string {
+  return refused === undefined ? OK : `ERROR:4:${refused}`;
 }
 
 /** See the module's text. */
@@ -126,14 +187,14 @@ export const clusterCommands: readonly InfoRow[] = [
     reply: "NUMBER, -1 before the node is ready",
     doc: "changes with the partition map",
     askedBy: "clients",
-    answer: ({ node }) => partitionGeneration(node),
+    answer: ({ node }) => String(partitionGeneration(node)),
   },
   {
     name: "peers-generation",
     reply: "NUMBER",
     doc: "changes with the list of peers",
     askedBy: "clients",
-    answer: () => "0",
+    answer: ({ node }) => String(node.cluster.services.generation),
   },
   {
     name: "rebalance-generation",
@@ -170,10 +231,16 @@ export const clusterCommands: readonly InfoRow[] = [
     hidden: true,
     answer: replicasMaster,
   },
-  peerList("peers-clear-std", "other nodes of the cluster"),
-  peerList("peers-clear-alt", "other nodes, by their alternate addresses"),
-  peerList("alumni-clear-std", "nodes that were ever seen"),
-  peerList("alumni-clear-alt", "nodes that were ever seen, by their alternate addresses"),
+  peerList("peers-clear-std", "other nodes of the cluster", { of: "members", which: "standard" }),
+  peerList("peers-clear-alt", "other nodes, by their alternate addresses", {
+    of: "members",
+    which: "alternate",
+  }),
+  peerList("alumni-clear-std", "nodes that were ever seen", { of: "alumni", which: "standard" }),
+  peerList("alumni-clear-alt", "nodes that were ever seen, by their alternate addresses", {
+    of: "alumni",
+    which: "alternate",
+  }),
   {
     name: "cluster-stable",
     parameters: "[size=N][;ignore-migrations=true|false][;namespace=NS]",
@@ -218,26 +285,26 @@ export const clusterCommands: readonly InfoRow[] = [
   },
   {
     name: "tip",
-    parameters: "host=HOST;port=PORT[;tls=true|false]",
-    reply: "ERROR:16:...",
-    doc: "name another node to form a cluster with: not supported yet",
+    parameters: "host=HOST;port=PORT[;tls=false]",
+    reply: "ok | ERROR:4:...",
+    doc: "name another node to form a cluster with; until the next start",
     askedBy: "operators",
     permission: "service-ctrl",
-    answer: () => ALONE,
+    answer: tip,
   },
   {
     name: "tip-clear",
     parameters: "host-port-list=all|HOST:PORT,...",
-    reply: "ERROR:16:...",
-    doc: "forget other nodes: not supported yet",
+    reply: "ok | ERROR:4:...",
+    doc: "forget seeds, of the configuration too; connections stay",
     askedBy: "operators",
     permission: "service-ctrl",
-    answer: () => ALONE,
+    answer: tipClear,
   },
   {
     name: "recluster",
-    reply: "ok",
-    doc: "form the cluster anew, with a new key",
+    reply: "ok | ignored-by-non-principal | ERROR:4:...",
+    doc: "form the cluster anew, with a new key; racks and quiesced nodes take effect",
     askedBy: "operators",
     permission: "service-ctrl",
     answer: recluster,

@@ -13,6 +13,8 @@ import { identityCommands } from "./info_identity.ts";
 import { indexCommands } from "./info_indexes.ts";
 import { latencyCommands } from "./info_latencies.ts";
 import { logCommands } from "./info_logs.ts";
+import { partitionCommands } from "./info_partitions.ts";
+import { placementCommands } from "./info_placement.ts";
 import { queryCommands } from "./info_queries.ts";
 import type { InfoRow } from "./info_row.ts";
 import { statisticsCommands } from "./info_statistics.ts";
@@ -30,7 +32,7 @@ const help: InfoRow = {
 /** Commands by topic, in the order of the reference page. */
 export const infoTopics: readonly (readonly [topic: string, rows: readonly InfoRow[]])[] = [
   ["Identity", [...identityCommands, help]],
-  ["Cluster", clusterCommands],
+  ["Cluster", [...clusterCommands, ...placementCommands]],
   ["Addresses", addressCommands],
   ["Statistics", statisticsCommands],
   ["Configuration", configCommands],
@@ -39,7 +41,7 @@ export const infoTopics: readonly (readonly [topic: string, rows: readonly InfoR
   ["Truncation and eviction", truncateCommands],
   ["Queries", queryCommands],
   ["Indexes and user-defined functions", indexCommands],
-  ["Looking for faults", diagnosticCommands],
+  ["Looking for faults", [...diagnosticCommands, ...partitionCommands]],
   ["Enterprise edition", enterpriseCommands],
 ];
 

@@ -6,7 +6,7 @@
  */
 
 import { type ConfigChange, formatValue, getConfig, setConfig, setConfigReply } from "../config/mod.ts";
-import type { InfoContext, InfoRow } from "./info_row.ts";
+import { type InfoContext, type InfoRow, OK } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
 
 function readConfig(context: InfoContext): string {
@@ -26,12 +26,26 @@ function changeConfig({ node, command }: InfoContext): string {
     const equals = part.indexOf("=");
     return equals < 0 ? [part, ""] as const : [part.slice(0, equals), part.slice(equals + 1)] as const;
   });
+  if (isHeartbeatReset(pairs)) {
+    node.cluster.resetHeartbeat();
+    return OK;
+  }
   const result = setConfig(node.settings, pairs);
-  if (result.ok) result.changed.forEach((change) => logChange(node, change));
+  if (result.ok) {
+    result.changed.forEach((change) => logChange(node, change));
+    node.cluster.settingsChanged();
+  }
   return setConfigReply(result);
 }
 
-/** Tells the log; all who use a setting read it again and again. */
+/** `protocol reset` is an act and no value: all peers are forgotten and found again. */
+function isHeartbeatReset(pairs: readonly (readonly [name: string, value: string])[]): boolean {
+  const values = new Map(pairs);
+  return pairs.length === 2 && values.get("context") === "network" &&
+    values.get("heartbeat.protocol") === "reset";
+}
+
+/** Tells the log; most who use a setting read it again and again. */
 function logChange(node: AerieNode, change: ConfigChange): void {
   const { namespace, set, name, option, before, after } = change;
   const owner = [namespace, set].filter((part) => part !== undefined).map((part) => `{${part}} `).join("");

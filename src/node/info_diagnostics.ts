@@ -5,16 +5,12 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES, encodeBase64, fromHex, PARTITION_COUNT } from "../base/mod.ts";
-import { ROLE } from "../partition/mod.ts";
+import { DIGEST_SIZE_BYTES, encodeBase64, fromHex } from "../base/mod.ts";
 import { EntryRef, type NamespaceStore, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
+import { clockLines, clusterLines, fabricLines, heartbeatLines, skewLines } from "./info_cluster_dumps.ts";
 import { type InfoContext, type InfoRow, OK, safeText } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
-
-const PARTITION_HEADER =
-  "namespace:partition:state:n_replicas:replica:succession:n_dupl:working_master:proxy_dst:" +
-  "emigrates:lead_emigrates:immigrates:records:tombstones:regime:tree_id:version:final_version";
 
 const SMD_MODULES = ["evict", "masking", "roster", "security", "sindex", "truncate", "UDF", "XDR"];
 
@@ -31,18 +27,11 @@ const dumps: readonly Dump[] = [
     name: "dump-cluster",
     context: "clustering",
     doc: "members and key of the cluster",
-    lines: ({ cluster, identity }) => [
-      `cluster of ${cluster.size}: key ${cluster.key}, principal ${identity.id}, generation ${cluster.generation}`,
-    ],
+    lines: clusterLines,
   },
-  { name: "dump-fabric", context: "fabric", doc: "channels to other nodes", lines: () => ["no peers"] },
-  { name: "dump-hb", context: "hb", doc: "pulses of other nodes", lines: () => ["no peers"] },
-  {
-    name: "dump-hlc",
-    context: "hlc",
-    doc: "clock",
-    lines: ({ ports }) => [`wall clock ${Math.floor(ports.clock.wallMs())} ms since 1970`],
-  },
+  { name: "dump-fabric", context: "fabric", doc: "channels to other nodes", lines: fabricLines },
+  { name: "dump-hb", context: "hb", doc: "pulses of other nodes", lines: heartbeatLines },
+  { name: "dump-hlc", context: "hlc", doc: "clock", lines: clockLines },
   { name: "dump-migrates", context: "migrate", doc: "migrations", lines: () => ["no migrations"] },
   {
     name: "dump-rw",
@@ -51,7 +40,7 @@ const dumps: readonly Dump[] = [
     lines: ({ namespaces }) =>
       namespaces.map(({ settings, inFlight }) => `{${settings.name}} ${inFlight.heldCount} records held`),
   },
-  { name: "dump-skew", context: "skew", doc: "clocks of the cluster", lines: () => ["no peers"] },
+  { name: "dump-skew", context: "skew", doc: "clocks of the cluster", lines: skewLines },
   {
     name: "dump-wb-summary",
     context: "storage",
@@ -85,24 +74,6 @@ function dumpRow({ name, context, doc, lines }: Dump): InfoRow {
       return OK;
     },
   };
-}
-
-function partitionInfo({ node }: InfoContext): string {
-  const rows = [PARTITION_HEADER];
-  for (const { settings, partitions, store } of node.namespaces) {
-    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-      const isMaster = partitions.role(partition) === ROLE.MASTER;
-      const tombstones = store.partitionTombstoneCounts[partition];
-      const records = store.index.partitionEntryCounts[partition] - tombstones;
-      rows.push(
-        `${settings.name}:${partition}:${
-          isMaster ? "S" : "A"
-        }:${partitions.effectiveReplicationFactor}:0:0:0:` +
-          `${isMaster ? node.identity.id : 0}:0:0:0:0:${records}:${tombstones}:0:0:1:1`,
-      );
-    }
-  }
-  return rows.join(";");
 }
 
 /** Finds the record that a command names by the hexadecimal of its digest. */
@@ -177,14 +148,6 @@ export const diagnosticCommands: readonly InfoRow[] = [
     doc: "what the one event loop is busy with",
     askedBy: "people who look for faults",
     answer: sessionsText,
-  },
-  {
-    name: "partition-info",
-    reply: "header and one row per namespace and partition, joined by ;",
-    doc: "state of all partitions",
-    askedBy: "people who look for faults",
-    hidden: true,
-    answer: partitionInfo,
   },
   {
     name: "debug-record",

@@ -22,10 +22,6 @@ function row(name: string, doc: string, permission?: InfoPermission): InfoRow {
 /** See the module's text. */
 export const enterpriseCommands: readonly InfoRow[] = [
   row("feature-key", "licence"),
-  row("rack-ids", "racks of this node"),
-  row("racks", "racks of the cluster"),
-  row("quiesce", "hand all partitions to other nodes", "service-ctrl"),
-  row("quiesce-undo", "take partitions again", "service-ctrl"),
   row("revive", "accept dead partitions", "service-ctrl"),
   row("roster", "nodes of strong consistency"),
   row("roster-set", "change the nodes of strong consistency", "service-ctrl"),

@@ -23,6 +23,7 @@ import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { guardPorts } from "./guard.ts";
 import { findNodeIdentity, type NodeIdentity, peerNodeId } from "./identity.ts";
+import { peerServiceAddresses } from "./info_addresses.ts";
 import { Listeners } from "./listeners.ts";
 import { loadMetadata, NodeMetadata } from "./metadata.ts";
 import { LatencyReporter } from "./latencies.ts";
@@ -107,7 +108,13 @@ export class AerieNode {
     });
     this.dispatcher = new Dispatcher(this);
     const { settings, ports, namespaces } = this;
-    this.cluster = new ClusterRuntime({ self: peerNodeId(identity.id), settings, ports, namespaces });
+    this.cluster = new ClusterRuntime({
+      self: peerNodeId(identity.id),
+      settings,
+      ports,
+      namespaces,
+      ownServices: () => peerServiceAddresses(this),
+    });
     this.metadata = new NodeMetadata({ cluster: this.cluster, kept, settings, ports, namespaces });
     this.cpu = new CpuSampler(this.ports);
     const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;

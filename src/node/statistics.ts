@@ -6,6 +6,7 @@
  * @module
  */
 
+import { RATE_CHANNELS, remainingMigrations } from "./cluster/mod.ts";
 import { shownNodeId } from "./identity.ts";
 import type { AerieNode } from "./node.ts";
 import type { ConnectionStats } from "./node_stats.ts";
@@ -50,29 +51,41 @@ export function nodeStatistics(node: AerieNode): Statistic[] {
     ...requestStatistics(node),
     ["paxos_principal", shownNodeId(node.cluster.principal ?? "0")],
     ["time_since_rebalance", secondsSince(node, node.cluster.rebalancedMs)],
-    ["migrate_allowed", true],
-    ["migrate_partitions_remaining", 0],
-    ...["bulk", "ctrl", "meta", "rw"].flatMap((channel) =>
-      zeros(`fabric_${channel}_`, "send_rate recv_rate")
-    ),
+    ["migrate_allowed", node.cluster.migrationsAllowed],
+    ["migrate_partitions_remaining", sum(node, ({ partitions }) => remainingMigrations(partitions).total)],
+    ...fabricRates(node),
     ["deprecated_requests", node.stats.deprecatedRequests],
   ];
 }
 
+/** Names of nodes as tools read them; `null` for none. */
+function nodeNames(nodes: readonly string[]): string {
+  return nodes.map(shownNodeId).join(",") || "null";
+}
+
+function fabricRates({ cluster }: AerieNode): Statistic[] {
+  return RATE_CHANNELS.flatMap(([name, channel]): Statistic[] => {
+    const { sent, received } = cluster.rates.of(channel);
+    return [[`fabric_${name}_send_rate`, sent], [`fabric_${name}_recv_rate`, received]];
+  });
+}
+
 function clusterStatistics({ cluster }: AerieNode): Statistic[] {
+  const { committed, heartbeat } = cluster;
+  const skew = heartbeat?.skew ?? { skewMs: 0, outliers: [] };
   return [
     ["cluster_size", cluster.size],
     ["cluster_key", cluster.key],
     ["cluster_generation", cluster.generation],
     ["cluster_principal", shownNodeId(cluster.principal ?? "0")],
-    ["cluster_min_compatibility_id", COMPATIBILITY_ID],
-    ["cluster_max_compatibility_id", COMPATIBILITY_ID],
-    ["cluster_integrity", true],
-    ["cluster_is_member", true],
-    ["cluster_duplicate_nodes", "null"],
+    ["cluster_min_compatibility_id", committed?.compatibilityIdMin ?? COMPATIBILITY_ID],
+    ["cluster_max_compatibility_id", committed?.compatibilityIdMax ?? COMPATIBILITY_ID],
+    ["cluster_integrity", cluster.hasIntegrity],
+    ["cluster_is_member", cluster.clustering.role !== "orphan"],
+    ["cluster_duplicate_nodes", nodeNames(heartbeat?.isDuplicate === true ? [cluster.self] : [])],
     ["cluster_clock_skew_stop_writes_sec", 0],
-    ["cluster_clock_skew_ms", 0],
-    ["cluster_clock_skew_outliers", "null"],
+    ["cluster_clock_skew_ms", Math.round(skew.skewMs)],
+    ["cluster_clock_skew_outliers", nodeNames(skew.outliers)],
   ];
 }
 
@@ -112,20 +125,22 @@ function processStatistics(node: AerieNode): Statistic[] {
   ];
 }
 
-function connectionStatistics({ stats }: AerieNode): Statistic[] {
+function connectionStatistics({ stats, cluster }: AerieNode): Statistic[] {
+  const heartbeat = cluster.heartbeat?.statistics;
   return [
     ...connections("client", stats.client),
     ...connections("admin", stats.admin),
-    ...connections("heartbeat", NO_CONNECTIONS),
-    ...connections("fabric", NO_CONNECTIONS),
-    ...zeros("heartbeat_received_", "self foreign"),
+    ["heartbeat_connections", heartbeat?.heartbeat_connections ?? 0],
+    ["heartbeat_connections_opened", heartbeat?.heartbeat_connections_opened ?? 0],
+    ["heartbeat_connections_closed", heartbeat?.heartbeat_connections_closed ?? 0],
+    ...connections("fabric", cluster.fabric.statistics),
+    ["heartbeat_received_self", heartbeat?.heartbeat_received_self ?? 0],
+    ["heartbeat_received_foreign", heartbeat?.heartbeat_received_foreign ?? 0],
     ["reaped_fds", stats.reapedFds],
   ];
 }
 
-const NO_CONNECTIONS: ConnectionStats = { opened: 0, closed: 0 };
-
-function connections(kind: string, { opened, closed }: ConnectionStats): Statistic[] {
+function connections(kind: string, { opened, closed }: Readonly<ConnectionStats>): Statistic[] {
   return [
     [`${kind}_connections`, opened - closed],
     [`${kind}_connections_opened`, opened],

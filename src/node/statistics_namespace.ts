@@ -8,6 +8,7 @@
 
 import { PARTITION_COUNT } from "../base/mod.ts";
 import { STORAGE_STRIPE_COUNT } from "../config/mod.ts";
+import { ROLE } from "../partition/mod.ts";
 import type { Arena } from "../storage/mod.ts";
 import { KIND, type Kind, type Namespace, ORIGIN, type Origin, OUTCOME } from "../transaction/mod.ts";
 import type { AerieNode } from "./node.ts";
@@ -16,10 +17,11 @@ import { type Statistic, zeros } from "./statistics.ts";
 /** All statistics of a namespace, in the stock server's order. */
 export function namespaceStatistics(node: AerieNode, namespace: Namespace): Statistic[] {
   return [
-    ...objectStatistics(node, namespace),
+    ...objectStatistics(namespace),
     ...lifeStatistics(namespace),
     ...memoryStatistics(namespace),
-    ...migrationStatistics(),
+    ...placementStatistics(node, namespace),
+    ...migrationStatistics(namespace),
     ...requestStatistics(namespace),
     ...repeatStatistics(),
     ...queryStatistics(node, namespace),
@@ -27,18 +29,47 @@ export function namespaceStatistics(node: AerieNode, namespace: Namespace): Stat
   ];
 }
 
-function objectStatistics({ cluster }: AerieNode, { partitions, store }: Namespace): Statistic[] {
+/** Records and tombstones by what this node is for their partition. */
+function countByRole(
+  { partitions, store }: Namespace,
+): Record<"master" | "prole" | "none", [number, number]> {
+  const counts: ReturnType<typeof countByRole> = { master: [0, 0], prole: [0, 0], none: [0, 0] };
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    const entryCount = store.index.partitionEntryCounts[partition];
+    if (entryCount === 0) continue;
+    const tombstoneCount = store.partitionTombstoneCounts[partition];
+    const role = partitions.role(partition);
+    const count = counts[role === ROLE.MASTER ? "master" : role === ROLE.PROLE ? "prole" : "none"];
+    count[0] += entryCount - tombstoneCount;
+    count[1] += tombstoneCount;
+  }
+  return counts;
+}
+
+function objectStatistics(namespace: Namespace): Statistic[] {
+  const { partitions, store } = namespace;
+  const { master, prole, none } = countByRole(namespace);
   return [
-    ["ns_cluster_size", cluster.size],
+    ["ns_cluster_size", partitions.clusterSize],
     ["effective_replication_factor", partitions.effectiveReplicationFactor],
     ["objects", store.objectCount],
     ["tombstones", store.tombstoneCount],
     ...zeros("", "xdr_tombstones xdr_bin_cemeteries mrt_provisionals"),
-    ["master_objects", store.objectCount],
-    ["master_tombstones", store.tombstoneCount],
-    ...zeros("", "prole_objects prole_tombstones non_replica_objects non_replica_tombstones"),
-    ...zeros("", "unreplicated_records dead_partitions unavailable_partitions auto_revived_partitions"),
+    ["master_objects", master[0]],
+    ["master_tombstones", master[1]],
+    ["prole_objects", prole[0]],
+    ["prole_tombstones", prole[1]],
+    ["non_replica_objects", none[0]],
+    ["non_replica_tombstones", none[1]],
+    ...zeros("", "unreplicated_records dead_partitions"),
+    ["unavailable_partitions", unavailableCount(partitions)],
+    ["auto_revived_partitions", 0],
   ];
+}
+
+/** All partitions of a node that is in no cluster. */
+function unavailableCount({ clusterSize }: Namespace["partitions"]): number {
+  return clusterSize === 0 ? PARTITION_COUNT : 0;
 }
 
 function lifeStatistics({ store }: Namespace): Statistic[] {
@@ -113,20 +144,28 @@ function equalShare(total: number, stripe: number): number {
   return Math.floor((total + STORAGE_STRIPE_COUNT - 1 - stripe) / STORAGE_STRIPE_COUNT);
 }
 
-function migrationStatistics(): Statistic[] {
+function placementStatistics({ cluster }: AerieNode, { partitions }: Namespace): Statistic[] {
+  const { balance } = partitions;
+  const placement = balance?.placement;
+  const quiescedCount = balance === undefined ? 0 : balance.nodes.length - balance.placement.activeCount;
   return [
-    ["pending_quiesce", false],
-    ["effective_is_quiesced", false],
-    ["nodes_quiesced", 0],
-    ["effective_prefer_uniform_balance", false],
-    ["effective_active_rack", 0],
+    ["pending_quiesce", cluster.own.isQuiesced],
+    ["effective_is_quiesced", quiescedCount > 0 && balance?.quiesced[balance.selfIndex] === 1],
+    ["nodes_quiesced", quiescedCount],
+    ["effective_prefer_uniform_balance", placement?.isUniform ?? false],
+    ["effective_active_rack", placement?.activeRack ?? 0],
+  ];
+}
+
+function migrationStatistics({ partitions }: Namespace): Statistic[] {
+  return [
     ...zeros("migrate_tx_", "partitions_imbalance instances"),
     ...zeros("migrate_", "rx_instances tx_partitions_active rx_partitions_active"),
     ...zeros("migrate_tx_partitions_", "initial remaining lead_remaining"),
     ...zeros("migrate_rx_partitions_", "initial remaining"),
     ...zeros("migrate_", "records_skipped records_transmitted record_retransmits record_receives"),
     ...zeros("migrate_", "records_unreadable signals_active signals_remaining"),
-    ["migrate_fresh_partitions", PARTITION_COUNT],
+    ["migrate_fresh_partitions", partitions.balance?.freshCount ?? 0],
     ...zeros("appeals_", "tx_active rx_active tx_remaining records_exonerated"),
   ];
 }

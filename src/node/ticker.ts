@@ -24,10 +24,11 @@ export class Ticker {
 
   /** The first lines come after one interval. */
   start(): void {
-    const { ports, settings, latencies, cpu } = this.#node;
+    const { ports, settings, latencies, cpu, cluster } = this.#node;
     this.#timer = ports.clock.after(settings.service.tickerInterval * 1000, () => {
       latencies.endSlice();
       cpu.sample();
+      cluster.rates.sample(cluster.fabric.statistics, ports.clock.monotonicMs());
       if (ports.log.enabled("info", "info")) {
         for (const line of tickerLines(this.#node)) ports.log.write("info", "info", line);
       }
@@ -91,12 +92,17 @@ function nodeLines(node: AerieNode): string[] {
     `   in-progress: info-q ${values.get("info_queue")} rw-hash ${values.get("rw_in_progress")} ` +
     `proxy-hash ${values.get("proxy_in_progress")} tree-gc-q ${values.get("tree_gc_queue")} ` +
     `long-queries ${values.get("long_queries_active")}`,
-    `   fds: proto (${connections(stats.client)}) heartbeat (0,0,0) fabric (0,0,0) admin (${
+    `   fds: proto (${connections(stats.client)}) heartbeat (${
+      values.list("heartbeat_", "connections connections_opened connections_closed")
+    }) fabric (${values.list("fabric_", "connections connections_opened connections_closed")}) admin (${
       connections(stats.admin)
     })`,
     `   heartbeat-received: self ${values.get("heartbeat_received_self")} ` +
     `foreign ${values.get("heartbeat_received_foreign")}`,
-    `   fabric-bytes-per-second: bulk (0,0) ctrl (0,0) meta (0,0) rw (0,0)`,
+    `   fabric-bytes-per-second: bulk (${values.list("fabric_bulk_", "send_rate recv_rate")}) ` +
+    `ctrl (${values.list("fabric_ctrl_", "send_rate recv_rate")}) ` +
+    `meta (${values.list("fabric_meta_", "send_rate recv_rate")}) ` +
+    `rw (${values.list("fabric_rw_", "send_rate recv_rate")})`,
   ];
   if (values.any("", "demarshal_error early_tsvc_client_error")) {
     lines.push(

@@ -5,6 +5,11 @@
  *
  * @module
  */
+export { parseSeed } from "./cluster_settings.ts";
+export { type ChannelRate, FabricRates, RATE_CHANNELS } from "./fabric_rates.ts";
+export { type RemainingMigrations, remainingMigrations } from "./migration_counts.ts";
+export { OwnState } from "./own_state.ts";
+export { type PeerService, PeerServices, type PeerServicesOptions } from "./peer_services.ts";
 export {
   type ClusterListener,
   ClusterRuntime,

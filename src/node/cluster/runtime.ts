@@ -17,7 +17,6 @@
 
 import { assert } from "../../base/mod.ts";
 import {
-  CAPABILITY,
   clusteringFromWire,
   type ClusteringMessage,
   type ClusteringPayload,
@@ -31,10 +30,12 @@ import {
   Heartbeat,
   type HeartbeatChange,
   type HeartbeatEffect,
+  type HeartbeatEvent,
   HeartbeatRunner,
   HybridClock,
   type NodeId,
   type ReclusterAnswer,
+  type SeedAddress,
   type SendResult,
 } from "../../cluster/mod.ts";
 import type { Settings } from "../../config/mod.ts";
@@ -43,6 +44,7 @@ import type { Namespace } from "../../transaction/mod.ts";
 import {
   decodeClustering,
   decodeExchange,
+  decodePeerInfo,
   type ExchangeMessage,
   FABRIC_CHANNEL,
   isPeerFault,
@@ -50,19 +52,20 @@ import {
   type PeerFault,
   type PeerMessage,
   type PeerReader,
+  type PeerServiceAddresses,
   U64_ZERO,
 } from "../../wire/mod.ts";
 import { bindHosts, publishedEndpoints } from "./cluster_endpoints.ts";
 import { configuredSeeds, heartbeatSettings } from "./cluster_settings.ts";
+import { FabricRates } from "./fabric_rates.ts";
+import { hostIdentity } from "./host_identity.ts";
 import { Membership } from "./membership.ts";
+import { OwnState } from "./own_state.ts";
+import { PeerServices } from "./peer_services.ts";
 import { exchangeNamespaces, Rebalancer } from "./rebalance.ts";
 
 /** Nodes of the largest cluster. */
 const NODE_COUNT_MAX = 256;
-
-/** What this release does beyond the stock protocol. */
-export const OWN_CAPABILITIES: number = CAPABILITY.HOST_SPREAD | CAPABILITY.PLACEMENT |
-  CAPABILITY.LARGE_CLUSTER;
 
 /** Told what becomes of the cluster; calls come in the order of registration. */
 export interface ClusterListener {
@@ -91,6 +94,8 @@ export interface ClusterRuntimeOptions {
   readonly settings: Settings;
   readonly ports: Ports;
   readonly namespaces: readonly Namespace[];
+  /** Where clients reach this node at this moment. */
+  readonly ownServices: () => PeerServiceAddresses;
 }
 
 /** See the head of the file. */
@@ -103,6 +108,12 @@ export class ClusterRuntime {
   readonly hybridClock: HybridClock;
   /** Messages to and from peers. */
   readonly fabric: Fabric;
+  /** What this node tells of itself. */
+  readonly own: OwnState;
+  /** Bytes per second of the fabric. */
+  readonly rates: FabricRates;
+  /** Where clients reach the other members. */
+  readonly services: PeerServices;
   /** Counts clusters that this node was in. */
   generation = 0;
   /** Counts rebalances. */
@@ -119,6 +130,7 @@ export class ClusterRuntime {
   #heartbeat: Heartbeat | undefined;
   #runner: HeartbeatRunner | undefined;
   #committed: ExchangeResult | undefined;
+  #tipError: string | undefined;
 
   constructor(options: ClusterRuntimeOptions) {
     this.#options = options;
@@ -129,6 +141,13 @@ export class ClusterRuntime {
       () => ports.clock.wallMs(),
       (jumpMs) => ports.log.write("warning", "hb", `a peer's clock is ${Math.round(jumpMs)} ms ahead`),
     );
+    this.rates = new FabricRates(ports.clock.monotonicMs());
+    this.own = new OwnState(options.settings.service);
+    this.services = new PeerServices({
+      clock: ports.clock,
+      own: options.ownServices,
+      send: (node, message) => void this.fabric.send({ node, channel: FABRIC_CHANNEL.CTRL }, message),
+    });
     this.#membership = this.#makeMembership();
     this.#rebalancer = new Rebalancer({ self, log: ports.log });
     const { settings } = options;
@@ -142,6 +161,7 @@ export class ClusterRuntime {
     });
     this.register(PEER_MESSAGE.CLUSTERING, (from, reader) => this.#onClustering(from, reader));
     this.register(PEER_MESSAGE.EXCHANGE, (from, reader) => this.#onExchange(from, reader));
+    this.register(PEER_MESSAGE.INFO, (from, reader) => this.#onPeerInfo(from, reader));
   }
 
   #makeMembership(): Membership {
@@ -155,7 +175,7 @@ export class ClusterRuntime {
         send: (to, message) => this.#sendControl(to, message),
         setPayload: (payload) => this.#setPayload(payload),
         onPause: () => this.#onPause(),
-        own: () => this.#own(),
+        own: () => this.#exchangeOwn(),
         onCommit: (result) => this.#onCommit(result),
         onOrphaned: () => this.#tell((listener) => listener.onOrphaned?.()),
         onBlocked: () => this.#onBlocked(),
@@ -203,6 +223,19 @@ export class ClusterRuntime {
   /** State of the exchange. */
   get exchange(): ExchangeView {
     return this.#membership.exchange;
+  }
+
+  /** Every node that is heard is a member, all members have applied the cluster, and the exchange is committed. */
+  get hasIntegrity(): boolean {
+    const { isSynced, succession } = this.clustering;
+    if (!isSynced || this.exchange.state !== "rest") return false;
+    const adjacent = this.#heartbeat?.adjacent ?? [];
+    return adjacent.length + 1 === succession.length && adjacent.every((node) => succession.includes(node));
+  }
+
+  /** What clustering and exchange counted. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#membership.counts;
   }
 
   /** The heartbeat; undefined of a node without one. */
@@ -253,6 +286,7 @@ export class ClusterRuntime {
   /** Leaves: peers find its ports closed. */
   stop(): void {
     this.#membership.stop();
+    this.services.stop();
     this.#runner?.stop();
     this.fabric.stop();
     this.migrationsAllowed = false;
@@ -262,6 +296,37 @@ export class ClusterRuntime {
   settingsChanged(): void {
     this.#membership.settingsChanged();
     this.#runner?.step({ kind: "settings", settings: heartbeatSettings(this.#options.settings) });
+  }
+
+  /**
+   * Adds a seed.
+   *
+   * @returns why it was refused; undefined when it was added
+   */
+  tip(seed: SeedAddress): string | undefined {
+    return this.#tipAnswer({ kind: "tip", seed });
+  }
+
+  /**
+   * Removes seeds; all without any.
+   *
+   * @returns why it was refused; undefined when it was done
+   */
+  tipClear(seeds: readonly Omit<SeedAddress, "tls">[] | undefined): string | undefined {
+    const all = this.#heartbeat?.seeds.map(({ address }) => address) ?? [];
+    return this.#tipAnswer({ kind: "tip-clear", seeds: seeds ?? all });
+  }
+
+  #tipAnswer(event: HeartbeatEvent): string | undefined {
+    if (this.#runner === undefined) return "Cannot change seeds: this node has no heartbeat";
+    this.#tipError = undefined;
+    this.#runner.step(event);
+    return this.#tipError;
+  }
+
+  /** Forgets all peers, as `set-config` with protocol `reset` asks for. */
+  resetHeartbeat(): void {
+    this.#runner?.step({ kind: "reset" });
   }
 
   /** Forms the cluster anew, with another key; only the principal does. */
@@ -280,7 +345,7 @@ export class ClusterRuntime {
     const fabricEndpoints = await publishedEndpoints(settings, { service: "fabric", port: fabricPort }, host);
     const { port } = settings.network.heartbeat;
     const heartbeat = this.#heartbeat = new Heartbeat({
-      identity: { node: this.self, incarnation: this.incarnation, capabilities: OWN_CAPABILITIES },
+      identity: { node: this.self, incarnation: this.incarnation, capabilities: this.own.capabilities },
       clock: this.hybridClock,
       settings: heartbeatSettings(settings),
       seeds: configuredSeeds(settings),
@@ -316,6 +381,9 @@ export class ClusterRuntime {
         if (this.#heartbeat?.adjacent.includes(effect.node)) {
           this.fabric.arrive(effect.node, { endpoints: effect.endpoints });
         }
+        return;
+      case "tip-answer":
+        this.#tipError = effect.error;
         return;
       default:
         return;
@@ -355,6 +423,12 @@ export class ClusterRuntime {
     this.#membership.take({ exchange: { kind: "message", from, message } });
   }
 
+  #onPeerInfo(from: NodeId, reader: PeerReader): void {
+    const message = decodePeerInfo(reader);
+    if (isPeerFault(message)) return this.#refuse(from, message);
+    this.services.receive(from, message);
+  }
+
   #refuse(from: NodeId, { fault }: PeerFault): void {
     this.#options.ports.log.write("warning", "fabric", `message of node ${from} is dropped: ${fault}`);
   }
@@ -371,12 +445,12 @@ export class ClusterRuntime {
     this.#tell((listener) => listener.onPause?.());
   }
 
-  #own(): ExchangeOwn {
+  #exchangeOwn(): ExchangeOwn {
     return {
-      namespaces: exchangeNamespaces(this.#options.namespaces, () => false),
-      capabilities: OWN_CAPABILITIES,
+      namespaces: exchangeNamespaces(this.#options.namespaces, () => this.own.isQuiesced),
+      capabilities: this.own.capabilities,
       incarnation: this.incarnation,
-      host: this.#options.ports.host.hostname(),
+      host: hostIdentity(this.#options.ports.host),
     };
   }
 
@@ -388,11 +462,13 @@ export class ClusterRuntime {
     this.rebalanceGeneration++;
     this.rebalancedMs = this.#options.ports.clock.monotonicMs();
     this.migrationsAllowed = true;
+    this.services.setMembers(result.succession.filter((node) => node !== this.self));
     this.#tell((listener) => listener.onBalanced?.(result));
   }
 
   #onBlocked(): void {
     this.#committed = undefined;
+    this.services.setMembers([]);
     for (const { partitions } of this.#options.namespaces) partitions.block();
     this.#tell((listener) => listener.onBlocked?.());
   }

@@ -85,6 +85,12 @@ describe("ClusterRuntime", () => {
         });
         assertEquals(new Set(rows).size, 1);
       }
+      assertEquals(
+        members[0]!.node.cluster.services.members.map(({ node, standard }) =>
+          `${node.slice(-2)} ${standard.join()}`
+        ),
+        ["a3 10.0.0.3:3000", "a2 10.0.0.2:3000"],
+      );
       const [dead, ...left] = [members[2]!, members[0]!, members[1]!];
       const generations = left.map(({ node }) => node.namespaces[0]!.partitions.generation);
       dead.process.kill();
@@ -96,6 +102,8 @@ describe("ClusterRuntime", () => {
         assertEquals(partitions.clusterSize, 2);
       });
       masterCounts(left);
+      assertEquals(left.map(({ node }) => node.cluster.services.members.length), [1, 1]);
+      assertEquals(left.map(({ node }) => node.cluster.services.alumni.length), [2, 2]);
     }
   });
 

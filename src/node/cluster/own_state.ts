@@ -1,0 +1,40 @@
+/**
+ * What this node tells of itself: capabilities, and whether it wants to hand its partitions to others. Quiescing takes
+ * effect with the next exchange, for which `recluster` asks. Source: clustering reference, section 11.4.
+ *
+ * @module
+ */
+
+import { CAPABILITY } from "../../cluster/mod.ts";
+import type { ServiceSettings } from "../../config/mod.ts";
+
+/** What this release does beyond the stock protocol. */
+const BUILT: number = CAPABILITY.HOST_SPREAD | CAPABILITY.PLACEMENT | CAPABILITY.LARGE_CLUSTER;
+
+/** See the head of the file. */
+export class OwnState {
+  /** `quiesce` was asked for and not undone. */
+  isQuiescePending = false;
+  readonly #service: Pick<ServiceSettings, "stayQuiesced" | "copiesOnOneHost">;
+  #more = 0;
+
+  /** @param service settings, read again and again */
+  constructor(service: Pick<ServiceSettings, "stayQuiesced" | "copiesOnOneHost">) {
+    this.#service = service;
+  }
+
+  /** The capability word: bits of `CAPABILITY`. */
+  get capabilities(): number {
+    return BUILT | this.#more | (this.#service.copiesOnOneHost ? CAPABILITY.SHARED_HOSTS : 0);
+  }
+
+  /** The node takes itself out of the replicas at the next exchange. */
+  get isQuiesced(): boolean {
+    return this.isQuiescePending || this.#service.stayQuiesced;
+  }
+
+  /** Another part of the node can do more; called before the node starts. */
+  addCapabilities(bits: number): void {
+    this.#more |= bits;
+  }
+}
