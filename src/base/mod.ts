@@ -12,4 +12,5 @@ export * from "./errors.ts";
 export * from "./histogram.ts";
 export * from "./limits.ts";
 export * from "./log_contexts.ts";
+export * from "./planted.ts";
 export * from "./result_code.ts";

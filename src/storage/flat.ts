@@ -39,16 +39,34 @@ export const FLAT_MAGIC = 0x037a_f201;
 /** Flat records are padded to multiples of this many bytes; locations count such units. */
 export const UNIT_SIZE_BYTES = 16;
 
-const FLAT_HEADER_SIZE = 35;
+/** Bytes that every flat record begins with. */
+export const FLAT_HEADER_SIZE = 35;
+/** Offset of the generation in a flat record. */
+export const FLAT_GENERATION_AT = 33;
+/** Offset of a flat record's second word. */
+export const FLAT_FLAGS_AT = 4;
+/** Bits of a flat record's second word. */
+export const FLAT_FLAG = {
+  SIZE_BITS: 0x0007_ffff,
+  VOID_TIME: 1 << 19,
+  SET: 1 << 20,
+  KEY: 1 << 21,
+  BINS: 1 << 22,
+  COMPRESSED: 1 << 23,
+  EXTRA: 1 << 25,
+} as const;
+/** Bits of the second word that differ from node to node: the tree id. */
+const TREE_ID_BITS = 0xfc00_0000;
+
 const DIGEST_AT = 8;
 const LUT_AT = 28;
-const GENERATION_AT = 33;
-const SIZE_BITS = 0x0007_ffff;
-const HAS_VOID_TIME = 1 << 19;
-const HAS_SET = 1 << 20;
-const HAS_KEY = 1 << 21;
-const HAS_BINS = 1 << 22;
-const HAS_EXTRA = 1 << 25;
+const GENERATION_AT = FLAT_GENERATION_AT;
+const SIZE_BITS = FLAT_FLAG.SIZE_BITS;
+const HAS_VOID_TIME = FLAT_FLAG.VOID_TIME;
+const HAS_SET = FLAT_FLAG.SET;
+const HAS_KEY = FLAT_FLAG.KEY;
+const HAS_BINS = FLAT_FLAG.BINS;
+const HAS_EXTRA = FLAT_FLAG.EXTRA;
 const BIN_HAS_METADATA = 0x80;
 const BIN_METADATA_LUT = 0x01;
 const BIN_METADATA_SOURCE = 0x02;
@@ -261,6 +279,30 @@ export function encodeFlat(
   writeU32LE(bytes, start, FLAT_MAGIC);
   writeU32LE(bytes, start + 4, flags | ((units - 1) & SIZE_BITS));
   return units;
+}
+
+/**
+ * Appends a flat record from another node as it is stored here: padded, and without the tree id of its sender.
+ *
+ * @param bytes buffer that holds the record, which was measured before
+ * @param at offset of the record
+ * @param sizeBytes bytes of the record without padding
+ * @returns size in 16-byte units
+ */
+export function copyFlat(out: ByteBuffer, bytes: Uint8Array, at: number, sizeBytes: number): number {
+  const units = Math.ceil(sizeBytes / UNIT_SIZE_BYTES);
+  const start = out.reserve(units * UNIT_SIZE_BYTES);
+  copyBytes(bytes, at, out.bytes, start, sizeBytes);
+  out.bytes.fill(0, start + sizeBytes, start + units * UNIT_SIZE_BYTES);
+  writeU32LE(out.bytes, start + 4, (readU32LE(out.bytes, start + 4) & ~TREE_ID_BITS) >>> 0);
+  out.length = start + units * UNIT_SIZE_BYTES;
+  return units;
+}
+
+/** Changes the last update time of a flat record in place; ms since 2010. */
+export function setFlatLastUpdate(bytes: Uint8Array, at: number, lastUpdateMs: number): void {
+  writeU32LE(bytes, at + LUT_AT, lastUpdateMs % 0x1_0000_0000);
+  bytes[at + LUT_AT + 4] = Math.floor(lastUpdateMs / 0x1_0000_0000);
 }
 
 /** Upper bound of a flat record's size in bytes, padding included. */

@@ -17,6 +17,7 @@ import {
   DIGEST_SIZE_BYTES,
   PARTITION_COUNT,
   partitionId,
+  readU32LE,
   ResultCode,
 } from "../base/mod.ts";
 import type { NamespaceSettings } from "../config/mod.ts";
@@ -25,7 +26,15 @@ import type { BinTable } from "../record/mod.ts";
 import { Arena, BLOCK_SIZE_BYTES, NO_LOCATION } from "./arena.ts";
 import { MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
 import { ENTRY_FLAG, EntryRef } from "./entry.ts";
-import { encodeFlat, type FlatMeta, FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
+import {
+  copyFlat,
+  encodeFlat,
+  FLAT_FLAG,
+  FLAT_FLAGS_AT,
+  type FlatMeta,
+  FlatRecord,
+  UNIT_SIZE_BYTES,
+} from "./flat.ts";
 import { PrimaryIndex } from "./index.ts";
 import { SizeHistograms } from "./size_histograms.ts";
 import { NO_SET, type SetInfo, SetTable } from "./sets.ts";
@@ -67,6 +76,9 @@ export interface RecordWrite {
   origin: ChangeOrigin;
 }
 
+/** A record whose bytes are known already. */
+type PlacedRecord = Omit<RecordWrite, "key" | "table">;
+
 /** The generation after a given one: after 65535 comes 1, because 0 means "no record". */
 export function nextGeneration(generation: number): number {
   return generation >= GENERATION_MAX ? 1 : generation + 1;
@@ -107,6 +119,7 @@ export class NamespaceStore {
   readonly #clock: Clock;
   readonly #device: RecordDevice;
   readonly #encoded = new ByteBuffer(4096);
+  readonly #taken: FlatRecord = new FlatRecord();
   readonly #subscribers: RecordChangeSubscriber[] = [];
   readonly #change: RecordChange;
   readonly #meta: FlatMeta;
@@ -231,6 +244,55 @@ export class NamespaceStore {
     if (units * UNIT_SIZE_BYTES > Math.min(this.settings.maxRecordSize, BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES)) {
       return ResultCode.RECORD_TOO_BIG;
     }
+    return this.#place(write, entry, exists);
+  }
+
+  /**
+   * Takes a flat record that came from elsewhere; `putTaken` stores it.
+   *
+   * @param bytes buffer that holds the record, measured by `measureFlat`
+   * @param at offset of the record
+   * @param sizeBytes bytes of the record without padding
+   * @returns its header, and its bytes as they would be stored; good until the next call of `take` or `put`
+   */
+  take(bytes: Uint8Array, at: number, sizeBytes: number): FlatRecord {
+    this.#encoded.reset();
+    copyFlat(this.#encoded, bytes, at, sizeBytes);
+    this.#taken.open(this.#encoded.bytes, 0);
+    return this.#taken;
+  }
+
+  /**
+   * Stores the record last taken in place of what its digest had.
+   *
+   * @param entry the digest's entry (moved to the new one when `exists` is false)
+   * @param record whether the digest has an entry, the record's set, and the cause of the change
+   * @returns OK, RECORD_TOO_BIG or OUT_OF_SPACE; then nothing has changed
+   */
+  putTaken(
+    entry: EntryRef,
+    record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin },
+  ): ResultCode {
+    const flat = this.#taken;
+    if (flat.sizeUnits * UNIT_SIZE_BYTES > BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES) {
+      return ResultCode.RECORD_TOO_BIG;
+    }
+    const placed: PlacedRecord = {
+      digest: flat.bytes,
+      digestAt: flat.digestAt,
+      lastUpdateMs: flat.lastUpdateMs,
+      generation: flat.generation,
+      voidTime: flat.voidTime,
+      set: record.set,
+      origin: record.origin,
+    };
+    return this.#place(placed, entry, record.exists);
+  }
+
+  /** Stores the encoded record and lets the entry point at it. */
+  #place(write: PlacedRecord, entry: EntryRef, exists: boolean): ResultCode {
+    const flatFlags = readU32LE(this.#encoded.bytes, FLAT_FLAGS_AT);
+    const units = (flatFlags & FLAT_FLAG.SIZE_BITS) + 1;
     const location = this.arena.allocate(units);
     if (location === NO_LOCATION) return ResultCode.OUT_OF_SPACE;
     copyBytes(
@@ -247,8 +309,8 @@ export class NamespaceStore {
     entry.setLocation(location, units);
     entry.setVoidTime(write.voidTime);
     entry.setSetId(write.set?.id ?? NO_SET);
-    const flags = (write.table.binCount === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
-      (write.key !== undefined ? ENTRY_FLAG.KEY_STORED : 0);
+    const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
+      ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0);
     entry.setVersion(write.lastUpdateMs, write.generation, flags);
     this.#count(entry, write.digest, write.digestAt);
     this.#publish(write.digest, write.digestAt, {

@@ -1,0 +1,61 @@
+/**
+ * Planted bugs: switches that turn single rules of the cluster off, so that a test of the tests can see whether the
+ * simulator notices. All are off; only tests and the simulator may turn one on, and the code asks with one property read.
+ *
+ * @module
+ */
+
+/** One switch per rule; true breaks the rule. */
+export const PLANTED = {
+  /** A write is acknowledged before its replicas have it. */
+  ackBeforeReplica: false,
+  /** Acknowledgements count whatever the cluster key they were asked under. */
+  noClusterKeyCheck: false,
+  /** A write takes the clock's time even when the stored record is newer. */
+  noLutRule: false,
+  /** Of two copies with equal generation and time each node keeps its own. */
+  wrongTieBreak: false,
+  /** A replica's refusal counts as done. */
+  refusalCountsAsDone: false,
+  /** Writes and reads never ask duplicates. */
+  noDupRes: false,
+  /** Of the copies that duplicates send the last one to arrive wins. */
+  dupResMergesWrongly: false,
+  /** A request that was proxied here runs twice. */
+  proxyRunsTwice: false,
+  /** A node that is no replica in its own view takes replica writes. */
+  replicaIgnoresOwnView: false,
+  /** A replica write replaces a newer record. */
+  replicaTakesOlder: false,
+  /** Generations decide between a record and its ancestor too. */
+  generationAgainstAncestor: false,
+  /** A record that is created over a tombstone begins at generation 1. */
+  recreationRestartsGeneration: false,
+  /** Deletes leave no tombstone. */
+  deleteLeavesNoTombstone: false,
+  /** Records from other nodes come back after a truncation. */
+  replaceIgnoresTruncation: false,
+  /** A replica that did not answer is not mended later. */
+  noRepair: false,
+  /** A lost replica write is not sent again. */
+  noRetransmit: false,
+  /** A working master serves on after it said that its transfer is done. */
+  serveAfterHandOff: false,
+  /** A replica that still waits for data serves reads. */
+  incompleteProleServes: false,
+};
+
+/** Name of a switch of {@linkcode PLANTED}. */
+export type PlantedBug = keyof typeof PLANTED;
+
+/** Names of all switches. */
+export const PLANTED_BUGS: readonly PlantedBug[] = Object.keys(PLANTED) as PlantedBug[];
+
+/**
+ * Turns one switch on and all others off; undefined turns all off. For tests only.
+ *
+ * @param bug the switch
+ */
+export function plantBug(bug: PlantedBug | undefined): void {
+  for (const name of PLANTED_BUGS) PLANTED[name] = name === bug;
+}

@@ -1,0 +1,162 @@
+/**
+ * Records that come from another node: replica writes, duplicates, migration. Which copy of a record stays is decided
+ * here, and alike on every node.
+ *
+ * | rule | first | second | third |
+ * | ---- | ----- | ------ | ----- |
+ * | replica write | later last update time | generation, with wrap-around | larger flat bytes |
+ * | policy last-update-time | the same | | |
+ * | policy generation, divergent copies | larger generation, as a plain number | later last update time | larger flat bytes |
+ * | policy generation, copy of an ancestor | like last-update-time | | |
+ *
+ * Generations of copies that went different ways (both sides of a split wrote) say which side did more. Those of a copy
+ * and its ancestor do not: a record that was deleted and made anew may have a lower generation than a stale copy, and is
+ * newer all the same. The last resort, comparing bytes, has no meaning; it lets all nodes come to the same copy.
+ *
+ * Tombstones are records without bins, and win and lose like others. Source: clustering reference, section 13.
+ *
+ * @module
+ */
+
+import { PLANTED, ResultCode } from "../base/mod.ts";
+import type { ChangeOrigin } from "../port/mod.ts";
+import type { Waiter } from "./device.ts";
+import { EntryRef } from "./entry.ts";
+import { type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
+import { measureFlat } from "./flat_check.ts";
+import type { SetInfo } from "./sets.ts";
+import type { NamespaceStore } from "./store.ts";
+
+/** What became of a record from another node. */
+export const REPLACED = {
+  /** It is stored. */
+  APPLIED: 0,
+  /** The very same record is here already. */
+  SAME: 1,
+  /** The record here is the better one and stays. */
+  LOCAL_BETTER: 2,
+  /** A truncation mark covers it: nothing to store. */
+  TRUNCATED: 3,
+  /** There is no room. */
+  OUT_OF_SPACE: 4,
+  /** It is no flat record, or one that can't be stored here; nothing changed. */
+  MALFORMED: 5,
+  /** Its set can't be made: there are too many. */
+  NO_SET: 6,
+  /** The bytes of the record here are not within reach; the waiter will be woken, and the caller starts again. */
+  SUSPENDED: 7,
+} as const;
+/** What became of a record from another node. */
+export type Replaced = (typeof REPLACED)[keyof typeof REPLACED];
+
+/** How to decide between two copies. */
+export interface ReplaceOptions {
+  /** "lut" for replica writes; "policy" asks the namespace's `conflict-resolution-policy`. */
+  rule: "lut" | "policy";
+  /** Whether the copies descend from different families, or one is an ancestor's of the other. */
+  lineage: "divergent" | "ancestor";
+  /** Cause of the change. */
+  origin: ChangeOrigin;
+  /** Woken when the answer was SUSPENDED. */
+  waiter: Waiter;
+}
+
+/** A range of bytes that holds one flat record, padded or not. */
+export interface FlatRange {
+  /** The buffer; lent until the call returns. */
+  bytes: Uint8Array;
+  /** Offset of the record. */
+  at: number;
+  /** Offset after its last byte. */
+  end: number;
+}
+
+const entryHere = new EntryRef();
+
+/**
+ * Stores a record from another node, unless the one that is here is better. Publishes the change.
+ *
+ * @param range the record; anything may be in it
+ * @returns one of {@linkcode REPLACED}; only APPLIED has changed anything
+ */
+export function replaceRecord(store: NamespaceStore, range: FlatRange, options: ReplaceOptions): Replaced {
+  const sizeBytes = measureFlat(range.bytes, range.at, range.end);
+  if (sizeBytes < 0) return REPLACED.MALFORMED;
+  const record = store.take(range.bytes, range.at, sizeBytes);
+  if (!PLANTED.replaceIgnoresTruncation && isTruncated(store, record)) return REPLACED.TRUNCATED;
+  const entry = entryHere;
+  const exists = store.find(record.bytes, record.digestAt, entry);
+  if (exists) {
+    const order = compareCopies(store, { record, entry }, options);
+    if (order === undefined) return REPLACED.SUSPENDED;
+    if (order === 0) return REPLACED.SAME;
+    if (order < 0) return REPLACED.LOCAL_BETTER;
+  }
+  const set = setOf(store, record);
+  if (set === null) return REPLACED.NO_SET;
+  const resultCode = store.putTaken(entry, { exists, set, origin: options.origin });
+  if (resultCode === ResultCode.OK) return REPLACED.APPLIED;
+  return resultCode === ResultCode.OUT_OF_SPACE ? REPLACED.OUT_OF_SPACE : REPLACED.MALFORMED;
+}
+
+/**
+ * Compares what is known of two copies without their bytes.
+ *
+ * @param policy which of the two rules of `conflict-resolution-policy`
+ * @returns positive when the first is better, negative when the second is, 0 when bytes must decide
+ */
+export function compareVersions(
+  first: { generation: number; lastUpdateMs: number },
+  second: { generation: number; lastUpdateMs: number },
+  policy: "generation" | "last-update-time",
+): number {
+  const byTime = first.lastUpdateMs - second.lastUpdateMs;
+  if (policy === "last-update-time") return byTime || wrappedOrder(first.generation, second.generation);
+  return first.generation - second.generation || byTime;
+}
+
+/** Order of two generations that may have wrapped around: positive when the first is ahead by up to 32767. */
+function wrappedOrder(first: number, second: number): number {
+  return ((first - second) << 16) >> 16;
+}
+
+/** Positive when the record that came is better, undefined when the stored bytes must be read first. */
+function compareCopies(
+  store: NamespaceStore,
+  copies: { record: FlatRecord; entry: EntryRef },
+  { rule, lineage, waiter }: ReplaceOptions,
+): number | undefined {
+  const { record, entry } = copies;
+  const byPolicy = rule === "policy" && (lineage === "divergent" || PLANTED.generationAgainstAncestor);
+  const policy = byPolicy ? store.settings.conflictResolutionPolicy : "last-update-time";
+  const order = compareVersions(record, entry, policy);
+  if (order !== 0) return PLANTED.replicaTakesOlder && rule === "lut" ? 1 : order;
+  if (PLANTED.wrongTieBreak) return -1;
+  if (!store.load(entry, waiter)) return undefined;
+  return compareBytes(record, store.flat);
+}
+
+/** Compares two padded records: the larger first differing byte, then the longer record. */
+function compareBytes(first: FlatRecord, second: FlatRecord): number {
+  const sizeDifference = first.sizeUnits - second.sizeUnits;
+  const sizeBytes = Math.min(first.sizeUnits, second.sizeUnits) * UNIT_SIZE_BYTES;
+  for (let index = 0; index < sizeBytes; index++) {
+    const difference = first.bytes[first.at + index] - second.bytes[second.at + index];
+    if (difference !== 0) return difference;
+  }
+  return sizeDifference;
+}
+
+function isTruncated(store: NamespaceStore, record: FlatRecord): boolean {
+  const { lastUpdateMs } = record;
+  if (lastUpdateMs <= store.truncateLutMs) return true;
+  if (record.setSize === 0) return false;
+  const set = store.sets.find(record.bytes, record.setAt, record.setSize);
+  return set !== undefined && lastUpdateMs <= set.truncateLutMs;
+}
+
+/** The record's set; null when it can't be made. */
+function setOf(store: NamespaceStore, record: FlatRecord): SetInfo | undefined | null {
+  if (record.setSize === 0) return undefined;
+  return store.sets.findOrCreate(record.bytes, record.setAt, record.setSize) ?? null;
+}

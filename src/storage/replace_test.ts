@@ -1,0 +1,192 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { plantBug, writeU16, writeU32LE } from "../base/mod.ts";
+import { PendingDevice } from "./device.ts";
+import { EntryRef } from "./entry.ts";
+import { FLAT_GENERATION_AT, setFlatLastUpdate } from "./flat.ts";
+import { measureFlat } from "./flat_check.ts";
+import { REPLACED, type Replaced, type ReplaceOptions, replaceRecord } from "./replace.ts";
+import { testDigest, TestRandom, testSettings, TestStore } from "./testing.ts";
+
+const NOBODY = { wake: () => {} };
+
+function replace(it: TestStore, bytes: Uint8Array, options: Partial<ReplaceOptions> = {}): Replaced {
+  return replaceRecord(it.store, { bytes, at: 0, end: bytes.length }, {
+    rule: "policy",
+    lineage: "divergent",
+    origin: "replica",
+    waiter: NOBODY,
+    ...options,
+  });
+}
+
+/** The flat record under a number, without padding. */
+function flatOf(it: TestStore, number: number): Uint8Array {
+  const entry = new EntryRef();
+  assert(it.store.find(testDigest(number), 0, entry) && it.store.load(entry, NOBODY));
+  const { bytes, at, sizeUnits } = it.store.flat;
+  return bytes.slice(at, at + measureFlat(bytes, at, at + sizeUnits * 16));
+}
+
+interface Copy {
+  generation: number;
+  lutMs: number;
+  value?: number;
+}
+
+/** A flat record under number 1 with a generation, a time, and bytes of `value`. */
+function copy({ generation, lutMs, value = 1 }: Copy): Uint8Array {
+  const source = new TestStore();
+  source.put(1);
+  const bytes = flatOf(source, 1);
+  bytes.fill(value, bytes.length - 8);
+  bytes[FLAT_GENERATION_AT] = generation;
+  bytes[FLAT_GENERATION_AT + 1] = generation >>> 8;
+  setFlatLastUpdate(bytes, 0, lutMs);
+  return bytes;
+}
+
+function storeWith(first: Copy, policy: "generation" | "last-update-time" = "generation"): TestStore {
+  const it = new TestStore({ settings: testSettings({ conflictResolutionPolicy: policy }) });
+  assertEquals(replace(it, copy(first)), REPLACED.APPLIED);
+  return it;
+}
+
+const LUT = 500_000_000_000;
+
+describe("replaceRecord()", () => {
+  it("stores what is not there, with every field, and publishes it", () => {
+    const source = new TestStore();
+    source.put(1, { set: "people", ttlS: 100 });
+    const target = new TestStore();
+    const origins: string[] = [];
+    target.store.subscribe(({ origin, old }) => origins.push(`${origin} ${old?.length}`));
+    assertEquals(replace(target, flatOf(source, 1), { origin: "migration" }), REPLACED.APPLIED);
+    assertEquals(flatOf(target, 1), flatOf(source, 1));
+    assertEquals(target.store.sets.byName("people")?.objects, 1);
+    assertEquals(origins, ["migration undefined"]);
+  });
+
+  it("lets the larger generation win under policy generation when copies are divergent", () => {
+    const it = storeWith({ generation: 3, lutMs: LUT + 9 });
+    assertEquals(replace(it, copy({ generation: 4, lutMs: LUT })), REPLACED.APPLIED);
+    assertEquals(replace(it, copy({ generation: 3, lutMs: LUT + 99 })), REPLACED.LOCAL_BETTER);
+    assertEquals(replace(it, copy({ generation: 4, lutMs: LUT + 1 })), REPLACED.APPLIED);
+  });
+
+  it("lets the later time win against an ancestor, whatever the generations", () => {
+    const it = storeWith({ generation: 60, lutMs: LUT });
+    assertEquals(
+      replace(it, copy({ generation: 1, lutMs: LUT + 1 }), { lineage: "ancestor" }),
+      REPLACED.APPLIED,
+    );
+    assertEquals(
+      replace(it, copy({ generation: 60, lutMs: LUT }), { lineage: "ancestor" }),
+      REPLACED.LOCAL_BETTER,
+    );
+  });
+
+  it("lets the later time win of replica writes", () => {
+    const it = storeWith({ generation: 60, lutMs: LUT });
+    assertEquals(replace(it, copy({ generation: 1, lutMs: LUT + 1 }), { rule: "lut" }), REPLACED.APPLIED);
+    assertEquals(replace(it, copy({ generation: 99, lutMs: LUT }), { rule: "lut" }), REPLACED.LOCAL_BETTER);
+  });
+
+  it("compares generations with wrap-around under policy last-update-time", () => {
+    const it = storeWith({ generation: 0xffff, lutMs: LUT }, "last-update-time");
+    assertEquals(replace(it, copy({ generation: 2, lutMs: LUT })), REPLACED.APPLIED);
+    assertEquals(replace(it, copy({ generation: 0xfffe, lutMs: LUT })), REPLACED.LOCAL_BETTER);
+  });
+
+  it("comes to the same bytes on both sides when generation and time are equal", () => {
+    const [small, large] = [5, 6].map((value) => ({ generation: 2, lutMs: LUT, value }));
+    const one = storeWith(small);
+    const two = storeWith(large);
+    assertEquals(replace(one, copy(large)), REPLACED.APPLIED);
+    assertEquals(replace(two, copy(small)), REPLACED.LOCAL_BETTER);
+    assertEquals(flatOf(one, 1), flatOf(two, 1));
+    assertEquals(replace(one, copy(large)), REPLACED.SAME);
+  });
+
+  it("takes padding and the sender's tree id for no difference", () => {
+    const it = storeWith({ generation: 2, lutMs: LUT });
+    const same = new Uint8Array(64 + 16);
+    same.set(copy({ generation: 2, lutMs: LUT }));
+    same[7] |= 0x0c;
+    assertEquals(replace(it, same), REPLACED.SAME);
+  });
+
+  it("lets tombstones win and lose like records", () => {
+    const source = new TestStore();
+    source.put(1);
+    const record = flatOf(source, 1);
+    source.put(1, { tombstone: true });
+    const tombstone = flatOf(source, 1);
+    const it = new TestStore();
+    assertEquals(replace(it, record), REPLACED.APPLIED);
+    assertEquals(replace(it, tombstone), REPLACED.APPLIED);
+    assertEquals(it.get(1), undefined);
+    assertEquals(it.store.tombstoneCount, 1);
+    assertEquals(replace(it, record), REPLACED.LOCAL_BETTER);
+  });
+
+  it("does not bring back what a truncation covers", () => {
+    const it = new TestStore();
+    it.store.truncate(undefined, LUT + 5);
+    assertEquals(replace(it, copy({ generation: 2, lutMs: LUT + 5 })), REPLACED.TRUNCATED);
+    assert(!it.has(1));
+    assertEquals(replace(it, copy({ generation: 2, lutMs: LUT + 6 })), REPLACED.APPLIED);
+  });
+
+  it("is suspended until the stored bytes are here when they must decide", () => {
+    let isReady = false;
+    const it = new TestStore({ wrapDevice: (device, clock) => new PendingDevice(device, clock) });
+    replace(it, copy({ generation: 2, lutMs: LUT }));
+    const later = copy({ generation: 2, lutMs: LUT, value: 9 });
+    const waiter = { wake: () => (isReady = replace(it, later) === REPLACED.APPLIED, undefined) };
+    assertEquals(replace(it, later, { waiter }), REPLACED.SUSPENDED);
+    while (it.clock.step());
+    assert(isReady);
+  });
+
+  it("refuses every damaged record and changes nothing", () => {
+    const it = new TestStore();
+    const good = copy({ generation: 2, lutMs: LUT });
+    for (let end = 0; end < good.length; end++) {
+      assertEquals(replace(it, good.slice(0, end)), REPLACED.MALFORMED, `${end} bytes`);
+    }
+    const noGeneration = good.slice();
+    writeU16(noGeneration, FLAT_GENERATION_AT, 0);
+    assertEquals(replace(it, noGeneration), REPLACED.MALFORMED);
+    const compressed = good.slice();
+    compressed[6] |= 0x80;
+    assertEquals(replace(it, compressed), REPLACED.MALFORMED);
+    const huge = good.slice();
+    writeU32LE(huge, huge.length - 12, 0xffff_fff0);
+    assertEquals(replace(it, huge), REPLACED.MALFORMED);
+    assertEquals(it.store.objectCount, 0);
+  });
+
+  it("reads no byte outside of a record whose bytes are noise", () => {
+    const random = new TestRandom(5);
+    const good = copy({ generation: 2, lutMs: LUT });
+    const it = new TestStore();
+    for (let round = 0; round < 3000; round++) {
+      const bytes = good.slice();
+      for (let count = 0; count < 3; count++) bytes[8 + 20 + random.below(bytes.length - 28)] = random.u32();
+      const outcome = replace(it, bytes);
+      if (outcome === REPLACED.APPLIED) it.get(1);
+    }
+  });
+
+  it("diverges when the tie break is planted to be wrong", () => {
+    const [small, large] = [5, 6].map((value) => ({ generation: 2, lutMs: LUT, value }));
+    const one = storeWith(small);
+    plantBug("wrongTieBreak");
+    try {
+      assertEquals(replace(one, copy(large)), REPLACED.LOCAL_BETTER);
+    } finally {
+      plantBug(undefined);
+    }
+  });
+});
