@@ -50,13 +50,14 @@ if [ -n "${DENORT_BIN:-}" ] && [ ! -f "$DENORT_BIN" ]; then
 fi
 
 # The permissions that a node needs: its listeners and peers, its configuration and data wherever they are, the
-# environment's AERIE_ names, and the machine's interfaces, name and memory. Nothing is run, no library is loaded.
+# environment's AERIE_ names, and the machine's interfaces, name and memory. What it runs is itself, for --nodes; no
+# library is loaded.
 output=dist/aerie${target:+-$target}
 case $target in *windows*) output=$output.exe ;; esac
 mkdir -p dist
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
-if ! deno compile --frozen --no-prompt --allow-net --allow-read --allow-write --allow-env --allow-sys \
+if ! deno compile --frozen --no-prompt --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run \
   ${target:+--target "$target"} --output "$output" cmd/main.ts 2>"$errors"; then
   cat "$errors" >&2
   if grep -q -i 'denort\|dl\.deno\|download' "$errors"; then

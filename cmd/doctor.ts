@@ -5,16 +5,17 @@
  */
 
 import { readFileSync, statSync } from "node:fs";
-import { splitSettingFlags } from "../src/config/mod.ts";
+import { becomeNodeOfSeveral, severalNodesProblems, splitSettingFlags } from "../src/config/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
 import { checkNetwork, type DoctorInput, type Finding, type MachineFacts } from "./doctor_checks.ts";
 import { checkClock, checkFiles, checkMemory, checkWorkDirectory } from "./doctor_machine.ts";
 import { readSettings } from "./serve.ts";
+import { parseNodeCount, seedHostOf } from "./serve_several.ts";
 import { print, printError } from "./terminal.ts";
 
 const help = `aerie doctor: what a node with these settings would meet on this machine
 
-  aerie doctor [--config-file FILE] [--yaml] [--json] [FLAGS]
+  aerie doctor [--config-file FILE] [--yaml] [--json] [--nodes N|auto] [FLAGS]
 
 Tells which addresses would be advertised to clients and to peers, and why; whether this machine can open and dial
 them; who uses the ports; whether memory, open files, clock and work directory will do. Connects to addresses of this
@@ -23,6 +24,7 @@ machine only.
 Flags
   --config-file FILE   aerospike.conf, or its YAML form (by its ending, or --yaml)
   --json               the findings as JSON
+  --nodes N|auto       N nodes on this host, as for "aerie serve"
   --CONTEXT.NAME V     any setting, as for "aerie serve"
 
 Exit codes: 0 fine, 1 problems were found, 2 wrong usage
@@ -68,7 +70,8 @@ export async function runDoctor(
   const settings = await readSettings({ flags }, { ...options, quiet: true });
   if (settings === undefined) return PROBLEMS;
   const ports = await createPlatform({ log: createLog({ sinks: [] }) });
-  const findings = await examine({ settings, ports, facts: machineFacts() });
+  const input = { settings, ports, facts: machineFacts() };
+  const findings = options.nodes === 1 ? await examine(input) : await examineSeveral(input, options.nodes);
   output.print(options.json ? JSON.stringify(findings) : findingsText(findings));
   return findings.some(({ level }) => level === "problem") ? PROBLEMS : FINE;
 }
@@ -86,21 +89,49 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   ];
 }
 
+/**
+ * All checks for several nodes on this host: addresses, ports and work directory of each, the machine once.
+ *
+ * @param input settings as one node would have them
+ */
+export async function examineSeveral(input: DoctorInput, count: number): Promise<Finding[]> {
+  const problems = severalNodesProblems(input.settings, count);
+  if (problems.length > 0) {
+    const advice = "change the setting, or run fewer nodes";
+    return problems.map((text) => ({ level: "problem", topic: `${count} nodes on this host`, text, advice }));
+  }
+  const seedHost = await seedHostOf(input.settings);
+  const findings: Finding[] = [];
+  for (let index = 0; index < count; index++) {
+    const settings = structuredClone(input.settings);
+    becomeNodeOfSeveral(settings, { index, count }, seedHost);
+    const one = { ...input, settings };
+    const own = [...await checkNetwork(one), ...await checkWorkDirectory(one)];
+    findings.push(...own.map((finding) => ({ ...finding, topic: `node ${index}, ${finding.topic}` })));
+  }
+  return [...findings, ...checkMemory(input), ...checkFiles(input), ...checkClock(input)];
+}
+
 interface DoctorOptions {
   configFile?: string;
+  nodes: number;
   yaml: boolean;
   json: boolean;
 }
 
 function parseOptions(words: readonly string[]): DoctorOptions | string {
-  const options: DoctorOptions = { yaml: false, json: false };
+  const options: DoctorOptions = { yaml: false, json: false, nodes: 1 };
   for (let at = 0; at < words.length; at++) {
     const word = words[at];
     if (word === "--yaml") options.yaml = true;
     else if (word === "--json") options.json = true;
     else if (word.startsWith("--config-file=")) options.configFile = word.slice("--config-file=".length);
     else if (word === "--config-file" && words[at + 1] !== undefined) options.configFile = words[++at];
-    else return `unknown option "${word}"`;
+    else if (word === "--nodes" || word.startsWith("--nodes=")) {
+      const count = parseNodeCount(word === "--nodes" ? words[++at] : word.slice("--nodes=".length));
+      if (typeof count === "string") return count;
+      options.nodes = count;
+    } else return `unknown option "${word}"`;
   }
   return options;
 }

@@ -7,10 +7,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import {
+  becomeNodeOfSeveral,
   formatDiagnostic,
   type LoadInput,
   loadSettings,
   type Settings,
+  severalNodesProblems,
   SHORT_FLAG_HELP,
   splitSettingFlags,
   yamlForm,
@@ -24,7 +26,8 @@ import {
   SERVER_BUILD,
   SERVER_EDITION,
 } from "../src/node/mod.ts";
-import { createLog, createPlatform } from "../src/platform/mod.ts";
+import { createLog, createPlatform, onInputEnd } from "../src/platform/mod.ts";
+import { parseNodeCount, seedHostOf, serveSeveral } from "./serve_several.ts";
 import { print, printError } from "./terminal.ts";
 
 const HELP = `aerie serve: run a node
@@ -34,12 +37,15 @@ Usage: aerie serve [FLAGS]
   --config-file FILE                   aerospike.conf, or its YAML form (by its ending, or --yaml)
   --yaml                               the file is in the YAML form
   --quiet                              don't print the start screen
+  --nodes N|auto                       run N nodes on this host; auto: one for each processor
+  --node-index K                       run only node K, from 0, of the N
 ${SHORT_FLAG_HELP.map(([flag, doc]) => `  ${flag.padEnd(36)} ${doc}`).join("\n")}
 
 Without a file: namespace "test" in memory, on loopback, service port 3000.
 
 Examples
   aerie serve --bind 0.0.0.0 --data-size 2G
+  aerie serve --nodes 4 --data-size 8G
   aerie serve --config-file /etc/aerospike/aerospike.conf --service.proto-fd-max 1000`;
 
 /** What `serve` understands besides settings. */
@@ -50,6 +56,12 @@ export interface ServeOptions {
   yaml: boolean;
   /** Print no screen. */
   quiet: boolean;
+  /** Number of nodes on this host; one when absent. */
+  nodes?: number;
+  /** Which of them this process is. */
+  nodeIndex?: number;
+  /** Another process of ours started this one, and says when it stops. */
+  supervised?: boolean;
 }
 
 /** Runs the verb; resolves to the exit code when the node has stopped. */
@@ -65,20 +77,61 @@ export async function runServe(args: string[]): Promise<number> {
     return 2;
   }
   const settings = await readSettings({ flags }, options);
-  return settings === undefined ? 1 : await serve(settings, { quiet: options.quiet });
+  if (settings === undefined) return 1;
+  const { nodes: count = 1, nodeIndex: index } = options;
+  if (count === 1) return await serve(settings, options);
+  if (index === undefined) return await serveSeveral(settings, { args, count, quiet: options.quiet });
+  const problems = severalNodesProblems(settings, count);
+  for (const problem of problems) printError(`aerie serve: ${problem}`);
+  if (problems.length > 0) return 1;
+  becomeNodeOfSeveral(settings, { index, count }, await seedHostOf(settings));
+  return await serve(settings, options);
 }
 
-function parseOptions(words: string[]): ServeOptions | string {
+function parseOptions(args: string[]): ServeOptions | string {
   const options: ServeOptions = { yaml: false, quiet: false };
+  const words = args.flatMap((word) => {
+    const [, name, value] = /^(--nodes|--node-index)=(.*)$/.exec(word) ?? [];
+    return name === undefined ? [word] : [name, value];
+  });
   for (let index = 0; index < words.length; index++) {
     const word = words[index];
+    if (word === "--nodes" || word === "--node-index") {
+      const problem = parseNodeOption(word, words[++index], options);
+      if (problem !== undefined) return problem;
+      continue;
+    }
     if (word === "--yaml") options.yaml = true;
     else if (word === "--quiet") options.quiet = true;
     else if (word.startsWith("--config-file=")) options.configFile = word.slice("--config-file=".length);
     else if (word === "--config-file" && words[index + 1] !== undefined) options.configFile = words[++index];
+    else if (word === "--supervised") options.supervised = true;
     else return `unknown option "${word}"`;
   }
+  const { nodes = 1, nodeIndex } = options;
+  if (nodeIndex !== undefined && nodeIndex >= nodes) {
+    return `--node-index ${nodeIndex} is not one of --nodes ${nodes}; they are numbered from 0`;
+  }
   return options;
+}
+
+/** Takes `--nodes` and `--node-index`; says what is wrong with the value. */
+function parseNodeOption(
+  name: string,
+  value: string | undefined,
+  options: ServeOptions,
+): string | undefined {
+  if (name === "--nodes") {
+    const count = parseNodeCount(value);
+    if (typeof count === "string") return count;
+    options.nodes = count;
+    return undefined;
+  }
+  if (!/^\d{1,3}$/.test(value ?? "")) {
+    return `--node-index takes the number of a node, from 0, not "${value ?? ""}"`;
+  }
+  options.nodeIndex = Number(value);
+  return undefined;
 }
 
 /**
@@ -99,7 +152,11 @@ export async function readSettings(input: LoadInput, options: ServeOptions): Pro
     if (options.yaml || /\.ya?ml$/.test(options.configFile)) whole.form = await yamlForm();
   }
   const result = loadSettings(whole);
-  for (const diagnostic of result.diagnostics) printError(formatDiagnostic(diagnostic));
+  for (const diagnostic of result.diagnostics) {
+    // A supervisor has printed the warnings.
+    if (options.supervised && diagnostic.severity !== "error") continue;
+    printError(formatDiagnostic(diagnostic));
+  }
   return result.ok ? result.settings : undefined;
 }
 
@@ -108,7 +165,10 @@ export async function readSettings(input: LoadInput, options: ServeOptions): Pro
  *
  * @returns the exit code
  */
-export async function serve(settings: Settings, options: { quiet: boolean }): Promise<number> {
+export async function serve(
+  settings: Settings,
+  options: { quiet: boolean; supervised?: boolean },
+): Promise<number> {
   const { logMillis, logLocalTime, pidfile } = settings.service;
   const sinks = settings.logging.map(({ kind, path, levels }) =>
     kind === "file" ? { path, levels } : { levels }
@@ -131,7 +191,7 @@ export async function serve(settings: Settings, options: { quiet: boolean }): Pr
   // The clock of the runtime starts with the process, so this counts loading the program too.
   print(`ready in ${Math.round(performance.now())} ms`);
   logReady(node);
-  await untilSignal(node);
+  await untilStop(node, options.supervised === true);
   const tookMs = await node.stop();
   await http?.close();
   print(`stopped in ${Math.round(tookMs)} ms`);
@@ -162,19 +222,24 @@ function dieOfFailure(error: unknown): void {
   process.exit(1);
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process. */
-function untilSignal(node: AerieNode): Promise<void> {
+/**
+ * Resolves at the first SIGTERM or SIGINT; the second ends the process. A supervised node leaves SIGINT, which a terminal
+ * sends to all processes, to its supervisor, and stops when that is gone.
+ */
+function untilStop(node: AerieNode, isSupervised: boolean): Promise<void> {
   return new Promise((resolve) => {
     let count = 0;
     const onSignal = () => {
-      if (++count > 1) {
+      // A supervisor ends a node that does not stop by SIGKILL.
+      if (++count > 1 && !isSupervised) {
         printError("second signal: stopped at once");
         process.exit(1);
       }
       resolve();
     };
     node.ports.host.onSignal("SIGTERM", onSignal);
-    node.ports.host.onSignal("SIGINT", onSignal);
+    node.ports.host.onSignal("SIGINT", isSupervised ? () => {} : onSignal);
+    if (isSupervised) onInputEnd(resolve);
     // Whoever moves log files away says so by SIGHUP.
     node.ports.host.onSignal("SIGHUP", () => node.ports.log.control?.reopen());
   });

@@ -275,3 +275,6 @@ export const REGEX_DEPTH_MAX = 100;
 
 /** Nodes whose addresses are remembered after they left; `alumni-*` shows them. */
 export const PEER_SERVICE_ALUMNI_COUNT_MAX = 1024;
+
+/** Nodes that one configuration may start on one host: more than the largest machines have processors for. */
+export const NODES_PER_HOST_MAX = 64;

@@ -38,6 +38,12 @@ export type {
 export type { ModLuaSettings } from "./security_options.ts";
 export type { ServiceSettings } from "./service_options.ts";
 export { type ConfigChange, setConfig, setConfigReply, type SetConfigResult } from "./set_config.ts";
+export {
+  becomeNodeOfSeveral,
+  NODE_PORT_STEP,
+  type NodePlace,
+  severalNodesProblems,
+} from "./several_nodes.ts";
 export { referencePage } from "./reference_page.ts";
 export * from "./settings.ts";
 export type { MemoryStorageOptions } from "./storage_options.ts";

@@ -29,6 +29,8 @@ export interface SettingEntry {
   option: Option;
   /** The present value. */
   value: OptionValue;
+  /** The settings object that holds it, by field. */
+  block: Record<string, OptionValue | undefined>;
 }
 
 /** All options of the settings. Levels of log contexts appear when a sink names them. */
@@ -65,7 +67,7 @@ function entries(table: OptionTable, values: object, path: readonly string[]): S
   const fields = values as Record<string, OptionValue | undefined>;
   return table.rows.flatMap((option) => {
     const value = fields[option.field];
-    return value === undefined ? [] : [{ path, option, value }];
+    return value === undefined ? [] : [{ path, option, value, block: fields }];
   });
 }
 

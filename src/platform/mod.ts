@@ -18,6 +18,16 @@ import { createRandom } from "./random.ts";
 
 export { createCompute } from "./compute.ts";
 export { createHostLog, createLog, type LogFormat, type LogOptions, type LogSinkOptions } from "./log.ts";
+export {
+  onInputEnd,
+  ownCommand,
+  type ProcessEnd,
+  type ProcessSignal,
+  type RunningProcess,
+  startProcess,
+  type StartProcessOptions,
+  usableCpuCount,
+} from "./process.ts";
 
 /** What {@linkcode createPlatform} may be told. */
 export interface PlatformOptions {
