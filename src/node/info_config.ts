@@ -34,6 +34,7 @@ function changeConfig({ node, command }: InfoContext): string {
   if (result.ok) {
     result.changed.forEach((change) => logChange(node, change));
     node.cluster.settingsChanged();
+    for (const { indexes } of node.namespaces) indexes.followSettings();
   }
   return setConfigReply(result);
 }

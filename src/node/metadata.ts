@@ -1,13 +1,15 @@
 /**
- * The node's part in the cluster-wide metadata: today the truncation marks. They are kept in the work directory, so that a mark is there again after a restart, before any record is.
+ * The node's part in the cluster-wide metadata. What the items of a module mean is the business of its handler
+ * (`smd_truncate.ts`, `smd_sindex.ts`). Items are kept in the work directory, so that a mark or an index is there again
+ * after a restart, before any record is.
  *
- * A command acts on the stores at once and is kept afterwards: its answer does not wait for the disk, as the answer of
- * no info command does. A node that dies within these milliseconds forgets the mark; one that stops in order does not.
+ * A command acts at once and is kept afterwards: its answer does not wait for the disk, as the answer of no info command
+ * does. A node that dies within these milliseconds forgets the item; one that stops in order does not.
  *
  * @module
  */
 
-import { CITRUSLEAF_EPOCH_S, utf8 } from "../base/mod.ts";
+import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import {
   type NodeId,
   Smd,
@@ -28,10 +30,11 @@ import {
   SMD_MODULE,
 } from "../wire/mod.ts";
 import type { ClusterRuntime } from "./cluster/mod.ts";
+import type { SmdChange, SmdModuleHandler } from "./smd_module_handler.ts";
+import { SindexModule } from "./smd_sindex.ts";
+import { truncateKey, TruncateModule } from "./smd_truncate.ts";
 
-const { TRUNCATE } = SMD_MODULE;
-const MODULES = [TRUNCATE];
-const KEY_SEPARATOR = "|";
+const MODULES = [SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE];
 
 /**
  * Reads what an earlier run of the node kept.
@@ -52,7 +55,7 @@ export interface NodeMetadataOptions {
   settings: Settings;
   /** The outside world. */
   ports: Ports;
-  /** Whose marks are kept. */
+  /** Whose marks and indexes are kept. */
   namespaces: readonly Namespace[];
 }
 
@@ -62,22 +65,21 @@ export class NodeMetadata {
   readonly #store: SmdStore;
   readonly #ports: Ports;
   readonly #cluster: ClusterRuntime;
-  readonly #namespaces: readonly Namespace[];
+  readonly #handlers = new Map<number, SmdModuleHandler>();
   #timer: Timer | undefined;
   #timerMs = Infinity;
   #isStopped = false;
   /** Settles when the last write that was begun is over. */
   #writing: Promise<void> = Promise.resolve();
   #request = 0;
-  /** Keys that commands of this node set, until that is known everywhere: the stores have the last value already. */
-  readonly #asked = new Map<string, number>();
+  /** What commands of this node set, by request, until it is known everywhere: the node has acted on it already. */
+  readonly #asked = new Map<number, { module: number; key: string }>();
 
-  /** Applies the marks that were kept to the stores. */
+  /** Acts on what was kept. */
   constructor(options: NodeMetadataOptions) {
     const { ports, settings, namespaces, kept, cluster } = options;
     this.#ports = ports;
     this.#cluster = cluster;
-    this.#namespaces = namespaces;
     this.#store = new SmdStore(ports.disk, settings.service.workDirectory);
     this.#smd = new Smd({
       self: cluster.self,
@@ -85,8 +87,9 @@ export class NodeMetadata {
       kept,
       timestampMs: () => Math.max(0, Math.floor(ports.clock.wallMs()) - CITRUSLEAF_EPOCH_S * 1000),
     });
-    for (const { key, value } of kept.get(TRUNCATE)?.items ?? []) {
-      if (value !== null) applyMark(namespaces, key, Number(value));
+    for (const handler of [new SindexModule(namespaces, ports.log), new TruncateModule(namespaces)]) {
+      this.#handlers.set(handler.module, handler);
+      handler.apply(kept.get(handler.module)?.items.filter(({ value }) => value !== null) ?? []);
     }
     cluster.addListener({
       onBalanced: ({ clusterKey, succession }) =>
@@ -98,11 +101,15 @@ export class NodeMetadata {
 
   /** Keeps a truncation mark, ms since 2010, or with null its end; the set is undefined for a whole namespace. */
   keepMark(namespace: string, set: string | undefined, lutMs: number | null): void {
-    const key = set === undefined ? namespace : `${namespace}${KEY_SEPARATOR}${set}`;
-    const value = lutMs === null ? null : String(lutMs);
+    this.set(SMD_MODULE.TRUNCATE, truncateKey(namespace, set), lutMs === null ? null : String(lutMs));
+  }
+
+  /** Sets an item of a module, null removes it; the node acts on it at once. */
+  set(module: number, key: string, value: string | null): void {
     const request = ++this.#request;
-    this.#asked.set(key, request);
-    this.#step({ kind: "set", request, module: TRUNCATE, key, value });
+    this.#asked.set(request, { module, key });
+    this.#handlers.get(module)!.apply([{ key, value }]);
+    this.#step({ kind: "set", request, module, key, value });
   }
 
   /** Resolves when everything that was to be kept has been, or could not be. */
@@ -150,17 +157,11 @@ export class NodeMetadata {
         this.#writing = this.#writing.then(() => this.#persist(effect.module, effect.revision));
         return;
       case "set-done":
-        for (const [key, request] of this.#asked) if (request === effect.request) this.#asked.delete(key);
-        if (effect.result === "refused") this.#warn("too many at once, or a name too long");
-        return;
+        return this.#setDone(effect);
       case "log":
         return this.#ports.log.write(effect.level === "debug" ? "debug" : effect.level, "smd", effect.text);
       case "apply":
-        for (const { key, value } of effect.items) {
-          if (this.#asked.has(key)) continue;
-          applyMark(this.#namespaces, key, value === null ? undefined : Number(value));
-        }
-        return;
+        return this.#apply(effect.module, effect.items);
       case "send":
         for (const node of effect.to) {
           this.#cluster.send({ node, channel: FABRIC_CHANNEL.META }, effect.message);
@@ -171,32 +172,37 @@ export class NodeMetadata {
     }
   }
 
+  #setDone({ request, result }: Extract<SmdEffect, { kind: "set-done" }>): void {
+    const { module, key } = this.#asked.get(request)!;
+    this.#asked.delete(request);
+    if (result === "ok") return;
+    if (result === "refused") this.#warn(module, "too many at once, or a name too long");
+    // Whatever the others have agreed on holds for this node as well.
+    const handler = this.#handlers.get(module)!;
+    if (!handler.followsContent) return;
+    const agreed = this.#smd.content(module)!.items.find((item) => item.key === key);
+    this.#apply(module, [{ key, value: agreed?.value ?? null }]);
+  }
+
+  /** Acts on items, but for those that this node is just setting: it has acted on the last value already. */
+  #apply(module: number, items: readonly SmdChange[]): void {
+    const asked = [...this.#asked.values()];
+    const isAsked = (key: string) => asked.some((other) => other.module === module && other.key === key);
+    this.#handlers.get(module)!.apply(items.filter(({ key }) => !isAsked(key)));
+  }
+
   async #persist(module: number, revision: number): Promise<void> {
     try {
       await this.#store.save(module, this.#smd.content(module)!);
     } catch (error) {
-      this.#warn((error as Error).message);
+      this.#warn(module, (error as Error).message);
     }
     this.#step({ kind: "persisted", module, revision });
   }
 
-  #warn(reason: string): void {
-    const text = `a truncation mark is not kept in ${
-      this.#store.path(TRUNCATE)
-    } and ends with this run: ${reason}`;
+  #warn(module: number, reason: string): void {
+    const { subject } = this.#handlers.get(module)!;
+    const text = `${subject} is not kept in ${this.#store.path(module)} and ends with this run: ${reason}`;
     this.#ports.log.write("warning", "smd", text);
   }
-}
-
-/** Marks a namespace or set, or with undefined ends its mark; a set that has no record yet is created, so that its mark is in force from the start. */
-function applyMark(namespaces: readonly Namespace[], key: string, lutMs: number | undefined): void {
-  const at = key.indexOf(KEY_SEPARATOR);
-  const name = at < 0 ? key : key.slice(0, at);
-  const store = namespaces.find(({ settings }) => settings.name === name)?.store;
-  if (store === undefined) return;
-  const bytes = utf8(key.slice(at + 1));
-  const set = at < 0 ? undefined : store.sets.findOrCreate(bytes, 0, bytes.length);
-  if (at >= 0 && set === undefined) return;
-  if (lutMs === undefined) store.undoTruncate(set);
-  else if (Number.isSafeInteger(lutMs)) store.truncate(set, lutMs);
 }

@@ -142,6 +142,7 @@ export class AerieNode {
   async start(options: { listen?: boolean } = {}): Promise<void> {
     const listen = options.listen ?? true;
     for (const supervisor of this.supervisors) supervisor.start();
+    for (const { indexes } of this.namespaces) indexes.followSettings();
     try {
       await this.cluster.start({ listen });
       await this.listeners.start(this.dispatcher, listen);
@@ -203,6 +204,7 @@ export class AerieNode {
 
   #stopSupervisors(): void {
     for (const supervisor of this.supervisors) supervisor.stop();
+    for (const { indexes } of this.namespaces) indexes.stop();
   }
 
   #drain(deadlineMs: number): Promise<void> {

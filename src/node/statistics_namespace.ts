@@ -95,16 +95,18 @@ function lifeStatistics({ store }: Namespace): Statistic[] {
   ];
 }
 
-function memoryStatistics({ store, settings, stats }: Namespace): Statistic[] {
+function memoryStatistics({ indexes, store, settings, stats }: Namespace): Statistic[] {
   const { arena, index } = store;
   const budgetBytes = settings.indexesMemoryBudget;
+  const indexBytes = index.usedBytes + indexes.usedBytes + indexes.setIndexUsedBytes;
   const indexShare: Statistic[] = budgetBytes === 0
     ? []
-    : [["indexes_memory_used_pct", Math.floor(index.usedBytes * 100 / budgetBytes)]];
+    : [["indexes_memory_used_pct", Math.floor(indexBytes * 100 / budgetBytes)]];
   return [
     ["xmem_id", 0],
     ["index_used_bytes", index.usedBytes],
-    ...zeros("", "set_index_used_bytes sindex_used_bytes"),
+    ["set_index_used_bytes", indexes.setIndexUsedBytes],
+    ["sindex_used_bytes", indexes.usedBytes],
     ...indexShare,
     ["data_total_bytes", arena.totalBytes],
     ["data_used_bytes", arena.usedBytes],
@@ -256,9 +258,10 @@ function repeatStatistics(): Statistic[] {
   ];
 }
 
-function queryStatistics({ queries }: AerieNode, { settings }: Namespace): Statistic[] {
+function queryStatistics({ queries }: AerieNode, { indexes, settings }: Namespace): Statistic[] {
   const counts = queries.stats(settings.name).entries();
-  return [...counts, ...zeros("geo_region_query_", "reqs cells points falsepos")];
+  const geo = Object.entries(indexes.geoStats);
+  return [...counts, ...geo.map(([name, count]): Statistic => [`geo_region_query_${name}`, count])];
 }
 
 function otherStatistics({ stats }: Namespace): Statistic[] {

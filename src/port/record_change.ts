@@ -25,6 +25,8 @@ export interface RecordChange {
   digest: Uint8Array;
   /** Offset of the digest in it. */
   digestAt: number;
+  /** Handle of the record's index entry, before and after; of the former entry when the record is gone. */
+  handle: number;
   /** The record before, in flat form; undefined when there was none. Lent until the subscriber returns. */
   old: Uint8Array | undefined;
   /** The record after, in flat form; undefined when it is gone. Lent until the subscriber returns. */

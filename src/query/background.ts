@@ -3,7 +3,8 @@
  * The client is answered at once; how the job stands is seen in `query-show`.
  * Source: wire-protocol reference, section 8.7.
  *
- * The index must not change while it is walked, so records are gathered first, a few at a time, and then written. Those
+ * The index must not change while it is walked, so records are gathered first, a few at a time (by a secondary index: a
+ * partition at a time), and then written. Those
  * that disappear in between are passed over. A write that is suspended suspends the job.
  *
  * @module
@@ -27,7 +28,8 @@ import type { QueryProgress, QueryStatus } from "./progress.ts";
 import { RateLimit } from "./rate_limit.ts";
 import type { QueryRegistry } from "./registry.ts";
 import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
-import { PartitionWalk } from "./walk.ts";
+import { IndexGather } from "./index_gather.ts";
+import { PartitionWalk, type QueryWalk } from "./walk.ts";
 
 /** Records that are gathered before they are written. */
 const GATHER_COUNT_MAX = 64;
@@ -54,14 +56,17 @@ export class BackgroundOps implements Waiter {
   readonly #options: BackgroundOptions;
   readonly #clock: Clock;
   readonly #progress: QueryProgress;
-  readonly #walk: PartitionWalk;
+  readonly #walk: QueryWalk;
+  readonly #byIndex: IndexGather | undefined;
   readonly #rate: RateLimit;
   readonly #context: TransactionContext;
   readonly #plan: QueryPlan;
   readonly #facts: EntryFacts;
   readonly #scope: ExpScope;
-  readonly #gathered = new Uint8Array(GATHER_COUNT_MAX * DIGEST_SIZE_BYTES);
+  #gathered: Uint8Array = new Uint8Array(GATHER_COUNT_MAX * DIGEST_SIZE_BYTES);
   #gatheredCount = 0;
+  /** What the index gave has been taken over. */
+  #isTaken = false;
   #writtenCount = 0;
   #passedCount = 0;
   #nowMs = 0;
@@ -90,7 +95,12 @@ export class BackgroundOps implements Waiter {
     this.#namespace = options.namespace;
     this.#clock = options.clock;
     this.#progress = options.progress;
-    this.#walk = new PartitionWalk(allPartitions(), new Uint8Array(0));
+    this.#byIndex = this.#gatherOf(plan);
+    this.#walk = this.#byIndex?.walk ?? new PartitionWalk(
+      allPartitions(),
+      new Uint8Array(0),
+      () => plan.namesSet ? options.namespace.indexes.setIndex(plan.setName) : undefined,
+    );
     this.#rate = new RateLimit(plan.recordsPerSecond, options.progress.startMs);
     const reply = new ReplyWriter(new ByteBuffer(256));
     this.#context = new TransactionContext({ reply, waiter: this });
@@ -118,6 +128,7 @@ export class BackgroundOps implements Waiter {
     this.#passedCount = 0;
     for (;;) {
       if (this.#writtenCount === this.#gatheredCount && !this.#gather()) {
+        if (this.#waits) return;
         if (!this.#walk.isDone) break;
         this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
         return;
@@ -140,6 +151,7 @@ export class BackgroundOps implements Waiter {
   #gather(): boolean {
     this.#gatheredCount = 0;
     this.#writtenCount = 0;
+    if (this.#byIndex !== undefined) return this.#gatherByIndex(this.#byIndex);
     const walk = this.#walk;
     const { index } = this.#namespace.store;
     while (!walk.isDone) {
@@ -152,18 +164,43 @@ export class BackgroundOps implements Waiter {
     return this.#gatheredCount > 0;
   }
 
+  #gatherOf({ index }: QueryPlan): IndexGather | undefined {
+    return index === undefined ? undefined : new IndexGather(index, {
+      namespace: this.#namespace,
+      waiter: this,
+      partitions: allPartitions(),
+      isWanted: (entry) => this.#isWanted(entry),
+    });
+  }
+
+  #gatherByIndex(gather: IndexGather): boolean {
+    if (this.#isTaken) gather.clear();
+    const outcome = gather.step();
+    this.#progress.partitionsDone = gather.walk.doneCount;
+    this.#waits = outcome === "pending";
+    this.#isTaken = outcome === "ready";
+    if (!this.#isTaken) return false;
+    this.#gathered = gather.digests;
+    this.#gatheredCount = gather.count;
+    return true;
+  }
+
   readonly #visit: VisitEntry = (entry: EntryRef): boolean => {
-    const { store } = this.#namespace;
-    const { namesSet, set } = this.#plan;
     this.#passedCount++;
-    const inSet = !namesSet || entry.setId === set?.id;
-    if (inSet && store.isLive(entry, this.#nowMs) && this.#passesByFacts(entry)) {
+    if (this.#isWanted(entry)) {
       entry.copyDigest(this.#gathered, this.#gatheredCount++ * DIGEST_SIZE_BYTES);
     }
     if (this.#gatheredCount < GATHER_COUNT_MAX && this.#passedCount < PASSED_COUNT_MAX) return true;
     this.#walk.passed(entry);
     return false;
   };
+
+  #isWanted(entry: EntryRef): boolean {
+    const { store } = this.#namespace;
+    const { namesSet, set } = this.#plan;
+    const inSet = !namesSet || entry.setId === set?.id;
+    return inSet && store.isLive(entry, this.#nowMs) && this.#passesByFacts(entry);
+  }
 
   /** Asks the filter what can be known without the record's bytes; the write asks it again. */
   #passesByFacts(entry: EntryRef): boolean {
@@ -204,7 +241,8 @@ export class BackgroundOps implements Waiter {
     const { jobs } = this.#options;
     const doneCountMax = this.#namespace.service.queryMaxDone;
     jobs.finish(this.#progress, { status, nowMs: this.#clock.monotonicMs(), isListed: true, doneCountMax });
-    jobs.stats(this.#namespace.settings.name).primary.add(QUERY_KIND.OPS_BACKGROUND, outcome);
+    const { primary, secondary } = jobs.stats(this.#namespace.settings.name);
+    (this.#byIndex === undefined ? primary : secondary).add(QUERY_KIND.OPS_BACKGROUND, outcome);
   }
 }
 

@@ -21,7 +21,8 @@ import {
 import type { SetInfo } from "../storage/mod.ts";
 import type { ExpProgram } from "../record/mod.ts";
 import { filterOf, type Namespace, namesSet } from "../transaction/mod.ts";
-import { FIELD, INFO1, INFO2, INFO3, OP, OpCursor, PARTICLE, RecordRequest } from "../wire/mod.ts";
+import { FIELD, INFO1, INFO2, INFO3, OP, OpCursor, RecordRequest } from "../wire/mod.ts";
+import { type IndexQuery, namesIndex, planIndexQuery } from "./index_range.ts";
 
 /** What a query asks for, as field 33 and the header tell. */
 export const QUERY_JOB = { BASIC: 0, AGGREGATION: 1, UDF_BACKGROUND: 2, OPS_BACKGROUND: 3 } as const;
@@ -56,6 +57,8 @@ export interface QueryPlan {
   isShort: boolean;
   /** Bins are left out. */
   headerOnly: boolean;
+  /** Where in which secondary index to look; undefined for a scan. */
+  index: IndexQuery | undefined;
   /** Which records are wanted, undefined for all. */
   filter: ExpProgram | undefined;
   /** READ operations of the chosen bins, undefined for all bins. */
@@ -86,7 +89,12 @@ export function planQuery(message: RecordRequest, namespace: Namespace): QueryPl
     const chosen = checkPartitions(plan);
     if (chosen !== ResultCode.OK) return chosen;
   }
-  if (namesIndex(request)) return checkIndexFields(request);
+  if (namesIndex(request)) {
+    const asked = planIndexQuery(request, namespace, plan.namesSet ? plan.setName : undefined);
+    if (typeof asked === "number") return asked;
+    if (plan.digests.length > 0 && !request.has(FIELD.BVAL_ARRAY)) return ResultCode.PARAMETER;
+    plan.index = asked;
+  }
   if (kind !== QUERY_JOB.BASIC && plan.namesSet && plan.set === undefined) return ResultCode.NOT_FOUND;
   if (kind === QUERY_JOB.AGGREGATION || kind === QUERY_JOB.UDF_BACKGROUND) {
     return ResultCode.UNSUPPORTED_FEATURE;
@@ -157,6 +165,7 @@ function fillPlan(request: RecordRequest, kind: QueryJobKind, namespace: Namespa
     isShort: kind === QUERY_JOB.BASIC && (request.info1 & INFO1.SHORT_QUERY) !== 0 &&
       !namespace.settings.forceLongQueries,
     headerOnly: (request.info1 & INFO1.GET_NO_BINS) !== 0,
+    index: undefined,
     filter: undefined,
     projection: undefined,
   };
@@ -200,42 +209,6 @@ function checkPartitions(plan: QueryPlan): number {
     seen[partition] = 1;
   }
   return ResultCode.OK;
-}
-
-function namesIndex(request: RecordRequest): boolean {
-  return request.has(FIELD.INDEX_NAME) || request.has(FIELD.INDEX_RANGE);
-}
-
-/** Checks the fields that choose an index; there is no index to choose. */
-function checkIndexFields(request: RecordRequest): number {
-  const byName = request.has(FIELD.INDEX_NAME);
-  if (byName && (request.has(FIELD.INDEX_CONTEXT) || request.has(FIELD.INDEX_EXPRESSION))) {
-    return ResultCode.PARAMETER;
-  }
-  if (!request.has(FIELD.INDEX_RANGE)) return ResultCode.PARAMETER;
-  const range = request.field(FIELD.INDEX_RANGE)!;
-  const nameSize = range.length >= 2 ? range[1] : -1;
-  const isAnonymousAllowed = byName || request.has(FIELD.INDEX_EXPRESSION);
-  if (range[0] !== 1 || nameSize < 0 || nameSize > BIN_NAME_SIZE_MAX) return ResultCode.PARAMETER;
-  if (nameSize === 0 && !isAnonymousAllowed) return ResultCode.PARAMETER;
-  return checkRange(range, 2 + nameSize) ? ResultCode.SINDEX_NOT_FOUND : ResultCode.PARAMETER;
-}
-
-/** Whether particle type, start and end of a range have the form that the protocol asks for. */
-function checkRange(range: Uint8Array, at: number): boolean {
-  if (range.length < at + 5) return false;
-  const type = range[at];
-  const startSize = readU32(range, at + 1);
-  const endAt = at + 5 + startSize;
-  if (range.length < endAt + 4) return false;
-  const endSize = readU32(range, endAt);
-  if (range.length !== endAt + 4 + endSize) return false;
-  if (type !== PARTICLE.INTEGER) {
-    return type === PARTICLE.STRING || type === PARTICLE.BLOB || type === PARTICLE.GEOJSON;
-  }
-  if (startSize !== 8 || endSize !== 8) return false;
-  const view = new DataView(range.buffer, range.byteOffset, range.length);
-  return view.getBigInt64(at + 5) <= view.getBigInt64(endAt + 4);
 }
 
 /** Limits of records per second: none for short queries, a highest one for background jobs. */

@@ -27,6 +27,8 @@ export interface QueryIdentity {
   namespaceName: string;
   /** Set, empty for the whole namespace. */
   setName: string;
+  /** Secondary index, empty for none. */
+  indexName: string;
   /** Kind of job. */
   jobType: QueryJobType;
   /** Records per second, 0 for no limit. */
@@ -89,6 +91,7 @@ export class QueryProgress {
     const share = this.partitionCount === 0 ? 0 : this.partitionsDone / this.partitionCount;
     const parts = [`trid=${identity.trid}`, `ns=${identity.namespaceName}`];
     if (identity.setName !== "") parts.push(`set=${safeText(identity.setName)}`);
+    if (identity.indexName !== "") parts.push(`sindex-name=${safeText(identity.indexName)}`);
     if (identity.pidsRequested + identity.digestsRequested > 0) {
       parts.push(
         `n-pids-requested=${identity.pidsRequested}`,

@@ -1,5 +1,5 @@
 /**
- * Foreground scans: records of the chosen partitions, sent as they are found.
+ * Foreground scans and index queries: records of the chosen partitions, sent as they are found.
  * Source: wire-protocol reference, sections 8.4 to 8.6.
  *
  * States of a scan: running (a slice per turn) → waiting (for a record's bytes, or for its records per second; woken by
@@ -18,9 +18,11 @@ import {
   ResultCode,
   SESSION_OUTPUT_HIGH_WATER_BYTES,
   TIMER_DELAY_MAX_MS,
+  writeU32LE,
 } from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
 import { applyRead, ExpScope, hasGeometry, NEEDS_GEOMETRY, replyAllBins, TRILEAN } from "../record/mod.ts";
+import { flipSign } from "../sindex/mod.ts";
 import {
   ENTRY_FLAG,
   type EntryRef,
@@ -36,7 +38,10 @@ import type { QueryProgress, QueryStatus } from "./progress.ts";
 import { RateLimit } from "./rate_limit.ts";
 import type { QueryRegistry } from "./registry.ts";
 import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
-import { PartitionWalk } from "./walk.ts";
+import { fillGeoRanges, type IndexQuery } from "./index_range.ts";
+import { IndexMatch, needsMatch } from "./index_match.ts";
+import { IndexWalk } from "./index_walk.ts";
+import { PartitionWalk, type QueryWalk } from "./walk.ts";
 
 /** A frame that has reached this size is sent; it ends the slice. */
 const FRAME_SIZE_BYTES = 128 * 1024;
@@ -82,7 +87,11 @@ export class ScanJob implements Waiter {
   readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
   readonly #clock: Clock;
   readonly #progress: QueryProgress;
-  readonly #walk: PartitionWalk;
+  readonly #walk: QueryWalk;
+  /** The walk over a secondary index, if it is one. */
+  readonly #indexWalk: IndexWalk | undefined;
+  readonly #match: IndexMatch | undefined;
+  readonly #indexValue = new Uint8Array(8);
   readonly #rate: RateLimit;
   readonly #setId: number;
   readonly #facts: EntryFacts;
@@ -113,7 +122,15 @@ export class ScanJob implements Waiter {
     this.#clock = options.clock;
     this.#progress = options.progress;
     const startMs = options.progress.startMs;
-    this.#walk = new PartitionWalk(plan.partitions, plan.digests);
+    this.#indexWalk = plan.index === undefined ? undefined : indexWalkOf(plan, plan.index);
+    this.#walk = this.#indexWalk ?? new PartitionWalk(
+      plan.partitions,
+      plan.digests,
+      () => plan.namesSet ? options.namespace.indexes.setIndex(plan.setName) : undefined,
+    );
+    this.#match = plan.index !== undefined && needsMatch(plan.index)
+      ? new IndexMatch(plan.index, options.namespace)
+      : undefined;
     this.#rate = new RateLimit(plan.recordsPerSecond, startMs);
     this.#setId = plan.set?.id ?? -1;
     const { store, table, entry } = options.namespace;
@@ -170,6 +187,10 @@ export class ScanJob implements Waiter {
     this.#work = 0;
     this.#stop = STOP.NONE;
     const walk = this.#walk;
+    if (this.#plan.index?.shape !== undefined) {
+      if (!this.#awaitGeometry()) return this.#leaveSlice();
+      fillGeoRanges(this.#plan.index, this.#namespace);
+    }
     while (!walk.isDone) {
       if (!this.#visitPartition()) break;
       walk.nextPartition();
@@ -255,10 +276,12 @@ export class ScanJob implements Waiter {
       this.#stop = STOP.RATE;
       return false;
     }
-    if ((hasKey || !headerOnly || asksBins) && !this.#store.load(entry, this)) {
+    const match = this.#match;
+    if ((hasKey || !headerOnly || asksBins || match !== undefined) && !this.#store.load(entry, this)) {
       this.#stop = STOP.PENDING;
       return false;
     }
+    if (match !== undefined && !this.#isRightEntry(match)) return true;
     if (this.#rate.isLimited) {
       this.#rate.take();
       this.#progress.recordsThrottled++;
@@ -294,6 +317,10 @@ export class ScanJob implements Waiter {
       reply.field(FIELD.SET, name, 0, name.length);
     }
     if (hasKey) reply.field(FIELD.KEY, flat.bytes, flat.keyAt, flat.keySize);
+    if (this.#indexWalk === undefined) return;
+    writeU32LE(this.#indexValue, 0, this.#indexWalk.value.low);
+    writeU32LE(this.#indexValue, 4, flipSign(this.#indexWalk.value.high));
+    reply.field(FIELD.BVAL_ARRAY, this.#indexValue, 0, this.#indexValue.length);
   }
 
   #loadBins(): void {
@@ -301,6 +328,14 @@ export class ScanJob implements Waiter {
     const { flat } = this.#store;
     table.reset(flat.bytes, this.#plan.request.bytes);
     flat.loadBins(table);
+  }
+
+  /** Whether the record that is loaded is to be sent for the entry of the index under visit. */
+  #isRightEntry(match: IndexMatch): boolean {
+    this.#loadBins();
+    this.#work += FILTER_WORK;
+    const { digestTail } = this.#facts;
+    return match.matches({ table: this.#namespace.table, digestTail }, this.#indexWalk!.value);
   }
 
   /** Asks the filter about the record that is loaded; what a long evaluation takes counts as work of the slice. */
@@ -358,7 +393,8 @@ export class ScanJob implements Waiter {
     this.#closeProto();
     const scale = this.#namespace.service.microsecondHistograms ? 1000 : 1;
     const tookMs = this.#clock.monotonicMs() - this.#progress.startMs;
-    this.#namespace.stats.histograms.piQuery.add(tookMs * scale);
+    const { piQuery, siQuery } = this.#namespace.stats.histograms;
+    (this.#indexWalk === undefined ? piQuery : siQuery).add(tookMs * scale);
     this.#leave();
     return "done";
   }
@@ -383,7 +419,8 @@ export class ScanJob implements Waiter {
       doneCountMax: this.#namespace.service.queryMaxDone,
     });
     const kind = isShort ? QUERY_KIND.SHORT_BASIC : QUERY_KIND.LONG_BASIC;
-    jobs.stats(this.#namespace.settings.name).primary.add(kind, outcome);
+    const { primary, secondary } = jobs.stats(this.#namespace.settings.name);
+    (this.#indexWalk === undefined ? primary : secondary).add(kind, outcome);
   }
 
   /** Stops all timers: no step follows. */
@@ -405,3 +442,10 @@ export class ScanJob implements Waiter {
     });
   }
 }
+
+function indexWalkOf(plan: QueryPlan, index: IndexQuery): IndexWalk {
+  const { partitions, digests, request } = plan;
+  return new IndexWalk(index, { partitions, digests, values: request.field(FIELD.BVAL_ARRAY) ?? NO_VALUES });
+}
+
+const NO_VALUES = new Uint8Array(0);

@@ -74,6 +74,7 @@ function identityOf(plan: QueryPlan, options: QueryOptions): QueryProgress["iden
     trid: plan.trid === "" ? jobs.nextTrid() : plan.trid,
     namespaceName: namespace.settings.name,
     setName: plan.setName,
+    indexName: plan.index?.index.name ?? "",
     jobType: isBasic ? "basic" : "background-ops",
     recordsPerSecond: plan.recordsPerSecond,
     pidsRequested: plan.partitions.length,

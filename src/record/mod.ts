@@ -7,5 +7,23 @@
 export * from "./apply.ts";
 export * from "./bin_table.ts";
 export * from "./exp/mod.ts";
-export { hasGeometry, loadGeometry } from "./geo/mod.ts";
+export {
+  cellsOf,
+  type CoverOptions,
+  coverRegion,
+  GEOJSON_HEADER_SIZE,
+  type GeoShape,
+  geoTextAt,
+  hasGeometry,
+  isGeometryLoaded,
+  loadGeometry,
+  parseGeoJson,
+  pointAt,
+  type QueryCells,
+  queryCells,
+  type Region,
+  regionOf,
+} from "./geo/mod.ts";
+export { isIndexContext } from "./cdt/mod.ts";
+export * from "./elements.ts";
 export * from "./particle.ts";

@@ -119,7 +119,7 @@ export class PrimaryIndex {
    */
   insert(digest: Uint8Array, at: number, entry: EntryRef): void {
     const handle = this.#allocate();
-    this.#move(entry, handle);
+    this.moveTo(entry, handle);
     entry.words.fill(0, entry.base, entry.base + ENTRY_WORD_COUNT);
     for (let word = 0; word < 5; word++) entry.words[entry.base + word] = readU32(digest, at + word * 4);
     entry.words[entry.base + WORD.PRIORITY] = keyedHash(entry.words, entry.base, this.#seeds);
@@ -160,7 +160,7 @@ export class PrimaryIndex {
    * @returns whether the end was reached
    */
   forEach(partition: number, after: Uint8Array | undefined, visit: VisitEntry): boolean {
-    const firstSprig = after === undefined ? 0 : this.#sprigOf(after, 0);
+    const firstSprig = after === undefined ? 0 : this.sprigOf(after, 0);
     for (let sprig = firstSprig; sprig < 1 << this.#sprigBits; sprig++) {
       const root = this.#roots[(partition << this.#sprigBits) + sprig];
       if (root !== 0 && !this.#walk(root, sprig === firstSprig ? after : undefined, visit)) return false;
@@ -183,21 +183,23 @@ export class PrimaryIndex {
       }
       const next = stack.pop();
       if (next === undefined) return true;
-      this.#move(this.#visit, next);
+      this.moveTo(this.#visit, next);
       if (!visit(this.#visit)) return false;
       handle = this.#child(next, WORD.RIGHT);
     }
   }
 
-  #sprigOf(digest: Uint8Array, at: number): number {
+  /** Number of the tree within its partition that a digest belongs to: what entries of a partition are ordered by first. */
+  sprigOf(digest: Uint8Array, at: number): number {
     return this.#sprigBits === 0 ? 0 : readU32(digest, at + 2) >>> (32 - this.#sprigBits);
   }
 
   #rootOf(digest: Uint8Array, at: number): number {
-    return (partitionId(digest, at) << this.#sprigBits) + this.#sprigOf(digest, at);
+    return (partitionId(digest, at) << this.#sprigBits) + this.sprigOf(digest, at);
   }
 
-  #move(entry: EntryRef, handle: number): void {
+  /** Points `entry` at the entry with a handle, which must be in use. */
+  moveTo(entry: EntryRef, handle: number): void {
     entry.handle = handle;
     entry.words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
     entry.base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;

@@ -6,6 +6,7 @@
  * @module
  */
 export * from "./arena.ts";
+export * from "./background.ts";
 export * from "./device.ts";
 export * from "./entry.ts";
 export * from "./flat.ts";

@@ -139,7 +139,14 @@ export class NamespaceStore {
     this.arena = new Arena(storage.dataSize, storage.defragLwmPct);
     const device = new MemoryDevice(this.arena);
     this.#device = options.wrapDevice?.(device, options.clock) ?? device;
-    this.#change = { digest: this.#digest, digestAt: 0, old: undefined, new: undefined, origin: "client" };
+    this.#change = {
+      digest: this.#digest,
+      digestAt: 0,
+      handle: 0,
+      old: undefined,
+      new: undefined,
+      origin: "client",
+    };
     this.#meta = { generation: 0, lastUpdateMs: 0, voidTime: 0, set: new Uint8Array(0), key: undefined };
   }
 
@@ -318,6 +325,7 @@ export class NamespaceStore {
       oldUnits,
       location,
       units,
+      handle: entry.handle,
       origin: write.origin,
     });
     if (oldLocation !== NO_LOCATION) this.arena.release(oldLocation, oldUnits);
@@ -328,6 +336,7 @@ export class NamespaceStore {
   remove(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): void {
     const location = entry.location;
     const units = entry.sizeUnits;
+    const handle = entry.handle;
     this.#uncount(entry, digest, at);
     this.index.remove(digest, at);
     this.#publish(digest, at, {
@@ -335,6 +344,7 @@ export class NamespaceStore {
       oldUnits: units,
       location: NO_LOCATION,
       units: 0,
+      handle,
       origin,
     });
     this.arena.release(location, units);
@@ -343,6 +353,12 @@ export class NamespaceStore {
   /** Hears of every change from now on. */
   subscribe(subscriber: RecordChangeSubscriber): void {
     this.#subscribers.push(subscriber);
+  }
+
+  /** Hears of no more changes; not from within a subscriber. */
+  unsubscribe(subscriber: RecordChangeSubscriber): void {
+    const place = this.#subscribers.indexOf(subscriber);
+    if (place >= 0) this.#subscribers.splice(place, 1);
   }
 
   /**
@@ -408,6 +424,7 @@ export class NamespaceStore {
     copyBytes(digest, at, this.#digest, 0, DIGEST_SIZE_BYTES);
     this.#change.old = this.#recordView(change.oldLocation, change.oldUnits);
     this.#change.new = this.#recordView(change.location, change.units);
+    this.#change.handle = change.handle;
     this.#change.origin = change.origin;
     for (const subscriber of this.#subscribers) subscriber(this.#change);
   }
@@ -426,5 +443,6 @@ interface PublishedChange {
   oldUnits: number;
   location: number;
   units: number;
+  handle: number;
   origin: ChangeOrigin;
 }

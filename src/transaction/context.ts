@@ -9,6 +9,7 @@ import type { NamespaceSettings, ServiceSettings } from "../config/mod.ts";
 import type { PartitionTable } from "../partition/mod.ts";
 import type { Clock, Log } from "../port/mod.ts";
 import { BinTable, ExpScope } from "../record/mod.ts";
+import { NamespaceIndexes } from "../sindex/mod.ts";
 import {
   EntryRef,
   type NamespaceStore,
@@ -32,6 +33,8 @@ export class Namespace {
   readonly nameBytes: Uint8Array;
   /** Records. */
   readonly store: NamespaceStore;
+  /** Secondary indexes. */
+  readonly indexes: NamespaceIndexes;
   /** Who serves which partition. */
   readonly partitions: PartitionTable;
   /** Suspended writes. */
@@ -68,6 +71,7 @@ export class Namespace {
     this.service = options.service;
     this.nameBytes = utf8(options.settings.name);
     this.store = options.store;
+    this.indexes = new NamespaceIndexes({ store: options.store, clock: options.clock });
     this.table = new BinTable(32, options.store.hashSeed);
     this.facts = new EntryFacts(options.store, this.entry);
     this.scope = new ExpScope(this.facts, this.table);

@@ -46,6 +46,8 @@ export const STEP_BITS = {
   AND: 0x200,
 } as const;
 
+/** Largest type of a step in the context of an index: key, in a map, by value. */
+const INDEX_STEP_MAX = STEP_BITS.MAP | STEP.VALUE;
 const CREATE_GAPS = 0x80;
 const CREATE_ORDERED = 0xc0;
 const KEY_OF_MAP = STEP.KEY | STEP_BITS.MAP;
@@ -126,6 +128,33 @@ export function runInContext(machine: CdtMachine, target: CdtTarget, run: InnerR
   const result = run(machine, walk.found);
   if (result !== ResultCode.OK || !machine.isChanged) return result;
   return putBack(machine, target) ? ResultCode.OK : ResultCode.PARAMETER;
+}
+
+/**
+ * Finds what a context leads to, for those who only look.
+ *
+ * @param machine its call is overwritten
+ * @param context msgpack of the steps
+ * @returns what is there, good until the machine is used again; undefined when nothing is
+ */
+export function findInContext(
+  machine: CdtMachine,
+  target: CdtTarget,
+  context: Uint8Array,
+): CdtTarget | undefined {
+  machine.call.bytes = context;
+  machine.mayModify = false;
+  if (!machine.walk.readSteps(context, 0, context.length)) return undefined;
+  return walkSteps(machine, target) === ResultCode.OK ? machine.walk.found : undefined;
+}
+
+/** Whether some msgpack is a context that an index may have: steps that create nothing and need no expression. */
+export function isIndexContext(bytes: Uint8Array): boolean {
+  const walk = new ContextWalk();
+  if (skipValue(bytes, 0, bytes.length) !== bytes.length || !walk.readSteps(bytes, 0, bytes.length)) {
+    return false;
+  }
+  return walk.stepType.subarray(0, walk.stepCount).every((type) => type <= INDEX_STEP_MAX && isStep(type));
 }
 
 /** Follows the steps as far as there is something; finds out whether the rest may be created. */

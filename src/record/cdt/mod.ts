@@ -8,6 +8,7 @@
  * @module
  */
 export { compareValues } from "./compare.ts";
+export { findInContext, isIndexContext } from "./context.ts";
 export { CdtMachine, type CdtTarget } from "./machine.ts";
 export { appendStored, appendStoredBin } from "./normalize.ts";
 export { type PathElement, type PathExpressions, type PathProgram } from "./path.ts";

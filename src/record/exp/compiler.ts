@@ -17,7 +17,7 @@ import {
 import type { Variable } from "./flow.ts";
 import { floatLiteral, integerLiteral, NIL_NODE, rangeLiteral, textLiteral } from "./literals.ts";
 import type { ExpNode, MaybeNode, NodeSource } from "./node.ts";
-import { EXP_TYPE } from "./opcodes.ts";
+import { EXP, EXP_TYPE } from "./opcodes.ts";
 import { OPERATIONS } from "./operations.ts";
 import type { ByteRegex } from "./regex.ts";
 import { TOKEN, TokenReader } from "./reader.ts";
@@ -37,6 +37,10 @@ export class Compiler implements NodeSource {
   refusal: ResultCode = ResultCode.PARAMETER;
   /** The expression looks at what is known of a record besides its bins. */
   usesFacts = false;
+  /** The expression looks at bins or the digest, which only a write changes. */
+  usesRecord = false;
+  /** The expression looks at something else of the record: its key, its times, its size, its set. */
+  usesMore = false;
   /** The expression deals in GeoJSON: geometry must be loaded before it is evaluated. */
   usesGeometry = false;
   readonly #regexes: ByteRegex[] = [];
@@ -148,6 +152,8 @@ export class Compiler implements NodeSource {
     const argCount = itemCount - 1;
     if (argCount < operation.argCountMin || argCount > operation.argCountMax) return undefined;
     if (operation.usesFacts === true) this.usesFacts = true;
+    if (op === EXP.BIN || op === EXP.BIN_TYPE || op === EXP.DIGEST_MODULO) this.usesRecord = true;
+    else if (operation.usesFacts === true || op === EXP.KEY) this.usesMore = true;
     if (operation.parse !== undefined) return operation.parse(this, op, argCount);
     const args = this.expressions(argCount);
     return args === undefined ? undefined : operation.make(op, args);

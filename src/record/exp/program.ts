@@ -22,6 +22,10 @@ export interface ProgramParts {
   bytes: Uint8Array;
   /** It looks at what is known of a record besides its bins. */
   usesFacts: boolean;
+  /** It looks at bins or the digest. */
+  usesRecord: boolean;
+  /** It looks at anything else of the record. */
+  usesMore: boolean;
   /** It deals in GeoJSON. */
   usesGeometry: boolean;
   /** Memory that it takes, by estimate. */
@@ -34,6 +38,8 @@ export class ExpProgram {
   readonly type: number;
   /** It deals in GeoJSON: geometry must be loaded before it is evaluated, or what needs it is unknown. */
   readonly usesGeometry: boolean;
+  /** Its value depends on the record's bins and digest and on nothing else: it may be what an index is of. */
+  readonly isIndexable: boolean;
   /** Memory that the program takes, by estimate. */
   readonly memoryBytes: number;
   /** The msgpack that it was compiled from. */
@@ -49,6 +55,7 @@ export class ExpProgram {
     this.type = root.type;
     this.bytes = parts.bytes;
     this.usesGeometry = parts.usesGeometry;
+    this.isIndexable = parts.usesRecord && !parts.usesMore;
     this.memoryBytes = parts.memoryBytes;
     this.#factsVerdict = parts.usesFacts || parts.usesGeometry || root.type !== EXP_TYPE.BOOL
       ? undefined
@@ -115,6 +122,6 @@ export function compileExpression(bytes: Uint8Array): ExpProgram | ResultCode {
   if (root === undefined) return compiler.refusal;
   if (!compiler.isAtEnd) return ResultCode.PARAMETER;
   compiler.limitMemory();
-  const { usesFacts, usesGeometry, memoryBytes } = compiler;
-  return new ExpProgram(root, { bytes, usesFacts, usesGeometry, memoryBytes });
+  const { usesFacts, usesRecord, usesMore, usesGeometry, memoryBytes } = compiler;
+  return new ExpProgram(root, { bytes, usesFacts, usesRecord, usesMore, usesGeometry, memoryBytes });
 }

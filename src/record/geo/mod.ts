@@ -10,4 +10,5 @@ export * from "./cover.ts";
 export * from "./geojson.ts";
 export { hasGeometry, isGeometryLoaded, loadGeometry } from "./geometry.ts";
 export * from "./particle.ts";
+export * from "./query_cells.ts";
 export { pointAt, type Region, regionOf } from "./region.ts";

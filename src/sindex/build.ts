@@ -1,0 +1,106 @@
+/**
+ * The walk that builds an index over the records that are there already, in slices. Its place is a digest; records that
+ * come or change meanwhile are taken in by the index itself, whether the walk has passed them or not.
+ *
+ * @module
+ */
+
+import { DIGEST_SIZE_BYTES, PARTITION_COUNT, SLICE_MAX_MS } from "../base/mod.ts";
+import type { Clock } from "../port/mod.ts";
+import { hasGeometry } from "../record/mod.ts";
+import type { BackgroundTask, EntryRef, NamespaceStore, Waiter } from "../storage/mod.ts";
+import { ENTRY_FLAG, NO_SET, SLICE_PAUSE_MS } from "../storage/mod.ts";
+import type { SecondaryIndex } from "./secondary_index.ts";
+import { ValueIndex } from "./secondary_index.ts";
+
+/** Records between two looks at the clock. */
+const RECORDS_PER_CLOCK_READ = 16;
+
+/** What a build needs. */
+export interface BuildOptions {
+  /** The records. */
+  store: NamespaceStore;
+  /** Time. */
+  clock: Clock;
+  /** Adds a record, whose bytes are in `store.flat`, to the index. */
+  add: (index: SecondaryIndex, entry: EntryRef) => void;
+  /** Goes on with the task in later turns. */
+  resume: (task: BackgroundTask) => void;
+}
+
+/** Builds one index. */
+export class IndexBuild implements BackgroundTask, Waiter {
+  /** What is built. */
+  readonly index: SecondaryIndex;
+  readonly #options: BuildOptions;
+  readonly #after = new Uint8Array(DIGEST_SIZE_BYTES);
+  readonly #startMs: number;
+  #isInside = false;
+  #partition = 0;
+  #count = 0;
+  #deadlineMs = 0;
+  #isCancelled = false;
+  #waits = false;
+
+  /** @param index is not ready */
+  constructor(index: SecondaryIndex, options: BuildOptions) {
+    this.index = index;
+    this.#options = options;
+    this.#startMs = options.clock.monotonicMs();
+  }
+
+  /** The index is removed. */
+  cancel(): void {
+    this.#isCancelled = true;
+  }
+
+  /** See {@linkcode BackgroundTask.step}. */
+  step(clock: Clock, deadlineMs: number): number | undefined {
+    if (this.#isCancelled) return undefined;
+    const { index } = this;
+    this.#deadlineMs = deadlineMs;
+    this.#waits = index instanceof ValueIndex && index.needsGeometry && !hasGeometry(this);
+    if (this.#waits) return undefined;
+    const { store } = this.#options;
+    while (this.#partition < PARTITION_COUNT) {
+      const after = this.#isInside ? this.#after : undefined;
+      if (!store.index.forEach(this.#partition, after, this.#visit)) {
+        return this.#waits ? undefined : SLICE_PAUSE_MS;
+      }
+      this.#isInside = false;
+      this.#partition++;
+      if ((this.#partition & 0xff) === 0 && clock.monotonicMs() >= deadlineMs) break;
+    }
+    index.loadPct = Math.floor(this.#partition * 100 / PARTITION_COUNT);
+    if (this.#partition < PARTITION_COUNT) return SLICE_PAUSE_MS;
+    index.isReady = true;
+    index.loadMs = Math.round(clock.monotonicMs() - this.#startMs);
+    return undefined;
+  }
+
+  /** See {@linkcode Waiter}: what was asked for is here until this call returns. */
+  wake(): void {
+    if (!this.#waits || this.#isCancelled) return;
+    const { clock, resume } = this.#options;
+    const pauseMs = this.step(clock, clock.monotonicMs() + SLICE_MAX_MS);
+    if (pauseMs !== undefined) resume(this);
+  }
+
+  readonly #visit = (entry: EntryRef): boolean => {
+    const { add, clock, store } = this.#options;
+    const { definition } = this.index;
+    const { setName } = definition;
+    const isInSet = setName === undefined ||
+      (entry.setId !== NO_SET && store.sets.byId(entry.setId)!.name === setName);
+    if (isInSet && (entry.flags & ENTRY_FLAG.TOMBSTONE) === 0) {
+      if (definition.kind === "value" && !store.load(entry, this)) {
+        this.#waits = true;
+        return false;
+      }
+      add(this.index, entry);
+    }
+    entry.copyDigest(this.#after, 0);
+    this.#isInside = true;
+    return ++this.#count % RECORDS_PER_CLOCK_READ !== 0 || clock.monotonicMs() < this.#deadlineMs;
+  };
+}
