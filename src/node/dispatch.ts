@@ -42,6 +42,7 @@ import {
   securityReply,
   writeProtoHeader,
 } from "../wire/mod.ts";
+import type { ClientFence } from "./cluster/mod.ts";
 import { answerInfo, answerPlainLine } from "./info.ts";
 import { type Job, JobScheduler } from "./job.ts";
 import type { AerieNode } from "./node.ts";
@@ -143,6 +144,16 @@ export class Dispatcher {
     const { host, port } = session.remote;
     const hint = fault === "tls" ? "a TLS client on a port without TLS" : `bad ${fault} in a frame's header`;
     this.#log.write("debug", "proto", `dropping connection from ${host}:${port}: ${hint}`);
+  }
+
+  /** What holds clients back after a long sleep. */
+  get fence(): ClientFence {
+    return this.#node.cluster.fence;
+  }
+
+  /** Whether nothing may be done for clients at a monotonic time. */
+  holdsClients(nowMs: number): boolean {
+    return this.#node.cluster.holdsClients(nowMs);
   }
 
   /** Forgets a session that holds or waits for records. */

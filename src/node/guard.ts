@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock, Connection, ConnectionHandler, Network, Ports } from "../port/mod.ts";
+import type { Address, Clock, Connection, ConnectionHandler, Network, Ports } from "../port/mod.ts";
 
 /** Told of the error that stops the node. */
 export type OnFailure = (error: unknown) => void;
@@ -50,6 +50,64 @@ function guardNetwork(network: Network, onFailure: OnFailure): Network {
       }),
     connect: (options) => network.connect(options),
   };
+}
+
+/**
+ * A network whose connections call their handlers inside the guard: for those who set handlers themselves.
+ *
+ * @param network guarded already, so that accepting is
+ */
+export function guardConnections(network: Network, onFailure: OnFailure): Network {
+  return {
+    listen: (options, onConnection) =>
+      network.listen(options, (connection) => onConnection(new GuardedConnection(connection, onFailure))),
+    connect: async (options) => new GuardedConnection(await network.connect(options), onFailure),
+  };
+}
+
+/** Passes everything on; only handlers get a guard. */
+class GuardedConnection implements Connection {
+  readonly #connection: Connection;
+  readonly #onFailure: OnFailure;
+  #handler: ConnectionHandler | undefined;
+
+  constructor(connection: Connection, onFailure: OnFailure) {
+    this.#connection = connection;
+    this.#onFailure = onFailure;
+  }
+
+  get remote(): Address {
+    return this.#connection.remote;
+  }
+
+  get local(): Address {
+    return this.#connection.local;
+  }
+
+  get handler(): ConnectionHandler {
+    return this.#handler!;
+  }
+
+  set handler(handler: ConnectionHandler) {
+    this.#handler = handler;
+    setGuardedHandler(this.#connection, handler, this.#onFailure);
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#connection.write(bytes);
+  }
+
+  pause(): void {
+    this.#connection.pause();
+  }
+
+  resume(): void {
+    this.#connection.resume();
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
 }
 
 /** Sets a connection's handler, inside the guard. */

@@ -10,25 +10,11 @@
  */
 
 import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
-import {
-  type NodeId,
-  Smd,
-  type SmdContent,
-  type SmdEffect,
-  type SmdEvent,
-  SmdStore,
-} from "../cluster/mod.ts";
+import { Smd, type SmdContent, type SmdEffect, type SmdEvent, SmdStore } from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
 import type { Ports, Timer } from "../port/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
-import {
-  decodeSmd,
-  FABRIC_CHANNEL,
-  isPeerFault,
-  PEER_MESSAGE,
-  type PeerReader,
-  SMD_MODULE,
-} from "../wire/mod.ts";
+import { decodeSmd, FABRIC_CHANNEL, PEER_MESSAGE, SMD_MODULE } from "../wire/mod.ts";
 import type { ClusterRuntime } from "./cluster/mod.ts";
 import type { SmdChange, SmdModuleHandler } from "./smd_module_handler.ts";
 import { SindexModule } from "./smd_sindex.ts";
@@ -96,7 +82,9 @@ export class NodeMetadata {
         this.#step({ kind: "cluster-changed", clusterKey, succession }),
       onOrphaned: () => this.#step({ kind: "orphaned" }),
     });
-    cluster.register(PEER_MESSAGE.SMD, (from, reader) => this.#receive(from, reader));
+    cluster.messages.registerDecoded(PEER_MESSAGE.SMD, decodeSmd, (from, message) => {
+      this.#step({ kind: "message", from, message });
+    });
   }
 
   /** Keeps a truncation mark, ms since 2010, or with null its end; the set is undefined for a whole namespace. */
@@ -125,12 +113,6 @@ export class NodeMetadata {
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
-  }
-
-  #receive(from: NodeId, reader: PeerReader): void {
-    const message = decodeSmd(reader);
-    if (!isPeerFault(message)) return this.#step({ kind: "message", from, message });
-    this.#ports.log.write("warning", "smd", `message of node ${from} is dropped: ${message.fault}`);
   }
 
   #step(event: SmdEvent): void {

@@ -21,7 +21,7 @@ import { Namespace } from "../transaction/mod.ts";
 import { ClusterRuntime } from "./cluster/mod.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
-import { guardPorts } from "./guard.ts";
+import { guardConnections, guardPorts } from "./guard.ts";
 import { findNodeIdentity, type NodeIdentity, peerNodeId } from "./identity.ts";
 import { peerServiceAddresses } from "./info_addresses.ts";
 import { Listeners } from "./listeners.ts";
@@ -111,7 +111,7 @@ export class AerieNode {
     this.cluster = new ClusterRuntime({
       self: peerNodeId(identity.id),
       settings,
-      ports,
+      ports: { ...ports, network: guardConnections(ports.network, (error) => this.fail(error)) },
       namespaces,
       ownServices: () => peerServiceAddresses(this),
     });

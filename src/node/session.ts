@@ -96,6 +96,10 @@ export class Session implements ConnectionHandler, Waiter {
   onData(bytes: Uint8Array): void {
     if (this.closed || this.#closing) return;
     this.activeMs = this.nowMs = this.#dispatcher.clock.monotonicMs();
+    if (this.#isFenced(this.nowMs)) {
+      this.#input.append(bytes);
+      return this.#throttle();
+    }
     if (this.#input.length > 0 || this.#isBusy || this.isFlooded) {
       this.#input.append(bytes);
       this.#pump();
@@ -126,6 +130,7 @@ export class Session implements ConnectionHandler, Waiter {
   /** See {@linkcode ConnectionHandler}. */
   onClose(_reason: CloseReason, _error?: Error): void {
     this.closed = true;
+    this.#dispatcher.fence.forget(this.#goOn);
     this.#suspendTimer?.cancel();
     this.#job?.cancel?.();
     this.#job = undefined;
@@ -138,6 +143,8 @@ export class Session implements ConnectionHandler, Waiter {
     if (this.closed || !this.#suspended) return;
     this.#suspendTimer?.cancel();
     this.#suspended = false;
+    // The request is in the input still, and a job is stepped when the fence is lowered.
+    if (this.#isFenced(this.#dispatcher.clock.monotonicMs())) return;
     if (this.#job !== undefined) this.#stepJob();
     this.#pump();
     this.flush();
@@ -147,6 +154,10 @@ export class Session implements ConnectionHandler, Waiter {
   /** Sends what has been gathered, unless a write is under way. */
   flush(): void {
     if (this.#writing || this.closed || this.out.length === 0) return;
+    if (this.kind === "service" && this.#dispatcher.fence.isRaised) {
+      this.#dispatcher.fence.wait(this.#goOn);
+      return;
+    }
     const sending = this.out;
     this.out = this.#sending;
     this.#sending = sending;
@@ -172,10 +183,26 @@ export class Session implements ConnectionHandler, Waiter {
     return this.out.length + (this.#writing ? this.#sending.length : 0) > SESSION_OUTPUT_HIGH_WATER_BYTES;
   }
 
+  /** After a long sleep nothing is run or sent for clients until others have confirmed the cluster. */
+  #isFenced(nowMs: number): boolean {
+    if (this.kind !== "service" || !this.#dispatcher.holdsClients(nowMs)) return false;
+    this.#dispatcher.fence.wait(this.#goOn);
+    return true;
+  }
+
+  readonly #goOn = (): void => {
+    if (this.closed) return;
+    if (this.#job !== undefined && !this.#suspended) this.#scheduleJob();
+    this.#pump();
+    this.flush();
+    this.#throttle();
+  };
+
   /** Runs frames that were kept back. */
   #pump(): void {
     if (this.#input.length === 0 || this.#isBusy || this.isFlooded || this.closed) return;
     this.nowMs = this.#dispatcher.clock.monotonicMs();
+    if (this.#isFenced(this.nowMs)) return;
     const consumed = this.#runFrames(this.#input.bytes, this.#input.length);
     this.#input.consume(consumed);
     if (this.#input.length === 0) this.#input.reset(0);
@@ -235,6 +262,7 @@ export class Session implements ConnectionHandler, Waiter {
     this.#dispatcher.scheduler.schedule(() => {
       this.#isJobScheduled = false;
       if (this.closed || this.#job === undefined || this.#suspended || this.isFlooded) return;
+      if (this.#isFenced(this.#dispatcher.clock.monotonicMs())) return;
       this.#stepJob();
       this.flush();
       if (this.#job === undefined) this.#pump();
@@ -255,7 +283,8 @@ export class Session implements ConnectionHandler, Waiter {
   /** Reads the socket only while its bytes can be used or kept. */
   #throttle(): void {
     if (this.closed) return;
-    const wait = (this.#isBusy || this.isFlooded) && this.#input.length > SESSION_INPUT_HIGH_WATER_BYTES;
+    const wait = (this.#isBusy || this.isFlooded || this.#dispatcher.fence.isRaised) &&
+      this.#input.length > SESSION_INPUT_HIGH_WATER_BYTES;
     if (wait === this.#paused) return;
     this.#paused = wait;
     if (wait) this.#connection.pause();

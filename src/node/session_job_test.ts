@@ -1,6 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import type { Connection } from "../port/mod.ts";
 import { TestClock } from "../storage/testing.ts";
+import { ClientFence } from "./cluster/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { type Job, JobScheduler } from "./job.ts";
 import { Session } from "./session.ts";
@@ -32,6 +33,8 @@ function startJob(clock: TestClock, scheduler: JobScheduler, sliceCount: number)
     clock,
     scheduler,
     runFrame: () => job,
+    fence: new ClientFence(),
+    holdsClients: () => false,
     abandon: () => {},
     onSessionClosed: () => {},
   } as unknown as Dispatcher;

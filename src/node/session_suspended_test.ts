@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { ResultCode, toHex } from "../base/mod.ts";
 import type { Connection } from "../port/mod.ts";
 import { TestClock } from "../storage/testing.ts";
+import { ClientFence } from "./cluster/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { type Job, JobScheduler } from "./job.ts";
 import { type FrameOutcome, Session } from "./session.ts";
@@ -32,6 +33,8 @@ class TestSession {
         if (outcome === "done") session.out.appendU8(mark);
         return outcome;
       },
+      fence: new ClientFence(),
+      holdsClients: () => false,
       abandon: (session: Session) => void this.abandoned.push(session),
       budgetMs: () => 1000,
       onSuspendTimeout: (session: Session) => {

@@ -75,7 +75,7 @@ function unavailableCount({ clusterSize }: Namespace["partitions"]): number {
 function lifeStatistics({ store }: Namespace): Statistic[] {
   const { supervision } = store;
   return [
-    ["clock_skew_stop_writes", false],
+    ["clock_skew_stop_writes", store.clockSkewStopsWrites],
     ["stop_writes", store.stopWrites],
     ["hwm_breached", supervision.hwmBreached],
     ["current_time", Math.floor(store.nowMs() / 1000)],

@@ -106,6 +106,8 @@ export class NamespaceStore {
   truncateLutMs = 0;
   /** Client writes are refused: memory or space is short. Kept up to date by the supervisor. */
   stopWrites = false;
+  /** The clocks of the cluster are so far apart that client writes are refused, and nothing expires. */
+  clockSkewStopsWrites = false;
   /** A truncation of the whole namespace has not yet removed all its records. */
   truncating = false;
   /** What background work has done. */

@@ -122,7 +122,8 @@ export class NamespaceSupervisor {
     const nowMs = this.#clock.monotonicMs();
     const { settings, arena, tombstoneCount } = this.#store;
     this.#judgeWrites(nowMs);
-    if (settings.nsupPeriod > 0 && nowMs - this.#nsupMs >= settings.nsupPeriod * 1000) this.startCycle();
+    const isDue = settings.nsupPeriod > 0 && nowMs - this.#nsupMs >= settings.nsupPeriod * 1000;
+    if (isDue && !this.#store.clockSkewStopsWrites) this.startCycle();
     if (settings.nsupHistPeriod > 0 && nowMs - this.#collectionMs >= settings.nsupHistPeriod * 1000) {
       this.#collect();
     }

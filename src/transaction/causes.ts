@@ -21,6 +21,11 @@ export const CAUSE = {
     text:
       "writes are stopped for want of memory or space; see stop_writes in the namespace's statistics and free space",
   },
+  clockSkew: {
+    code: ResultCode.FORBIDDEN,
+    phase: "clock skew",
+    text: "the clocks of the cluster are too far apart to tell which write is newer; set them",
+  },
   outOfSpace: {
     code: ResultCode.OUT_OF_SPACE,
     phase: "storage",

@@ -61,6 +61,7 @@ function checkMessage(context: TransactionContext, namespace: Namespace): number
   if (request.has(FIELD.UDF_FILENAME)) return ResultCode.UNSUPPORTED_FEATURE;
   const shape = checkWrite(request);
   if (typeof shape === "number") return shape;
+  if (namespace.store.clockSkewStopsWrites) return namespace.refusals.note(CAUSE.clockSkew);
   if (namespace.store.stopWrites) return namespace.refusals.note(CAUSE.stopWrites);
   if (namespace.settings.disallowNullSetname && !namesSet(request)) return ResultCode.PARAMETER;
   if (namesSet(request) && request.fieldSize[FIELD.SET] > SET_NAME_SIZE_MAX) return ResultCode.PARAMETER;

@@ -12,6 +12,7 @@ export * from "./msgpack.ts";
 export * from "./peer_clustering.ts";
 export * from "./peer_endpoints.ts";
 export * from "./peer_envelope.ts";
+export * from "./peer_evidence.ts";
 export * from "./peer_exchange.ts";
 export * from "./peer_fabric.ts";
 export * from "./peer_heartbeat.ts";

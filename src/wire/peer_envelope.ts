@@ -49,6 +49,8 @@ export const PEER_MESSAGE = {
   EXCHANGE: 9,
   APPEAL: 10,
   SMD: 15,
+  /** Of aerie nodes alone. */
+  EVIDENCE: 122,
 } as const;
 
 /** Types of fields. */

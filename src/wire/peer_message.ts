@@ -15,6 +15,7 @@ import {
   PeerReader,
   PeerWriter,
 } from "./peer_envelope.ts";
+import { decodeEvidence, encodeEvidence, type EvidenceMessage } from "./peer_evidence.ts";
 import { decodeExchange, encodeExchange, type ExchangeMessage } from "./peer_exchange.ts";
 import {
   decodeHandshake,
@@ -56,6 +57,7 @@ export type PeerMessage =
   | PeerInfoMessage
   | ExchangeMessage
   | SmdMessage
+  | EvidenceMessage
   | GenericPeerMessage;
 
 /**
@@ -85,6 +87,8 @@ export function decodePeerMessage(reader: PeerReader, inflate: PeerInflate): Pee
       return decodeExchange(reader);
     case PEER_MESSAGE.SMD:
       return decodeSmd(reader);
+    case PEER_MESSAGE.EVIDENCE:
+      return decodeEvidence(reader);
     default:
       return { type: "generic", messageType: reader.messageType, unknown: reader.unknownFields() ?? [] };
   }
@@ -126,6 +130,8 @@ export function encodePeerMessage(message: PeerMessage, out: ByteBuffer): void {
       return encodeExchange(message, out);
     case "smd":
       return encodeSmd(message, out);
+    case "evidence":
+      return encodeEvidence(message, out);
     case "generic": {
       const writer = new PeerWriter(out);
       writer.begin(message.messageType);

@@ -50,6 +50,8 @@ export interface MembershipHost {
   onOrphaned(): void;
   /** In no cluster for too long: nobody is served. */
   onBlocked(): void;
+  /** The clock's turn comes, at the monotonic time. */
+  onTurn(nowMs: number): void;
 }
 
 /** What a {@linkcode Membership} is made of. */
@@ -175,6 +177,7 @@ export class Membership {
     const { clock } = this.#options.ports;
     const waitMs = Math.min(this.#clustering.nextTickMs - clock.monotonicMs(), TICK_MS, EXCHANGE_TICK_MS);
     this.#timer = clock.after(Math.max(0, waitMs), () => {
+      this.#options.host.onTurn(clock.monotonicMs());
       this.#tick();
       this.#schedule();
     });

@@ -5,14 +5,11 @@
  *
  * @module
  */
+export { ClientFence, type FenceWaiter } from "./client_fence.ts";
 export { parseSeed } from "./cluster_settings.ts";
 export { type ChannelRate, FabricRates, RATE_CHANNELS } from "./fabric_rates.ts";
 export { type RemainingMigrations, remainingMigrations } from "./migration_counts.ts";
 export { OwnState } from "./own_state.ts";
+export { type PeerMessageHandler, PeerMessages } from "./peer_messages.ts";
 export { type PeerService, PeerServices, type PeerServicesOptions } from "./peer_services.ts";
-export {
-  type ClusterListener,
-  ClusterRuntime,
-  type ClusterRuntimeOptions,
-  type PeerMessageHandler,
-} from "./runtime.ts";
+export { type ClusterListener, ClusterRuntime, type ClusterRuntimeOptions } from "./runtime.ts";

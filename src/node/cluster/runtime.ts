@@ -15,7 +15,6 @@
  * @module
  */
 
-import { assert } from "../../base/mod.ts";
 import {
   clusteringFromWire,
   type ClusteringMessage,
@@ -27,11 +26,10 @@ import {
   type ExchangeView,
   Fabric,
   type FabricTarget,
-  Heartbeat,
+  type Heartbeat,
   type HeartbeatChange,
   type HeartbeatEffect,
   type HeartbeatEvent,
-  HeartbeatRunner,
   HybridClock,
   type NodeId,
   type ReclusterAnswer,
@@ -43,29 +41,28 @@ import type { Ports } from "../../port/mod.ts";
 import type { Namespace } from "../../transaction/mod.ts";
 import {
   decodeClustering,
+  decodeEvidence,
   decodeExchange,
   decodePeerInfo,
   type ExchangeMessage,
   FABRIC_CHANNEL,
-  isPeerFault,
   PEER_MESSAGE,
-  type PeerFault,
   type PeerMessage,
-  type PeerReader,
   type PeerServiceAddresses,
   U64_ZERO,
 } from "../../wire/mod.ts";
-import { bindHosts, publishedEndpoints } from "./cluster_endpoints.ts";
-import { configuredSeeds, heartbeatSettings } from "./cluster_settings.ts";
+import { ClientFence } from "./client_fence.ts";
+import { heartbeatSettings } from "./cluster_settings.ts";
+import { ClusterSockets } from "./cluster_sockets.ts";
+import { DeathWatch } from "./death_watch.ts";
 import { FabricRates } from "./fabric_rates.ts";
 import { hostIdentity } from "./host_identity.ts";
 import { Membership } from "./membership.ts";
 import { OwnState } from "./own_state.ts";
+import { type PeerMessageHandler, PeerMessages } from "./peer_messages.ts";
 import { PeerServices } from "./peer_services.ts";
+import { SkewWatch } from "./skew_watch.ts";
 import { exchangeNamespaces, Rebalancer } from "./rebalance.ts";
-
-/** Nodes of the largest cluster. */
-const NODE_COUNT_MAX = 256;
 
 /** Told what becomes of the cluster; calls come in the order of registration. */
 export interface ClusterListener {
@@ -80,12 +77,11 @@ export interface ClusterListener {
   onOrphaned?(): void;
   /** In no cluster for too long: the tables were blocked and serve nobody. */
   onBlocked?(): void;
+  /** A peer and channel of the fabric that was overloaded has room again. */
+  onDrain?(target: FabricTarget): void;
   /** A node is heard, or no longer. */
   onAdjacent?(node: NodeId, isAdjacent: boolean): void;
 }
-
-/** Takes messages of one type. A message is lent until the call returns. */
-export type PeerMessageHandler = (from: NodeId, reader: PeerReader) => void;
 
 /** What a {@linkcode ClusterRuntime} is made of. */
 export interface ClusterRuntimeOptions {
@@ -108,10 +104,16 @@ export class ClusterRuntime {
   readonly hybridClock: HybridClock;
   /** Messages to and from peers. */
   readonly fabric: Fabric;
+  /** Who takes which messages. */
+  readonly messages: PeerMessages;
   /** What this node tells of itself. */
   readonly own: OwnState;
   /** Bytes per second of the fabric. */
   readonly rates: FabricRates;
+  /** Holds clients back after a long sleep. */
+  readonly fence: ClientFence = new ClientFence();
+  /** Clocks of the cluster. */
+  readonly skew: SkewWatch;
   /** Where clients reach the other members. */
   readonly services: PeerServices;
   /** Counts clusters that this node was in. */
@@ -124,11 +126,12 @@ export class ClusterRuntime {
   migrationsAllowed = false;
   readonly #options: ClusterRuntimeOptions;
   readonly #membership: Membership;
+  readonly #deaths: DeathWatch;
   readonly #rebalancer: Rebalancer;
   readonly #listeners: ClusterListener[] = [];
-  readonly #handlers = new Map<number, PeerMessageHandler>();
-  #heartbeat: Heartbeat | undefined;
-  #runner: HeartbeatRunner | undefined;
+  #sockets: ClusterSockets | undefined;
+  #turnMs: number;
+  #sleepMs = Infinity;
   #committed: ExchangeResult | undefined;
   #tipError: string | undefined;
 
@@ -141,6 +144,7 @@ export class ClusterRuntime {
       () => ports.clock.wallMs(),
       (jumpMs) => ports.log.write("warning", "hb", `a peer's clock is ${Math.round(jumpMs)} ms ahead`),
     );
+    this.messages = new PeerMessages(ports.log);
     this.rates = new FabricRates(ports.clock.monotonicMs());
     this.own = new OwnState(options.settings.service);
     this.services = new PeerServices({
@@ -148,7 +152,10 @@ export class ClusterRuntime {
       own: options.ownServices,
       send: (node, message) => void this.fabric.send({ node, channel: FABRIC_CHANNEL.CTRL }, message),
     });
+    this.skew = new SkewWatch({ settings: options.settings, namespaces: options.namespaces, log: ports.log });
+    this.#turnMs = ports.clock.monotonicMs();
     this.#membership = this.#makeMembership();
+    this.#deaths = this.#makeDeathWatch();
     this.#rebalancer = new Rebalancer({ self, log: ports.log });
     const { settings } = options;
     this.fabric = new Fabric({
@@ -157,11 +164,30 @@ export class ClusterRuntime {
       incarnation: this.incarnation,
       settings: settings.network.fabric,
       ipv6: settings.service.advertiseIpv6,
-      handler: { onMessage: (from, _channel, reader) => this.#onMessage(from, reader) },
+      handler: {
+        onMessage: (from, _channel, reader) => this.messages.deliver(from, reader),
+        onLink: (node) => this.#deaths.onFabricLink(node),
+        onDrain: (node, channel) => this.#tell((listener) => listener.onDrain?.({ node, channel })),
+      },
     });
-    this.register(PEER_MESSAGE.CLUSTERING, (from, reader) => this.#onClustering(from, reader));
-    this.register(PEER_MESSAGE.EXCHANGE, (from, reader) => this.#onExchange(from, reader));
-    this.register(PEER_MESSAGE.INFO, (from, reader) => this.#onPeerInfo(from, reader));
+    this.#takeMessages();
+  }
+
+  #makeDeathWatch(): DeathWatch {
+    const { clock, log } = this.#options.ports;
+    return new DeathWatch({
+      self: this.self,
+      clock,
+      log,
+      send: (node, message) => void this.fabric.send({ node, channel: FABRIC_CHANNEL.CTRL }, message),
+      fabricLink: (node) => this.fabric.link(node),
+      incarnation: (node) => this.heartbeat?.node(node)?.incarnation,
+      cluster: () => this.#committed,
+      onDeath: (node) => {
+        this.#membership.take({ clustering: { kind: "confirmed-death", node } });
+        this.#sockets?.runner.step({ kind: "forget", node });
+      },
+    });
   }
 
   #makeMembership(): Membership {
@@ -179,6 +205,7 @@ export class ClusterRuntime {
         onCommit: (result) => this.#onCommit(result),
         onOrphaned: () => this.#tell((listener) => listener.onOrphaned?.()),
         onBlocked: () => this.#onBlocked(),
+        onTurn: (nowMs) => void this.holdsClients(nowMs),
       },
     });
   }
@@ -229,7 +256,7 @@ export class ClusterRuntime {
   get hasIntegrity(): boolean {
     const { isSynced, succession } = this.clustering;
     if (!isSynced || this.exchange.state !== "rest") return false;
-    const adjacent = this.#heartbeat?.adjacent ?? [];
+    const adjacent = this.heartbeat?.adjacent ?? [];
     return adjacent.length + 1 === succession.length && adjacent.every((node) => succession.includes(node));
   }
 
@@ -240,20 +267,19 @@ export class ClusterRuntime {
 
   /** The heartbeat; undefined of a node without one. */
   get heartbeat(): Heartbeat | undefined {
-    return this.#heartbeat;
+    return this.#sockets?.heartbeat;
   }
 
   /** Whether the node slept so long that it may answer no client yet. */
   get isFenced(): boolean {
-    return this.#heartbeat?.isFenced ?? false;
+    return this.fence.isRaised;
   }
 
   // Life.
 
   /** Lets somebody take the messages of a type; of one type there is one taker. */
   register(messageType: number, handler: PeerMessageHandler): void {
-    assert(!this.#handlers.has(messageType), `messages of type ${messageType} have one taker`);
-    this.#handlers.set(messageType, handler);
+    this.messages.register(messageType, handler);
   }
 
   /** Tells somebody what becomes of the cluster. */
@@ -274,6 +300,7 @@ export class ClusterRuntime {
    */
   async start({ listen }: { readonly listen: boolean }): Promise<void> {
     this.#membership.prepare(listen);
+    this.#deriveTimes();
     try {
       if (listen) await this.#listen();
     } catch (error) {
@@ -287,15 +314,22 @@ export class ClusterRuntime {
   stop(): void {
     this.#membership.stop();
     this.services.stop();
-    this.#runner?.stop();
+    this.#deaths.stop();
+    this.#sockets?.runner.stop();
     this.fabric.stop();
     this.migrationsAllowed = false;
   }
 
   /** Looks at the settings again, after any of them changed. */
   settingsChanged(): void {
+    this.#deriveTimes();
     this.#membership.settingsChanged();
-    this.#runner?.step({ kind: "settings", settings: heartbeatSettings(this.#options.settings) });
+    this.#sockets?.runner.step({ kind: "settings", settings: heartbeatSettings(this.#options.settings) });
+  }
+
+  #deriveTimes(): void {
+    const { interval, timeout } = this.#options.settings.network.heartbeat;
+    this.#sleepMs = interval * timeout;
   }
 
   /**
@@ -313,20 +347,20 @@ export class ClusterRuntime {
    * @returns why it was refused; undefined when it was done
    */
   tipClear(seeds: readonly Omit<SeedAddress, "tls">[] | undefined): string | undefined {
-    const all = this.#heartbeat?.seeds.map(({ address }) => address) ?? [];
+    const all = this.heartbeat?.seeds.map(({ address }) => address) ?? [];
     return this.#tipAnswer({ kind: "tip-clear", seeds: seeds ?? all });
   }
 
   #tipAnswer(event: HeartbeatEvent): string | undefined {
-    if (this.#runner === undefined) return "Cannot change seeds: this node has no heartbeat";
+    if (this.#sockets === undefined) return "Cannot change seeds: this node has no heartbeat";
     this.#tipError = undefined;
-    this.#runner.step(event);
+    this.#sockets.runner.step(event);
     return this.#tipError;
   }
 
   /** Forgets all peers, as `set-config` with protocol `reset` asks for. */
   resetHeartbeat(): void {
-    this.#runner?.step({ kind: "reset" });
+    this.#sockets?.runner.step({ kind: "reset" });
   }
 
   /** Forms the cluster anew, with another key; only the principal does. */
@@ -336,35 +370,31 @@ export class ClusterRuntime {
 
   async #listen(): Promise<void> {
     const { settings, ports } = this.#options;
-    const { host } = ports;
-    const fabric = await this.fabric.listen({
-      hosts: await bindHosts(settings, "fabric", host),
-      port: settings.network.fabric.port,
-    });
-    const fabricPort = fabric[0]?.port ?? 0;
-    const fabricEndpoints = await publishedEndpoints(settings, { service: "fabric", port: fabricPort }, host);
-    const { port } = settings.network.heartbeat;
-    const heartbeat = this.#heartbeat = new Heartbeat({
-      identity: { node: this.self, incarnation: this.incarnation, capabilities: this.own.capabilities },
-      clock: this.hybridClock,
-      settings: heartbeatSettings(settings),
-      seeds: configuredSeeds(settings),
-      endpoints: await publishedEndpoints(settings, { service: "heartbeat", port }, host),
-      fabricEndpoints,
-      payload: this.#membership.payload,
-      nodeCountMax: NODE_COUNT_MAX,
-      now: { monotonicMs: ports.clock.monotonicMs(), wallMs: ports.clock.wallMs() },
-    });
-    const runner = this.#runner = new HeartbeatRunner({
+    const sockets = this.#sockets = await ClusterSockets.open({
+      settings,
       ports,
-      heartbeat,
+      self: this.self,
+      incarnation: this.incarnation,
+      capabilities: this.own.capabilities,
+      hybridClock: this.hybridClock,
+      fabric: this.fabric,
+      payload: this.#membership.payload,
       onEffect: (effect) => this.#onHeartbeat(effect),
     });
-    const bound = await runner.start({ hosts: await bindHosts(settings, "heartbeat", host), port });
-    if (port === 0) {
-      const at = { service: "heartbeat", port: bound[0]?.port ?? 0 } as const;
-      runner.step({ kind: "endpoints", endpoints: await publishedEndpoints(settings, at, host) });
-    }
+    await sockets.start();
+  }
+
+  /**
+   * Somebody is about to act for clients: when nothing of the cluster had a turn for longer than the node timeout, the
+   * heartbeat looks first, because what arrived for a client may be read before the heartbeat's timer.
+   *
+   * @param nowMs monotonic time
+   * @returns whether clients must wait
+   */
+  holdsClients(nowMs: number): boolean {
+    if (nowMs - this.#turnMs > this.#sleepMs) this.#sockets?.runner.step({ kind: "tick" });
+    this.#turnMs = nowMs;
+    return this.fence.isRaised;
   }
 
   // The heartbeat.
@@ -378,10 +408,16 @@ export class ClusterRuntime {
       case "duplicate-id":
         return this.#membership.take({ clustering: effect });
       case "fabric-endpoints":
-        if (this.#heartbeat?.adjacent.includes(effect.node)) {
+        if (this.heartbeat?.adjacent.includes(effect.node)) {
           this.fabric.arrive(effect.node, { endpoints: effect.endpoints });
         }
         return;
+      case "peer-link":
+        return this.#deaths.onHeartbeatLink(effect.node, effect.link);
+      case "fence":
+        return this.#onFence(effect.raised, effect.sleptMs);
+      case "skew":
+        return this.skew.update(effect);
       case "tip-answer":
         this.#tipError = effect.error;
         return;
@@ -393,44 +429,55 @@ export class ClusterRuntime {
   #onChange(change: HeartbeatChange): void {
     if (change.kind === "adjacency") return;
     const { node, kind } = change;
-    if (kind === "departed") this.fabric.depart(node);
-    else {
-      const { fabricEndpoints: endpoints, incarnation } = this.#heartbeat!.node(node)!;
+    if (kind === "departed") {
+      this.fabric.depart(node);
+      this.#deaths.departed(node);
+    } else {
+      const { fabricEndpoints: endpoints, incarnation } = this.heartbeat!.node(node)!;
       this.fabric.arrive(node, incarnation === undefined ? { endpoints } : { endpoints, incarnation });
     }
     this.#tell((listener) => listener.onAdjacent?.(node, kind === "arrived"));
   }
 
+  #onFence(raised: boolean, sleptMs: number): void {
+    const { log } = this.#options.ports;
+    if (!raised) return this.#lowerFence();
+    this.fence.raise();
+    const text = `clients wait: this node stood still for ${
+      Math.round(sleptMs)
+    } ms, and the others may have gone on`;
+    log.write("warning", "clustering", text);
+  }
+
+  /** The tables must follow the cluster that a majority has confirmed. */
+  #lowerFence(): void {
+    if (!this.fence.isRaised || this.heartbeat?.isFenced === true) return;
+    if (this.#committed !== undefined && this.clustering.clusterKey !== this.clusterKey) return;
+    this.fence.lower();
+    this.#options.ports.log.write("info", "clustering", "clients are answered again");
+  }
+
   #setPayload(payload: ClusteringPayload): void {
-    this.#runner?.step({ kind: "payload", payload });
+    this.#sockets?.runner.step({ kind: "payload", payload });
   }
 
   // The fabric.
 
-  #onMessage(from: NodeId, reader: PeerReader): void {
-    this.#handlers.get(reader.messageType)?.(from, reader);
-  }
-
-  #onClustering(from: NodeId, reader: PeerReader): void {
-    const message = decodeClustering(reader);
-    if (isPeerFault(message)) return this.#refuse(from, message);
-    this.#membership.take({ clustering: { kind: "message", from, message: clusteringFromWire(message) } });
-  }
-
-  #onExchange(from: NodeId, reader: PeerReader): void {
-    const message = decodeExchange(reader);
-    if (isPeerFault(message)) return this.#refuse(from, message);
-    this.#membership.take({ exchange: { kind: "message", from, message } });
-  }
-
-  #onPeerInfo(from: NodeId, reader: PeerReader): void {
-    const message = decodePeerInfo(reader);
-    if (isPeerFault(message)) return this.#refuse(from, message);
-    this.services.receive(from, message);
-  }
-
-  #refuse(from: NodeId, { fault }: PeerFault): void {
-    this.#options.ports.log.write("warning", "fabric", `message of node ${from} is dropped: ${fault}`);
+  #takeMessages(): void {
+    const { CLUSTERING, EXCHANGE, EVIDENCE, INFO } = PEER_MESSAGE;
+    this.messages.registerDecoded(CLUSTERING, decodeClustering, (from, coded) => {
+      const message = clusteringFromWire(coded);
+      this.#membership.take({ clustering: { kind: "message", from, message } });
+    });
+    this.messages.registerDecoded(EXCHANGE, decodeExchange, (from, message) => {
+      this.#membership.take({ exchange: { kind: "message", from, message } });
+    });
+    this.messages.registerDecoded(EVIDENCE, decodeEvidence, (from, message) => {
+      this.#deaths.receive(from, message);
+    });
+    this.messages.registerDecoded(INFO, decodePeerInfo, (from, message) => {
+      this.services.receive(from, message);
+    });
   }
 
   #sendControl(to: readonly NodeId[], message: ClusteringMessage | ExchangeMessage): void {
@@ -457,13 +504,14 @@ export class ClusterRuntime {
   #onCommit(result: ExchangeResult): void {
     this.#committed = result;
     this.generation++;
-    this.#heartbeat?.calculateSkew();
+    this.heartbeat?.calculateSkew();
     this.#rebalancer.apply(result, this.#options.namespaces);
     this.rebalanceGeneration++;
     this.rebalancedMs = this.#options.ports.clock.monotonicMs();
     this.migrationsAllowed = true;
     this.services.setMembers(result.succession.filter((node) => node !== this.self));
     this.#tell((listener) => listener.onBalanced?.(result));
+    this.#lowerFence();
   }
 
   #onBlocked(): void {
@@ -471,6 +519,7 @@ export class ClusterRuntime {
     this.services.setMembers([]);
     for (const { partitions } of this.#options.namespaces) partitions.block();
     this.#tell((listener) => listener.onBlocked?.());
+    this.#lowerFence();
   }
 
   #tell(call: (listener: ClusterListener) => void): void {

@@ -94,7 +94,8 @@ describe("ClusterRuntime", () => {
       const [dead, ...left] = [members[2]!, members[0]!, members[1]!];
       const generations = left.map(({ node }) => node.namespaces[0]!.partitions.generation);
       dead.process.kill();
-      await world.simulation.runFor(4000);
+      // Its connections are refused, so nobody waits for the heartbeat's timeout.
+      await world.simulation.runFor(400);
       assertEquals(agreement(left), "true a2 a1");
       left.forEach(({ node }, at) => {
         const { partitions } = node.namespaces[0]!;
@@ -118,5 +119,38 @@ describe("ClusterRuntime", () => {
     assertEquals(joiner.node.cluster.size, 0);
     await world.simulation.runFor(3000);
     assertEquals(agreement([alone, joiner]), "true a2 a1");
+  });
+
+  it("takes a node that restarts at once for a departure and an arrival", async () => {
+    const { world, members } = await startThree(5);
+    await world.simulation.runFor(3000);
+    const key = members[0]!.node.cluster.key;
+    members[1]!.process.kill();
+    members[1] = await startMember(members[1]!.machine, { id: "A2", seeds: ["m1"] });
+    await world.simulation.runFor(2500);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    assert(members[0]!.node.cluster.key !== key);
+  });
+
+  it("holds the clients of a node that slept until it belongs to a cluster again", async () => {
+    const { world, members } = await startThree(6);
+    await world.simulation.runFor(3000);
+    const [slept, ...others] = [members[0]!, members[1]!, members[2]!];
+    slept.process.freeze(5_000_000);
+    await world.simulation.runFor(4900);
+    assertEquals(agreement(others), "true a3 a2");
+    assertEquals(slept.node.cluster.isFenced, false);
+    // Whatever comes first after the wake finds the fence raised.
+    await world.simulation.runWhile(() => world.simulation.nowUs < slept.process.frozenUntilUs);
+    assert(slept.node.cluster.holdsClients(slept.process.ports.clock.monotonicMs()));
+    await world.simulation.runFor(100);
+    assertEquals(slept.node.cluster.isFenced, true);
+    await world.simulation.runWhile(() =>
+      slept.node.cluster.isFenced && world.simulation.nowUs < slept.process.frozenUntilUs + 6_000_000
+    );
+    assertEquals(slept.node.cluster.isFenced, false);
+    await world.simulation.runFor(50);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    assertEquals(slept.node.namespaces[0]!.partitions.clusterSize, 3);
   });
 });

@@ -1,0 +1,121 @@
+/**
+ * Opens the sockets that peers use: the fabric first, because the heartbeat tells where it listens.
+ *
+ * @module
+ */
+
+import {
+  type ClusteringPayload,
+  type Fabric,
+  Heartbeat,
+  type HeartbeatEffect,
+  HeartbeatRunner,
+  type HybridClock,
+  type NodeId,
+} from "../../cluster/mod.ts";
+import type { Settings } from "../../config/mod.ts";
+import type { Ports } from "../../port/mod.ts";
+import type { PeerEndpoint, U64Text } from "../../wire/mod.ts";
+import { bindHosts, publishedEndpoints } from "./cluster_endpoints.ts";
+import { configuredSeeds, heartbeatSettings } from "./cluster_settings.ts";
+
+/** Nodes of the largest cluster. */
+const NODE_COUNT_MAX = 256;
+
+/** What the sockets are opened for. */
+export interface ClusterSocketsOptions {
+  readonly settings: Settings;
+  readonly ports: Ports;
+  readonly self: NodeId;
+  readonly incarnation: U64Text;
+  readonly capabilities: number;
+  readonly hybridClock: HybridClock;
+  readonly fabric: Fabric;
+  /** What the first pulses say. */
+  readonly payload: ClusteringPayload;
+  readonly onEffect: (effect: HeartbeatEffect) => void;
+}
+
+/** A heartbeat that runs; see the head of the file. */
+export class ClusterSockets {
+  readonly heartbeat: Heartbeat;
+  readonly runner: HeartbeatRunner;
+  readonly #options: ClusterSocketsOptions;
+  readonly #fabricPort: number;
+  #heartbeatPort: number;
+  #published = "";
+
+  private constructor(
+    options: ClusterSocketsOptions,
+    parts: { fabricPort: number; endpoints: PeerEndpoint[]; fabricEndpoints: PeerEndpoint[] },
+  ) {
+    this.#options = options;
+    this.#fabricPort = parts.fabricPort;
+    const { settings, ports, self, incarnation, capabilities } = options;
+    this.#heartbeatPort = settings.network.heartbeat.port;
+    this.#published = textOf(parts);
+    this.heartbeat = new Heartbeat({
+      identity: { node: self, incarnation, capabilities },
+      clock: options.hybridClock,
+      settings: heartbeatSettings(settings),
+      seeds: configuredSeeds(settings),
+      endpoints: parts.endpoints,
+      fabricEndpoints: parts.fabricEndpoints,
+      payload: options.payload,
+      nodeCountMax: NODE_COUNT_MAX,
+      now: { monotonicMs: ports.clock.monotonicMs(), wallMs: ports.clock.wallMs() },
+    });
+    this.runner = new HeartbeatRunner({ ports, heartbeat: this.heartbeat, onEffect: options.onEffect });
+  }
+
+  /**
+   * Listens for the fabric, and makes a heartbeat that does not listen yet.
+   *
+   * @throws {Error} that names address, port and cause
+   */
+  static async open(options: ClusterSocketsOptions): Promise<ClusterSockets> {
+    const { settings, ports: { host }, fabric } = options;
+    const hosts = await bindHosts(settings, "fabric", host);
+    const bound = await fabric.listen({ hosts, port: settings.network.fabric.port });
+    const fabricPort = bound[0]?.port ?? 0;
+    const { port } = settings.network.heartbeat;
+    return new ClusterSockets(options, {
+      fabricPort,
+      endpoints: await publishedEndpoints(settings, { service: "heartbeat", port }, host),
+      fabricEndpoints: await publishedEndpoints(settings, { service: "fabric", port: fabricPort }, host),
+    });
+  }
+
+  /**
+   * The heartbeat listens and begins to send.
+   *
+   * @throws {Error} that names address, port and cause
+   */
+  async start(): Promise<void> {
+    const { settings, ports: { host } } = this.#options;
+    const hosts = await bindHosts(settings, "heartbeat", host);
+    const bound = await this.runner.start({ hosts, port: settings.network.heartbeat.port });
+    this.#heartbeatPort = bound[0]?.port ?? 0;
+    await this.refresh();
+  }
+
+  /** Tells peers other addresses when those of the machine, or what is to be told of them, changed. */
+  async refresh(): Promise<void> {
+    const { settings, ports: { host } } = this.#options;
+    const heartbeat = { service: "heartbeat", port: this.#heartbeatPort } as const;
+    const fabric = { service: "fabric", port: this.#fabricPort } as const;
+    const endpoints = await publishedEndpoints(settings, heartbeat, host);
+    const fabricEndpoints = await publishedEndpoints(settings, fabric, host);
+    const text = textOf({ endpoints, fabricEndpoints });
+    if (text === this.#published) return;
+    this.#published = text;
+    this.runner.step({ kind: "endpoints", endpoints });
+    this.runner.step({ kind: "fabric-endpoints", endpoints: fabricEndpoints });
+  }
+}
+
+function textOf(
+  { endpoints, fabricEndpoints }: Record<"endpoints" | "fabricEndpoints", PeerEndpoint[]>,
+): string {
+  return [...endpoints, ...fabricEndpoints].map(({ address, port }) => `${address} ${port}`).join("\n");
+}
