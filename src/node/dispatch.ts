@@ -44,6 +44,7 @@ import {
 } from "../wire/mod.ts";
 import type { ClientFence } from "./cluster/mod.ts";
 import { answerInfo, answerPlainLine } from "./info.ts";
+import type { PendingReply } from "./info_pending.ts";
 import { type Job, JobScheduler } from "./job.ts";
 import type { AerieNode } from "./node.ts";
 import type { FrameOutcome, Session } from "./session.ts";
@@ -95,8 +96,7 @@ export class Dispatcher {
         return this.#runMessage(session, bytes, bodyAt, end);
       case PROTO_TYPE_INFO:
         if (end - bodyAt > INFO_BODY_SIZE_MAX) return "close";
-        this.#runInfo(session, bytes.subarray(bodyAt, end));
-        return "done";
+        return this.#runInfo(session, bytes.subarray(bodyAt, end)) ?? "done";
       case PROTO_TYPE_SECURITY:
         session.out.append(securityReply(ResultCode.SEC_NOT_SUPPORTED));
         return "done";
@@ -123,7 +123,13 @@ export class Dispatcher {
           return this.#drop(session, end);
         }
         if (frameEnd > end) return at;
-        this.#runInfo(session, bytes.subarray(at + PROTO_HEADER_SIZE, frameEnd));
+        const pending = this.#runInfo(session, bytes.subarray(at + PROTO_HEADER_SIZE, frameEnd));
+        if (pending !== undefined) {
+          pending.onReady = () => {
+            pending.write();
+            session.flush();
+          };
+        }
         at = frameEnd;
       } else {
         const lineEnd = bytes.indexOf(LF, at);
@@ -192,16 +198,23 @@ export class Dispatcher {
     return end;
   }
 
-  #runInfo(session: Session, body: Uint8Array): void {
+  /** Answers; when some answers have to wait, the rest is a job that the session is woken for. */
+  #runInfo(session: Session, body: Uint8Array): PendingReply | undefined {
     const { out } = session;
     const start = out.reserve(PROTO_HEADER_SIZE);
     out.length = start + PROTO_HEADER_SIZE;
-    answerInfo(this.#node, session, parseInfo(body));
+    const pending = answerInfo(this.#node, session, parseInfo(body));
+    session.nowMs = this.clock.monotonicMs();
+    if (pending !== undefined) {
+      out.length = start;
+      pending.onReady = () => session.wake();
+      return pending;
+    }
     writeProtoHeader(out.bytes, start, {
       type: PROTO_TYPE_INFO,
       bodySizeBytes: out.length - start - PROTO_HEADER_SIZE,
     });
-    session.nowMs = this.clock.monotonicMs();
+    return undefined;
   }
 
   #runCompressed(session: Session, body: Uint8Array): FrameOutcome {

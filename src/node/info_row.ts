@@ -7,6 +7,7 @@
 import { NAMESPACE_NAME_SIZE_MAX, utf8 } from "../base/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
 import { type InfoCommand, infoParameter } from "../wire/mod.ts";
+import { PendingAnswer } from "./info_pending.ts";
 import type { AerieNode } from "./node.ts";
 import type { Session } from "./session.ts";
 
@@ -18,6 +19,13 @@ export const OK = "ok";
 export const UNRECOGNIZED = "ERROR:4:unrecognized command";
 /** Answer to commands of the Enterprise edition. */
 export const ENTERPRISE_ONLY = "ERROR:25:enterprise only";
+
+/** Answers to a change of the cluster-wide metadata. */
+const KEEP_ANSWERS = {
+  ok: OK,
+  refused: "ERROR:4:refused: too many changes at once, or a name too long",
+  timeout: "ERROR:9:timeout: not all members have confirmed it; it may have happened or happen yet",
+} as const;
 
 /** What a user needs to be allowed to ask, once there are users. */
 export type InfoPermission =
@@ -51,8 +59,8 @@ export interface InfoRow {
   hidden?: boolean;
   /** Answered and counted as deprecated; the name of what to ask instead. */
   deprecated?: string;
-  /** The answer, without line feeds. */
-  answer: (context: InfoContext) => string;
+  /** The answer, without line feeds; a pending one when other nodes must agree first. */
+  answer: (context: InfoContext) => string | PendingAnswer;
 }
 
 /** What a command's answer may draw on. */
@@ -101,6 +109,22 @@ export class InfoContext {
     if (value === "") return { error: `ERROR:${code}:missing '${key}' value` };
     if (utf8(value).length > sizeMaxBytes) return { error: `ERROR:${code}:'${key}' value too long` };
     return { value };
+  }
+
+  /**
+   * Sets an item of the cluster-wide metadata, null removes it. This node acts on it at once.
+   *
+   * @returns `ok`, when there are other members once all of them have the item
+   */
+  keep(module: number, key: string, value: string | null): string | PendingAnswer {
+    const { cluster, metadata } = this.node;
+    if (cluster.size === 1) {
+      metadata.set(module, key, value);
+      return OK;
+    }
+    const pending = new PendingAnswer();
+    metadata.set(module, key, value, (result) => pending.settle(KEEP_ANSWERS[result]));
+    return pending;
   }
 
   /** The namespace that the command names (as `namespace` or, older, as `ns`), or the error that says why not. */

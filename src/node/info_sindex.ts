@@ -17,6 +17,7 @@ import {
 } from "../sindex/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
 import { SMD_MODULE } from "../wire/mod.ts";
+import type { PendingAnswer } from "./info_pending.ts";
 import { type InfoContext, type InfoRow, OK, safeText } from "./info_row.ts";
 import { readDefinition } from "./sindex_request.ts";
 
@@ -90,14 +91,17 @@ function statistics({ indexes }: Namespace, name: string): string {
 }
 
 /** Runs a command on the index that its parameters name. */
-function onIndex(context: InfoContext, answer: (namespace: Namespace, name: string) => string): string {
+function onIndex<Answer extends string | PendingAnswer>(
+  context: InfoContext,
+  answer: (namespace: Namespace, name: string) => Answer,
+): Answer | string {
   const { value: namespace, error } = context.namespace();
   if (error !== undefined) return error;
   const name = context.need("indexname", { sizeMaxBytes: INDEX_NAME_SIZE_MAX });
   return name.error ?? answer(namespace, name.value!);
 }
 
-function createIndex(context: InfoContext): string {
+function createIndex(context: InfoContext): string | PendingAnswer {
   const name = context.need("indexname", { sizeMaxBytes: INDEX_NAME_SIZE_MAX });
   if (name.error !== undefined) return name.error;
   if (context.get("namespace") === undefined && context.get("ns") === undefined) {
@@ -116,15 +120,13 @@ function createIndex(context: InfoContext): string {
   if (indexes.byKey(key) === undefined && indexes.list().length >= INDEX_COUNT_MAX) {
     return "ERROR:206:already at sindex definition limit";
   }
-  if (named === undefined) context.node.metadata.set(SMD_MODULE.SINDEX, key, name.value);
-  return OK;
+  return named === undefined ? context.keep(SMD_MODULE.SINDEX, key, name.value) : OK;
 }
 
-function deleteIndex(context: InfoContext): string {
+function deleteIndex(context: InfoContext): string | PendingAnswer {
   return onIndex(context, ({ indexes }, name) => {
     const index = indexes.byName(name);
-    if (index !== undefined) context.node.metadata.set(SMD_MODULE.SINDEX, index.key, null);
-    return OK;
+    return index === undefined ? OK : context.keep(SMD_MODULE.SINDEX, index.key, null);
   });
 }
 

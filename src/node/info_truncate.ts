@@ -6,7 +6,10 @@
  */
 
 import { CITRUSLEAF_EPOCH_S, SET_NAME_SIZE_MAX, TTL_MAX_S } from "../base/mod.ts";
+import { SMD_MODULE } from "../wire/mod.ts";
+import type { PendingAnswer } from "./info_pending.ts";
 import { type InfoContext, type InfoRow, OK, type Parameter, safeText } from "./info_row.ts";
+import { truncateKey } from "./smd_truncate.ts";
 
 const NS_PER_MS = 1_000_000n;
 const EPOCH_MS = BigInt(CITRUSLEAF_EPOCH_S) * 1000n;
@@ -19,7 +22,7 @@ interface TruncateForm {
   wholeNamespace: boolean;
 }
 
-function truncate(context: InfoContext, form: TruncateForm): string {
+function truncate(context: InfoContext, form: TruncateForm): string | PendingAnswer {
   const { value: namespace, error } = context.namespace();
   if (error !== undefined) return error;
   const setName = setParameter(context, form);
@@ -29,32 +32,27 @@ function truncate(context: InfoContext, form: TruncateForm): string {
   if (typeof lut === "string") return lut;
   const { store } = namespace;
   const set = setName === undefined ? undefined : store.sets.byName(setName.value);
-  // A set that nobody has written to has nothing to remove.
-  if (setName === undefined || set !== undefined) {
-    store.truncate(set, lut);
-    context.node.metadata.keepMark(namespace.settings.name, setName?.value, lut);
-  }
   const where = setName === undefined ? "" : ` set ${safeText(setName.value)}`;
   context.node.ports.log.write(
     "info",
     "truncate",
     `{${namespace.settings.name}} truncating${where} to ${lut}`,
   );
-  return OK;
+  // A set that nobody has written to has nothing to remove, here; another node may have records of it.
+  if (setName !== undefined && set === undefined && context.node.cluster.size === 1) return OK;
+  const key = truncateKey(namespace.settings.name, setName?.value);
+  return context.keep(SMD_MODULE.TRUNCATE, key, String(lut));
 }
 
-function undoTruncate(context: InfoContext, form: TruncateForm): string {
+function undoTruncate(context: InfoContext, form: TruncateForm): string | PendingAnswer {
   const { value: namespace, error } = context.namespace();
   if (error !== undefined) return error;
   const setName = setParameter(context, form);
   if (setName?.error !== undefined) return setName.error;
   const { store } = namespace;
   const set = setName === undefined ? undefined : store.sets.byName(setName.value);
-  if (setName === undefined || set !== undefined) {
-    store.undoTruncate(set);
-    context.node.metadata.keepMark(namespace.settings.name, setName?.value, null);
-  }
-  return OK;
+  if (setName !== undefined && set === undefined && context.node.cluster.size === 1) return OK;
+  return context.keep(SMD_MODULE.TRUNCATE, truncateKey(namespace.settings.name, setName?.value), null);
 }
 
 /** The set that is named, undefined for the whole namespace. */

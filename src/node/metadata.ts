@@ -3,14 +3,22 @@
  * (`smd_truncate.ts`, `smd_sindex.ts`). Items are kept in the work directory, so that a mark or an index is there again
  * after a restart, before any record is.
  *
- * A command acts at once and is kept afterwards: its answer does not wait for the disk, as the answer of no info command
- * does. A node that dies within these milliseconds forgets the item; one that stops in order does not.
+ * A command acts on this node at once. With other members its answer waits until all have the item and their disks have
+ * kept it. Alone it does not wait: a node that dies within these milliseconds forgets the item; one that stops in order
+ * does not.
  *
  * @module
  */
 
 import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
-import { Smd, type SmdContent, type SmdEffect, type SmdEvent, SmdStore } from "../cluster/mod.ts";
+import {
+  Smd,
+  type SmdContent,
+  type SmdEffect,
+  type SmdEvent,
+  type SmdSetResult,
+  SmdStore,
+} from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
 import type { Ports, Timer } from "../port/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
@@ -18,7 +26,7 @@ import { decodeSmd, FABRIC_CHANNEL, PEER_MESSAGE, SMD_MODULE } from "../wire/mod
 import type { ClusterRuntime } from "./cluster/mod.ts";
 import type { SmdChange, SmdModuleHandler } from "./smd_module_handler.ts";
 import { SindexModule } from "./smd_sindex.ts";
-import { truncateKey, TruncateModule } from "./smd_truncate.ts";
+import { TruncateModule } from "./smd_truncate.ts";
 
 const MODULES = [SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE];
 
@@ -45,6 +53,13 @@ export interface NodeMetadataOptions {
   namespaces: readonly Namespace[];
 }
 
+/** An item that this node is setting. */
+interface Asked {
+  module: number;
+  key: string;
+  onDone?: (result: SmdSetResult) => void;
+}
+
 /** See the head of the file. */
 export class NodeMetadata {
   readonly #smd: Smd;
@@ -59,7 +74,7 @@ export class NodeMetadata {
   #writing: Promise<void> = Promise.resolve();
   #request = 0;
   /** What commands of this node set, by request, until it is known everywhere: the node has acted on it already. */
-  readonly #asked = new Map<number, { module: number; key: string }>();
+  readonly #asked = new Map<number, Asked>();
 
   /** Acts on what was kept. */
   constructor(options: NodeMetadataOptions) {
@@ -87,15 +102,14 @@ export class NodeMetadata {
     });
   }
 
-  /** Keeps a truncation mark, ms since 2010, or with null its end; the set is undefined for a whole namespace. */
-  keepMark(namespace: string, set: string | undefined, lutMs: number | null): void {
-    this.set(SMD_MODULE.TRUNCATE, truncateKey(namespace, set), lutMs === null ? null : String(lutMs));
-  }
-
-  /** Sets an item of a module, null removes it; the node acts on it at once. */
-  set(module: number, key: string, value: string | null): void {
+  /**
+   * Sets an item of a module, null removes it; the node acts on it at once.
+   *
+   * @param onDone told how it ended, once: at the latest after two seconds
+   */
+  set(module: number, key: string, value: string | null, onDone?: (result: SmdSetResult) => void): void {
     const request = ++this.#request;
-    this.#asked.set(request, { module, key });
+    this.#asked.set(request, { module, key, ...(onDone === undefined ? {} : { onDone }) });
     this.#handlers.get(module)!.apply([{ key, value }]);
     this.#step({ kind: "set", request, module, key, value });
   }
@@ -155,8 +169,9 @@ export class NodeMetadata {
   }
 
   #setDone({ request, result }: Extract<SmdEffect, { kind: "set-done" }>): void {
-    const { module, key } = this.#asked.get(request)!;
+    const { module, key, onDone } = this.#asked.get(request)!;
     this.#asked.delete(request);
+    onDone?.(result);
     if (result === "ok") return;
     if (result === "refused") this.#warn(module, "too many at once, or a name too long");
     // Whatever the others have agreed on holds for this node as well.

@@ -6,6 +6,7 @@ import { defaultSettings } from "../../config/mod.ts";
 import { nodeAt } from "../../partition/mod.ts";
 import { createCompute } from "../../platform/mod.ts";
 import { type SimMachine, type SimProcess, SimWorld } from "../../sim/mod.ts";
+import { SMD_MODULE } from "../../wire/mod.ts";
 import { type AerieNode, createNode } from "../node.ts";
 
 const compute = createCompute();
@@ -152,5 +153,27 @@ describe("ClusterRuntime", () => {
     await world.simulation.runFor(50);
     assertEquals(agreement(members), "true a3 a2 a1");
     assertEquals(slept.node.namespaces[0]!.partitions.clusterSize, 3);
+  });
+
+  it("sets cluster-wide metadata on all members, and answers when they have it", async () => {
+    const { world, members } = await startThree(7);
+    await world.simulation.runFor(3000);
+    // The smallest id is no principal: it forwards.
+    const results: string[] = [];
+    const mark = String(members[0]!.node.namespaces[0]!.store.nowMs());
+    members[0]!.node.metadata.set(SMD_MODULE.TRUNCATE, "test|demo", mark, (result) => results.push(result));
+    assertEquals(results, []);
+    await world.simulation.runFor(100);
+    assertEquals(results, ["ok"]);
+    const marks = () =>
+      members.map(({ node }) => node.namespaces[0]!.store.sets.byName("demo")?.truncateLutMs ?? 0);
+    assertEquals(marks(), [Number(mark), Number(mark), Number(mark)]);
+    // One that was away is told when it returns with an empty disk.
+    members[1]!.process.kill();
+    await world.simulation.runFor(1000);
+    members[1] = await startMember(world.addMachine("m4"), { id: "A4", seeds: ["m1"] });
+    await world.simulation.runFor(4000);
+    assertEquals(agreement(members), "true a4 a3 a1");
+    assertEquals(marks(), [Number(mark), Number(mark), Number(mark)]);
   });
 });
