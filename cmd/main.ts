@@ -36,6 +36,14 @@ const verbs: Record<string, Verb> = {
     doc: "check addresses, ports and limits of this machine",
     run: async (args) => (await import("./doctor.ts")).runDoctor(args),
   },
+  backup: {
+    doc: "write a namespace into backup files",
+    run: async (args) => (await import("./backup.ts")).runBackup(args),
+  },
+  restore: {
+    doc: "write backup files into a cluster",
+    run: async (args) => (await import("./restore.ts")).runRestore(args),
+  },
   config: {
     doc: "check a configuration file, print the effective settings",
     run: async (args) => (await import("./config.ts")).runConfig(args),

@@ -8,7 +8,7 @@ import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import { decodeOp, type ReplyMessage, type ReplyOp } from "../wire/mod.ts";
 import { decodeParticle } from "./particle.ts";
-import type { Bins, Value } from "./value.ts";
+import { type Bins, TypedBlob, type Value } from "./value.ts";
 
 /** What is known about a record beside its bins. */
 export interface RecordMeta {
@@ -49,6 +49,18 @@ export function readMeta(message: ReplyMessage, clock: Clock): RecordMeta {
 /** The record in a reply. */
 export function readRecord(message: ReplyMessage, clock: Clock): ClientRecord {
   return { bins: readBins(message), generation: message.generation, ttlS: ttlOf(message.voidTime, clock) };
+}
+
+/** The record in a reply, with bins as they are on the wire. */
+export function readRawRecord(message: ReplyMessage, clock: Clock): ClientRecord {
+  const bins: Bins = {};
+  let at = message.opsAt;
+  for (let count = message.opCount; count > 0; count--) {
+    const next = decodeOp(message.bytes, at, op);
+    setBin(bins, op.name, new TypedBlob(op.particleType, message.bytes.slice(op.valueAt, next)));
+    at = next;
+  }
+  return { bins, generation: message.generation, ttlS: ttlOf(message.voidTime, clock) };
 }
 
 /** The record in a reply to operate. */

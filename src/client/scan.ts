@@ -28,7 +28,7 @@ import type { UserKey } from "./key.ts";
 import type { ClientNode } from "./node.ts";
 import { decodeParticle } from "./particle.ts";
 import type { ResolvedPolicy, ScanPolicy } from "./policy.ts";
-import { type ClientRecord, readRecord } from "./record.ts";
+import { type ClientRecord, readRawRecord, readRecord } from "./record.ts";
 import { writeBinNames } from "./record_request.ts";
 import { sleep, StreamCommand, type StreamEnd } from "./stream_command.ts";
 import { type Where, writeWhere } from "./where.ts";
@@ -44,8 +44,12 @@ export interface ScanRequest {
   set?: string;
   /** Bins to return: all when absent, `none` for the header alone. */
   bins?: readonly string[] | "none";
-  /** Range of partitions; all when absent. */
-  partitions?: { first: number; count: number };
+  /** Range of partitions, or some of them; all when absent. */
+  partitions?: { first: number; count: number } | readonly number[];
+  /** Digests to go on behind, by partition, for a scan that was interrupted. */
+  after?: ReadonlyMap<number, Uint8Array>;
+  /** Return bins as {@linkcode TypedBlob} with the bytes of the wire, whatever their type. */
+  raw?: boolean;
   /** Condition that a secondary index answers; all records when absent. */
   where?: Where;
   /** Policy. */
@@ -62,6 +66,10 @@ export interface ScanRecord extends ClientRecord {
   digest: Uint8Array;
   /** The user's key, where it was stored with the record. */
   key: UserKey | undefined;
+  /** Particle type of the key: a float without a fraction looks like an integer in `key`. 0 without a key. */
+  keyType: number;
+  /** When the record expires, in seconds since 2010; 0 never. */
+  voidTime: number;
 }
 
 /** One node's part of a round. */
@@ -100,7 +108,25 @@ export class Scan {
     this.#cluster = cluster;
     this.#request = request;
     this.#policy = policy;
-    const { first, count } = request.partitions ?? { first: 0, count: PARTITION_COUNT };
+    this.#openPartitions(request.partitions ?? { first: 0, count: PARTITION_COUNT });
+    for (const [partition, digest] of request.after ?? []) {
+      if (this.#open.has(partition)) this.#digests.set(partition, digest);
+    }
+    const { totalTimeoutMs } = policy;
+    this.#deadlineMs = totalTimeoutMs === 0 ? Infinity : cluster.ports.clock.monotonicMs() + totalTimeoutMs;
+  }
+
+  #openPartitions(partitions: NonNullable<ScanRequest["partitions"]>): void {
+    if (!("first" in partitions)) {
+      for (const partition of partitions) {
+        if (!(Number.isInteger(partition) && partition >= 0 && partition < PARTITION_COUNT)) {
+          throw new RangeError(`Cannot scan partition ${partition}: there are 0 to ${PARTITION_COUNT - 1}`);
+        }
+        this.#open.add(partition);
+      }
+      return;
+    }
+    const { first, count } = partitions;
     if (
       !(Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 1) ||
       first + count > PARTITION_COUNT
@@ -110,8 +136,6 @@ export class Scan {
       );
     }
     for (let partition = first; partition < first + count; partition++) this.#open.add(partition);
-    const { totalTimeoutMs } = policy;
-    this.#deadlineMs = totalTimeoutMs === 0 ? Infinity : cluster.ports.clock.monotonicMs() + totalTimeoutMs;
   }
 
   /** The records as they come. Ending the iteration early ends the scan. */
@@ -296,15 +320,21 @@ export class Scan {
     const bytes = message.bytes;
     let digest: Uint8Array | undefined;
     let key: UserKey | undefined;
+    let keyType = 0;
     let set = "";
     message.forEachField((type, start, end) => {
       if (type === FIELD.DIGEST && end - start === 20) digest = bytes.slice(start, end);
       else if (type === FIELD.SET) set = utf8Decode(bytes.subarray(start, end));
-      else if (type === FIELD.KEY && end > start) key = decodeUserKey(bytes, start, end);
+      else if (type === FIELD.KEY && end > start) {
+        key = decodeUserKey(bytes, start, end);
+        if (key !== undefined) keyType = bytes[start];
+      }
     });
     if (digest === undefined) throw new WireError("The server sent a record of a scan without its digest");
-    const record = readRecord(message, this.#cluster.ports.clock);
-    return { ...record, namespace: this.#request.namespace, set, digest, key };
+    const { clock } = this.#cluster.ports;
+    const record = this.#request.raw ? readRawRecord(message, clock) : readRecord(message, clock);
+    const { namespace } = this.#request;
+    return { ...record, namespace, set, digest, key, keyType, voidTime: message.voidTime };
   }
 
   #encode(share: NodeShare): Uint8Array {

@@ -146,6 +146,8 @@ Deno.test("scan() sends the captured bytes and reads the captured records cut an
       set: "demo",
       digest: fromHex("a933ee0e8f82c106697150d15e504f08b2b2e01d"),
       key: "k2",
+      keyType: 3,
+      voidTime: 0,
     }]);
     client.close();
   }

@@ -87,9 +87,9 @@ export class Hll {
   }
 }
 
-/** A blob that carries the particle type of another language's client, or of a vector. */
+/** A blob that carries the particle type of another language's client, or of a vector; in raw scans, of any bin. */
 export class TypedBlob {
-  /** Particle type: 7 to 12, or 16. */
+  /** Particle type: 7 to 12, or 16; any in raw scans. */
   readonly type: number;
   /** The bytes. */
   readonly bytes: Uint8Array;

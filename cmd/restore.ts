@@ -1,0 +1,231 @@
+/**
+ * `aerie restore`: backup files of the field's text format into a cluster.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import process from "node:process";
+import { type AerieClient, connect, parseAddress } from "../src/client/mod.ts";
+import { createPlatform } from "../src/platform/mod.ts";
+import type { Ports } from "../src/port/mod.ts";
+import { AsbReader } from "./backup/asb_reader.ts";
+import { RestoreJob, type RestorePolicy } from "./backup/restore_job.ts";
+import { countText } from "./status_screen.ts";
+import { print, printError } from "./terminal.ts";
+
+const help = `aerie restore: write backup files (.asb 3.1) into a cluster
+
+  aerie restore (-d DIRECTORY | -i FILE | -i -) [-h HOST[:PORT]] [FLAGS]
+
+What
+  -d, --directory DIR           all .asb files of a directory
+  -i, --input-file FILE         one file; - for standard input
+  -s, --set SET                 only this set; may be given several times
+      --no-records, --no-indexes, --no-udfs
+
+How records are written
+  -n, --namespace NS            to this namespace instead of the one they were in
+  -u, --unique                  only where the cluster has no record
+  -r, --replace                 always; without either, unless the cluster has a record of the same or a higher generation
+  -l, --extra-ttl SECONDS       added to each record's time to live
+      --ignore-record-error     count records that fail and go on
+
+  -h, --host HOST[:PORT]        any node of the cluster, default 127.0.0.1:3000
+  -w, --parallel N              batches at the same time, 1 to 64, default 8
+      --help                    this text
+
+Records that have expired since the backup are left out. Indexes are made after the records, modules at once.
+Exit codes: 0 all was restored, 1 something failed, 2 wrong usage
+
+Examples
+  aerie restore -d /backups/test-2026-11-21
+  zstd -dc users.asb.zst | aerie restore -i - -n copy --unique
+`;
+
+const FINE = 0;
+const FAILED = 1;
+const USAGE = 2;
+const READ_SIZE_BYTES = 1024 * 1024;
+const PROGRESS_INTERVAL_MS = 1000;
+
+/** Where text goes; the terminal by default. */
+export interface RestoreOutput {
+  /** One text of the result. */
+  print(text: string): void;
+  /** One text for the person who called. */
+  complain(text: string): void;
+}
+
+interface RestoreFlags {
+  host: string;
+  policy: RestorePolicy;
+  directory: string | undefined;
+  file: string | undefined;
+  workerCount: number;
+}
+
+/**
+ * Runs the verb.
+ *
+ * @param args the words after `restore`
+ * @returns the exit code: 0 all was restored, 1 something failed, 2 wrong usage
+ */
+export async function runRestore(
+  args: string[],
+  output: RestoreOutput = { print, complain: printError },
+): Promise<number> {
+  if (args.includes("--help")) {
+    output.print(help);
+    return FINE;
+  }
+  const flags = parseFlags(args);
+  if (typeof flags === "string") {
+    output.complain(`aerie restore: ${flags}\nSee "aerie restore --help".`);
+    return USAGE;
+  }
+  let client: AerieClient | undefined;
+  try {
+    const ports = await createPlatform();
+    client = await connect({ hosts: [flags.host], ports, connectTimeoutMs: 5000 });
+    return await restore(client, flags, { output, ports });
+  } catch (error) {
+    output.complain(`aerie restore: ${(error as Error).message}`);
+    return FAILED;
+  } finally {
+    client?.close();
+  }
+}
+
+async function restore(
+  client: AerieClient,
+  flags: RestoreFlags,
+  { output, ports }: { output: RestoreOutput; ports: Ports },
+): Promise<number> {
+  const { clock } = ports;
+  const job = await RestoreJob.create({
+    client,
+    policy: flags.policy,
+    clock,
+    workerCount: flags.workerCount,
+  });
+  const startMs = clock.monotonicMs();
+  const progress = setInterval(() => {
+    if (process.stderr.isTTY === true) {
+      process.stderr.write(
+        `\r${countText(job.counts.read)} records read, ${countText(job.counts.written)} written  `,
+      );
+    }
+  }, PROGRESS_INTERVAL_MS);
+  try {
+    for (const path of await inputs(flags)) await restoreFile(path, job);
+    await job.finish();
+  } finally {
+    clearInterval(progress);
+    if (process.stderr.isTTY === true) process.stderr.write("\r\x1b[K");
+    summarize(job, { output, durationMs: clock.monotonicMs() - startMs });
+  }
+  return job.counts.failed === 0 ? FINE : FAILED;
+}
+
+async function inputs({ directory, file }: RestoreFlags): Promise<string[]> {
+  if (directory === undefined) return [file!];
+  const names = (await readdir(directory)).filter((name) => name.endsWith(".asb")).sort();
+  if (names.length === 0) throw new Error(`${directory} holds no .asb files`);
+  return names.map((name) => `${directory}/${name}`);
+}
+
+async function restoreFile(path: string, job: RestoreJob): Promise<void> {
+  const source = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: READ_SIZE_BYTES });
+  const reader = new AsbReader();
+  try {
+    for await (const piece of source) {
+      reader.push(piece as Uint8Array);
+      for (let item = reader.next(); item !== undefined; item = reader.next()) await job.take(item);
+    }
+    reader.end();
+  } catch (error) {
+    throw new Error(`${path === "-" ? "standard input" : path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function summarize(
+  job: RestoreJob,
+  { output, durationMs }: { output: RestoreOutput; durationMs: number },
+): void {
+  const { read, written, expired, filtered, kept, failed, indexes, modules } = job.counts;
+  const left = [
+    [kept, "kept as the cluster has them"],
+    [expired, "expired"],
+    [filtered, "of other sets"],
+    [failed, "FAILED"],
+  ].filter(([count]) => count !== 0).map(([count, what]) => `, ${count} ${what}`).join("");
+  output.print(
+    `${read} records read, ${written} written${left}; ${indexes} indexes, ${modules} modules; ` +
+      `${(durationMs / 1000).toFixed(1)} s (${
+        Math.round(written / Math.max(0.001, durationMs / 1000))
+      } records/s)`,
+  );
+  if (job.firstError !== undefined) {
+    output.complain(`aerie restore: the first failure: ${job.firstError.message}`);
+  }
+}
+
+function parseFlags(args: readonly string[]): RestoreFlags | string {
+  const unknown: string[] = [];
+  const parsed = parseArgs([...args], {
+    string: ["host", "namespace", "set", "directory", "input-file", "extra-ttl", "parallel"],
+    boolean: ["no-records", "no-indexes", "no-udfs", "unique", "replace", "ignore-record-error"],
+    collect: ["set"],
+    alias: {
+      host: "h",
+      namespace: "n",
+      set: "s",
+      directory: "d",
+      "input-file": "i",
+      unique: "u",
+      replace: "r",
+      "extra-ttl": "l",
+      parallel: "w",
+    },
+    unknown: (word) => void unknown.push(word),
+  }) as Record<string, unknown>;
+  if (unknown.length > 0) return `unknown argument "${unknown[0]}"`;
+  const text = (name: string) => parsed[name] as string | undefined;
+  const [directory, file] = [text("directory"), text("input-file")];
+  if ((directory === undefined) === (file === undefined)) return "give either -d DIRECTORY or -i FILE";
+  if (parsed["unique"] === true && parsed["replace"] === true) {
+    return "give at most one of --unique and --replace";
+  }
+  const extraTtlS = Number(text("extra-ttl") ?? 0);
+  if (!Number.isInteger(extraTtlS) || extraTtlS < 0) return `-l takes seconds, not "${text("extra-ttl")}"`;
+  const workerCount = Number(text("parallel") ?? 8);
+  if (!Number.isInteger(workerCount) || workerCount < 1 || workerCount > 64) return "-w takes 1 to 64";
+  try {
+    const address = parseAddress(text("host") || "127.0.0.1");
+    return {
+      host: address.host.includes(":")
+        ? `[${address.host}]:${address.port}`
+        : `${address.host}:${address.port}`,
+      directory,
+      file,
+      workerCount,
+      policy: {
+        mode: parsed["unique"] === true ? "create" : parsed["replace"] === true ? "replace" : "newer",
+        namespace: text("namespace") || undefined,
+        sets: new Set((parsed["set"] as string[] | undefined) ?? []),
+        extraTtlS,
+        hasRecords: parsed["no-records"] !== true,
+        hasIndexes: parsed["no-indexes"] !== true,
+        hasModules: parsed["no-udfs"] !== true,
+        ignoresErrors: parsed["ignore-record-error"] === true,
+      },
+    };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
