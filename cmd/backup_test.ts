@@ -64,11 +64,14 @@ async function fill(client: AerieClient, count: number): Promise<void> {
   for (const result of await client.batch(rows)) assertEquals(result.resultCode, 0);
 }
 
+function filesIn(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].map(({ name }) => name).filter((name) => name.endsWith(".asb"));
+}
+
 /** Records of a directory's files, by digest, without generations. */
 function content(directory: string): Map<string, unknown> {
   const items: AsbItem[] = [];
-  for (const { name } of Deno.readDirSync(directory)) {
-    if (!name.endsWith(".asb")) continue;
+  for (const name of filesIn(directory)) {
     const reader = new AsbReader();
     reader.push(Deno.readFileSync(`${directory}/${name}`));
     for (let item = reader.next(); item !== undefined; item = reader.next()) items.push(item);
@@ -132,8 +135,8 @@ Deno.test("a backup that was interrupted goes on and has each record once", asyn
     const count = Number(/after (\d+) records/.exec(cut.complaints)![1]);
     assert(count > 0 && count < 20_000, `${count} records until the interruption`);
     // What a crash left behind the last whole state does not matter.
-    const [file] = [...Deno.readDirSync(`${directory}/all`)].filter(({ name }) => name.endsWith(".asb"));
-    await Deno.writeTextFile(`${directory}/all/${file!.name}`, "+ n te", { append: true });
+    const [file] = filesIn(`${directory}/all`);
+    await Deno.writeTextFile(`${directory}/all/${file}`, "+ n te", { append: true });
     const rest = await run(runBackup, [...args, "--continue"]);
     assertEquals([rest.code, rest.complaints], [0, ""]);
     assertEquals(content(`${directory}/all`).size, 20_000);
