@@ -26,6 +26,17 @@ const TURN_MAX_US = 40;
 export interface WallClock {
   /** How far it is ahead of the true time, in milliseconds; change it to let it jump. */
   offsetMs: number;
+  /** How much faster than the true time it goes, in millionths; default 0. */
+  driftPpm?: number;
+  /** Virtual time since which it drifts, in microseconds. */
+  driftSinceUs?: number;
+}
+
+/** How far a wall clock is ahead of the true time, in milliseconds, drift included. */
+export function wallAheadMs(wall: WallClock, nowUs: number): number {
+  const { offsetMs, driftPpm, driftSinceUs } = wall;
+  if (driftPpm === undefined) return offsetMs;
+  return offsetMs + ((nowUs - (driftSinceUs ?? 0)) * driftPpm) / 1e9;
 }
 
 /** Ports clock on virtual time. */
@@ -48,7 +59,8 @@ export class SimClock implements Clock {
   }
 
   wallMs(): number {
-    return Math.floor(SIM_WALL_START_MS + this.#simulation.nowUs / 1000 + this.#wall.offsetMs);
+    const { nowUs } = this.#simulation;
+    return Math.floor(SIM_WALL_START_MS + nowUs / 1000 + wallAheadMs(this.#wall, nowUs));
   }
 
   after(delayMs: number, fn: () => void): Timer {

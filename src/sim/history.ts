@@ -8,6 +8,22 @@ import { SIM_WALL_START_MS, type WallClock } from "./clock.ts";
 import type { SimConnection } from "./connection.ts";
 import type { Simulation } from "./simulation.ts";
 
+/** Takes down what clients ask and are told. */
+export interface Recorder {
+  /** Memory of a server was short at some time. */
+  readonly memoryWasShort: boolean;
+  /** An operation is asked for. */
+  call(client: string, key: string, action: Action): Entry;
+  /** An operation was answered. */
+  answer(entry: Entry, outcome: Outcome): void;
+  /**
+   * An operation has no certain answer.
+   *
+   * @param ends of the connections that the client has given up
+   */
+  doubt(entry: Entry, ends: readonly SimConnection[]): void;
+}
+
 /** A change of the wall clock. */
 interface Jump {
   tick: number;
@@ -16,7 +32,7 @@ interface Jump {
 }
 
 /** The history of one run. */
-export class History implements WallHistory {
+export class History implements WallHistory, Recorder {
   readonly #simulation: Simulation;
   readonly #wall: WallClock;
   readonly #entries = new Map<string, Entry[]>();

@@ -45,11 +45,16 @@ interface Moment {
 }
 
 /**
- * Checks the history of one record, which is absent at first.
+ * Checks the history of one record.
  *
  * @param entries all operations on the record, in any order; ticks are unique
+ * @param initial what the record is at first; absent by default
  */
-export function checkHistory(entries: readonly Entry[], model: RecordModel): Verdict {
+export function checkHistory(
+  entries: readonly Entry[],
+  model: RecordModel,
+  initial: RecordState = ABSENT,
+): Verdict {
   const moments: Moment[] = [];
   for (const entry of entries) {
     moments.push({ tick: entry.invokedTick, entry, isCall: true });
@@ -57,16 +62,17 @@ export function checkHistory(entries: readonly Entry[], model: RecordModel): Ver
   }
   // A call and an answer of the same moment are at the same time: the call comes first.
   moments.sort((left, right) => left.tick - right.tick || Number(right.isCall) - Number(left.isCall));
-  return new Check(model).run(moments);
+  return new Check(model, initial).run(moments);
 }
 
 class Check {
   readonly #model: RecordModel;
   readonly #slots: (Entry | undefined)[] = [];
-  #configurations: Configuration[] = [{ state: ABSENT, done: 0 }];
+  #configurations: Configuration[];
 
-  constructor(model: RecordModel) {
+  constructor(model: RecordModel, initial: RecordState) {
     this.#model = model;
+    this.#configurations = [{ state: initial, done: 0 }];
   }
 
   run(moments: readonly Moment[]): Verdict {

@@ -24,3 +24,10 @@ export {
 export { SimMachine, SimProcess, SimWorld, type SimWorldOptions } from "./world.ts";
 export { type OneNodeOptions, type OneNodeReport, runOneNode } from "./one_node.ts";
 export { runBench, type RunnerOptions, type RunnerParts, runSeeds } from "./runner.ts";
+export {
+  type ClusterRunnerOptions,
+  plantedBugs,
+  runClusterBench,
+  runClusterSeeds,
+  runClusterTimings,
+} from "./cluster_runner.ts";

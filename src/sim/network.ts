@@ -73,7 +73,7 @@ class SimListener implements Listener {
   }
 }
 
-/** A pair of machines. */
+/** The way from one machine to another. */
 interface Link {
   blocked: boolean;
   extraLatencyUs: number;
@@ -122,24 +122,35 @@ export class SimNetwork {
 
   /** Cuts two machines off from each other: nothing arrives, nothing is refused. */
   block(left: SimMachine, right: SimMachine): void {
-    this.#link(left, right).blocked = true;
+    this.blockWay(left, right);
+    this.blockWay(right, left);
+  }
+
+  /** Lets nothing pass from one machine to another; the other direction works. */
+  blockWay(from: SimMachine, to: SimMachine): void {
+    this.#link(from, to).blocked = true;
   }
 
   /** Lets them reach each other again; what was sent meanwhile arrives late. */
   unblock(left: SimMachine, right: SimMachine): void {
-    const link = this.#link(left, right);
-    link.blocked = false;
-    this.#retry(link);
+    for (const link of [this.#link(left, right), this.#link(right, left)]) {
+      link.blocked = false;
+      this.#retry(link);
+    }
   }
 
   /** Sends again what waited for a machine that has its power back. */
   retryAll(machine: SimMachine): void {
-    for (const link of this.#links.get(machine)?.values() ?? []) this.#retry(link);
+    for (const row of this.#links.values()) {
+      const link = row.get(machine);
+      if (link !== undefined) this.#retry(link);
+    }
   }
 
   /** Slows everything between two machines down by so many microseconds; 0 ends it. */
   clog(left: SimMachine, right: SimMachine, extraLatencyUs: number): void {
     this.#link(left, right).extraLatencyUs = extraLatencyUs;
+    this.#link(right, left).extraLatencyUs = extraLatencyUs;
   }
 
   /**
@@ -200,17 +211,11 @@ export class SimNetwork {
     };
   }
 
-  #link(left: SimMachine, right: SimMachine): Link {
-    return this.#links.get(left)?.get(right) ?? this.#addLink(left, right);
-  }
-
-  #addLink(left: SimMachine, right: SimMachine): Link {
-    const link: Link = { blocked: false, extraLatencyUs: 0, waiting: [] };
-    for (const [from, to] of [[left, right], [right, left]]) {
-      const row = this.#links.get(from) ?? new Map<SimMachine, Link>();
-      row.set(to, link);
-      this.#links.set(from, row);
-    }
+  #link(from: SimMachine, to: SimMachine): Link {
+    let row = this.#links.get(from);
+    if (row === undefined) this.#links.set(from, row = new Map<SimMachine, Link>());
+    let link = row.get(to);
+    if (link === undefined) row.set(to, link = { blocked: false, extraLatencyUs: 0, waiting: [] });
     return link;
   }
 

@@ -110,7 +110,8 @@ export const ABSENT: RecordState = makeState({
   sinceTick: 0,
 });
 
-function makeState(parts: Omit<RecordState, "text">): RecordState {
+/** A state from its parts. */
+export function makeState(parts: Omit<RecordState, "text">): RecordState {
   const { generation, bins, voidMinS, voidMaxS, sinceTick } = parts;
   let text = String(generation);
   for (const bin of Object.keys(bins).sort()) text += ` ${bin}=${bins[bin]}`;

@@ -15,19 +15,21 @@ import {
   NO_ANSWER,
   type Operation,
   ops,
+  type ReplicaChoice,
   ServerError,
   type WritePolicy,
 } from "../client/mod.ts";
 import type { SimConnection } from "./connection.ts";
-import type { History } from "./history.ts";
+import type { Recorder } from "./history.ts";
 import { type Action, type Entry, isRead, type ModelBins, type Outcome, type Step } from "./record_model.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
-/** Namespace and set of the workload's records. */
+/** Namespace of the workload's records. */
 export const WORKLOAD_NAMESPACE = "test";
-const SET = "sim";
+/** Their set. */
+export const WORKLOAD_SET = "sim";
 
-/** Records whose writes often carry a TTL; they come last. */
+/** Records whose writes often carry a TTL, when nothing else is said; they come last. */
 const EXPIRING_KEY_COUNT = 2;
 
 /** What the loops of one run share. */
@@ -38,14 +40,16 @@ export interface WorkloadOptions {
   thinkMaxMs: number;
   /** Time that an operation may take. */
   timeoutMs: number;
+  /** Records whose writes often carry a TTL. */
+  expiringKeyCount?: number;
+  /** Replicas that requests choose among. */
+  replicas?: readonly ReplicaChoice[];
 }
 
 /** Names of the records. */
-export function workloadKeys({ keyCount }: WorkloadOptions): string[] {
-  return Array.from(
-    { length: keyCount },
-    (_, index) => index < keyCount - EXPIRING_KEY_COUNT ? `k${index}` : `t${index}`,
-  );
+export function workloadKeys({ keyCount, expiringKeyCount }: WorkloadOptions): string[] {
+  const steadyCount = keyCount - (expiringKeyCount ?? EXPIRING_KEY_COUNT);
+  return Array.from({ length: keyCount }, (_, index) => index < steadyCount ? `k${index}` : `t${index}`);
 }
 
 /** What a loop does next, with these weights. */
@@ -95,7 +99,7 @@ export class WorkloadLoop {
   doneCount = 0;
   readonly #name: string;
   readonly #client: AerieClient;
-  readonly #history: History;
+  readonly #history: Recorder;
   readonly #random: SeededRandom;
   readonly #options: WorkloadOptions;
   readonly #keys: readonly string[];
@@ -111,7 +115,7 @@ export class WorkloadLoop {
     parts: {
       name: string;
       client: AerieClient;
-      history: History;
+      history: Recorder;
       random: SeededRandom;
       options: WorkloadOptions;
       endsLeft: () => SimConnection[];
@@ -219,6 +223,8 @@ export class WorkloadLoop {
     const policy: BasePolicy = { totalTimeoutMs: this.#options.timeoutMs };
     if (this.#random.chance(COMPRESS_CHANCE)) policy.compress = true;
     if (this.#random.chance(SEND_KEY_CHANCE)) policy.sendKey = true;
+    const { replicas } = this.#options;
+    if (replicas !== undefined) policy.replica = this.#random.pick(replicas);
     return policy;
   }
 
@@ -352,7 +358,7 @@ export class WorkloadLoop {
   ): Promise<void> {
     const { timeoutMs } = this.#options;
     const policy = { totalTimeoutMs: timeoutMs * 3, socketTimeoutMs: timeoutMs };
-    const scan = this.#client.scan({ namespace: WORKLOAD_NAMESPACE, set: SET, partitions, policy });
+    const scan = this.#client.scan({ namespace: WORKLOAD_NAMESPACE, set: WORKLOAD_SET, partitions, policy });
     for await (const record of scan) {
       const key = names.get(digestText(record.digest));
       if (key === undefined) {
@@ -368,7 +374,7 @@ export class WorkloadLoop {
   }
 
   #key(key: string): Key {
-    return { namespace: WORKLOAD_NAMESPACE, set: SET, key };
+    return { namespace: WORKLOAD_NAMESPACE, set: WORKLOAD_SET, key };
   }
 
   #note(entry: Entry, outcome: Outcome): void {

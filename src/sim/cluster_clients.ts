@@ -1,0 +1,176 @@
+/**
+ * The clients of a simulated cluster: machines with real clients on them, each with some loops that work on the records.
+ *
+ * @module
+ */
+import { type AerieClient, connect } from "../client/mod.ts";
+import { ResultCode } from "../base/mod.ts";
+import type { Clock } from "../port/mod.ts";
+import { digestKey } from "./cluster_copies.ts";
+import type { ClusterShape } from "./cluster_types.ts";
+import type { Recorder } from "./history.ts";
+import type { Outcome } from "./record_model.ts";
+import type { SeededRandom } from "./seeded_random.ts";
+import {
+  WORKLOAD_NAMESPACE,
+  WORKLOAD_SET,
+  workloadKeys,
+  WorkloadLoop,
+  type WorkloadOptions,
+} from "./workload.ts";
+import type { SimMachine, SimProcess, SimWorld } from "./world.ts";
+
+/** A call may end this much later than its policy says: timers are late. */
+const LATE_MAX_MS = 25;
+
+/** How long the readings at the end of an epoch may take. */
+const READ_TIMEOUT_MS = 1000;
+
+/** All clients of a run. */
+export class ClusterClients {
+  /** Where they run. */
+  readonly machines: readonly SimMachine[];
+  /** Names of the records. */
+  readonly keys: readonly string[];
+  /** Names of records by digest. */
+  readonly names = new Map<string, string>();
+  /** Where what happens is taken down; changes with each epoch. */
+  recorder: Recorder;
+  /** The loops work, or rest. */
+  isWorking = false;
+  /** Operations that ended without a certain answer. */
+  readonly #loops: WorkloadLoop[] = [];
+  readonly #world: SimWorld;
+  readonly #shape: ClusterShape;
+  readonly #hosts: readonly string[];
+  readonly #random: SeededRandom;
+  readonly #options: WorkloadOptions;
+  #reader: AerieClient | undefined;
+  #busyCount = 0;
+
+  constructor(parts: {
+    world: SimWorld;
+    shape: ClusterShape;
+    hosts: readonly string[];
+    random: SeededRandom;
+    recorder: Recorder;
+  }) {
+    const { world, shape } = parts;
+    this.#world = world;
+    this.#shape = shape;
+    this.#hosts = parts.hosts;
+    this.#random = parts.random;
+    this.recorder = parts.recorder;
+    this.#options = {
+      keyCount: shape.keyCount,
+      thinkMaxMs: shape.thinkMaxMs,
+      timeoutMs: shape.timeoutMs,
+      expiringKeyCount: Math.floor(shape.keyCount / 8),
+      replicas: ["sequence", "sequence", "master", "any"],
+    };
+    this.keys = workloadKeys(this.#options);
+    this.machines = Array.from(
+      { length: shape.clientCount },
+      (_, index) => world.addMachine(`client${index}`),
+    );
+  }
+
+  /** Operations that ended with an error or in doubt. */
+  get troubleCount(): number {
+    return this.#loops.reduce((sum, { troubleCount }) => sum + troubleCount, 0);
+  }
+
+  /** The last error that a client got, for reports. */
+  get lastTrouble(): string {
+    return this.#loops.map(({ lastTrouble }) => lastTrouble).find((text) => text !== "") ?? "none";
+  }
+
+  /** Calls that are under way. */
+  get busyCount(): number {
+    return this.#busyCount;
+  }
+
+  /** Connects all clients; they begin to work when `isWorking` is set. */
+  async start(): Promise<void> {
+    for (const machine of this.machines) await this.#startClient(machine.start(machine.name));
+    const client = this.#reader!;
+    for (const key of this.keys) this.names.set(digestKey(client.digest(keyOf(key)).digest), key);
+  }
+
+  async #startClient(process: SimProcess): Promise<void> {
+    const client = await this.#connect(process);
+    this.#reader ??= client;
+    for (let index = 0; index < this.#shape.loopsPerClient; index++) {
+      const name = `${process.machine.name.slice(-1)}${"abcdefgh"[index]}`;
+      const random = this.#random.fork(`loop ${name}`);
+      const history = this.#forward();
+      const endsLeft = () => this.#world.network.endsLeftBy(process);
+      const loop = new WorkloadLoop({ name, client, history, random, options: this.#options, endsLeft });
+      this.#loops.push(loop);
+      this.#drive(loop, process.ports.clock, random).catch((error) => this.#world.simulation.fail(error));
+    }
+  }
+
+  /** The recorder of the present epoch. */
+  #forward(): Recorder {
+    return {
+      memoryWasShort: false,
+      call: (client, key, action) => this.recorder.call(client, key, action),
+      answer: (entry, outcome) => this.recorder.answer(entry, outcome),
+      doubt: (entry, ends) => this.recorder.doubt(entry, ends),
+    };
+  }
+
+  async #connect({ ports }: SimProcess): Promise<AerieClient> {
+    for (;;) {
+      try {
+        return await connect({ hosts: this.#hosts, ports, tendIntervalMs: 1000 });
+      } catch {
+        await sleep(ports.clock, 100);
+      }
+    }
+  }
+
+  async #drive(loop: WorkloadLoop, clock: Clock, random: SeededRandom): Promise<void> {
+    const limitMs = this.#options.timeoutMs * 3 + LATE_MAX_MS;
+    for (;;) {
+      await sleep(clock, random.unit() * this.#options.thinkMaxMs);
+      if (!this.isWorking) continue;
+      this.#busyCount++;
+      const startMs = clock.monotonicMs();
+      await loop.step();
+      const spentMs = clock.monotonicMs() - startMs;
+      this.#busyCount--;
+      if (spentMs > limitMs) throw new Error(`A call took ${spentMs} ms, its policy allows ${limitMs} ms`);
+    }
+  }
+
+  /**
+   * Reads every record, in a whole and quiet cluster.
+   *
+   * @throws {Error} when one can't be read
+   */
+  async readAll(): Promise<Map<string, Outcome>> {
+    const outcomes = new Map<string, Outcome>();
+    for (const key of this.keys) {
+      const record = await this.#reader!.get(keyOf(key), {
+        policy: { totalTimeoutMs: READ_TIMEOUT_MS, replica: "master" },
+      });
+      outcomes.set(
+        key,
+        record === undefined
+          ? { code: ResultCode.NOT_FOUND }
+          : { code: ResultCode.OK, generation: record.generation, bins: record.bins as Outcome["bins"] },
+      );
+    }
+    return outcomes;
+  }
+}
+
+function keyOf(key: string) {
+  return { namespace: WORKLOAD_NAMESPACE, set: WORKLOAD_SET, key };
+}
+
+function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}

@@ -1,0 +1,199 @@
+/**
+ * The copies of records that the nodes of a cluster hold, compared with each other and with what a policy names.
+ *
+ * @module
+ */
+import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
+import { type EntryRef, UNIT_SIZE_BYTES } from "../storage/mod.ts";
+import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+
+/** Nobody removes records by their age within this time of their expiry, whatever the clocks say. */
+const EXPIRY_SLACK_S = 3;
+
+/** One node's copy of a record. */
+export interface RecordCopy {
+  readonly member: ClusterMember;
+  readonly generation: number;
+  /** Milliseconds since 2010. */
+  readonly lastUpdateMs: number;
+  /** Seconds since 2010, 0 for never. */
+  readonly voidTime: number;
+  readonly isTombstone: boolean;
+  /** The flat record. */
+  readonly bytes: Uint8Array;
+}
+
+/** Copies by digest, as text. */
+export type CopiesByDigest = ReadonlyMap<string, readonly RecordCopy[]>;
+
+/** A digest as a key of maps. */
+export function digestKey(digest: Uint8Array): string {
+  let text = "";
+  for (const byte of digest.subarray(0, 20)) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
+
+/** All copies on these nodes; the bytes are copied. */
+export function collectCopies(members: readonly ClusterMember[]): CopiesByDigest {
+  const copies = new Map<string, RecordCopy[]>();
+  for (const member of members) {
+    forEachCopy(member, (digest, copy) => {
+      const key = digestKey(digest);
+      const list = copies.get(key);
+      if (list === undefined) copies.set(key, [copy]);
+      else list.push(copy);
+    });
+  }
+  return copies;
+}
+
+function forEachCopy(member: ClusterMember, visit: (digest: Uint8Array, copy: RecordCopy) => void): void {
+  const { store } = member;
+  const { index, arena } = store;
+  const digest = new Uint8Array(20);
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    if (index.partitionEntryCounts[partition] === 0) continue;
+    index.forEach(partition, undefined, (entry: EntryRef) => {
+      entry.copyDigest(digest, 0);
+      const block = arena.block(entry.location);
+      const offset = arena.offset(entry.location);
+      visit(digest, {
+        member,
+        generation: entry.generation,
+        lastUpdateMs: entry.lastUpdateMs,
+        voidTime: entry.voidTime,
+        isTombstone: entry.isTombstone,
+        bytes: block.slice(offset, offset + entry.sizeUnits * UNIT_SIZE_BYTES),
+      });
+      return true;
+    });
+  }
+}
+
+/** Whether some clock says, or soon will, that the record has expired: nodes may have removed it. */
+export function mayBeExpired({ voidTime, member }: RecordCopy, members: readonly ClusterMember[]): boolean {
+  if (voidTime === 0) return false;
+  const { nowUs } = member.machine.world.simulation;
+  const ahead = members.map(({ machine }) => wallAheadMs(machine.wall, nowUs));
+  const latestS = (SIM_WALL_START_MS + nowUs / 1000 + Math.max(...ahead)) / 1000 - CITRUSLEAF_EPOCH_S;
+  return latestS + EXPIRY_SLACK_S >= voidTime;
+}
+
+/** Order in which copies win under a policy: the best one first. */
+export function compareCopies(policy: "generation" | "last-update-time") {
+  return (left: RecordCopy, right: RecordCopy): number => {
+    const byGeneration = right.generation - left.generation;
+    const byTime = right.lastUpdateMs - left.lastUpdateMs;
+    const order = policy === "generation" ? byGeneration || byTime : byTime || byGeneration;
+    return order || compareBytes(right.bytes, left.bytes);
+  };
+}
+
+/** Whether two copies are the same record, byte for byte. */
+export function sameCopy(left: RecordCopy, right: RecordCopy): boolean {
+  return left.generation === right.generation && left.lastUpdateMs === right.lastUpdateMs &&
+    left.voidTime === right.voidTime && compareBytes(left.bytes, right.bytes) === 0;
+}
+
+function compareBytes(left: Uint8Array, right: Uint8Array): number {
+  const count = Math.min(left.length, right.length);
+  for (let at = 0; at < count; at++) if (left[at] !== right[at]) return left[at] - right[at];
+  return left.length - right.length;
+}
+
+/** A copy for a report. */
+export function copyText(
+  { member, generation, lastUpdateMs, voidTime, isTombstone, bytes }: RecordCopy,
+): string {
+  const kind = isTombstone ? "tombstone" : `${bytes.length} bytes`;
+  const expiry = voidTime === 0 ? "" : ` void-time ${voidTime}`;
+  return `${member.id}: generation ${generation} LUT ${lastUpdateMs}${expiry} ${kind}`;
+}
+
+/**
+ * A whole and quiet cluster: every record has the same bytes on exactly the replicas of its partition, each partition
+ * has one master, and clients can find every column.
+ *
+ * @throws {Error} that says what differs
+ */
+export function checkReplicas(
+  members: readonly ClusterMember[],
+  names: ReadonlyMap<string, string>,
+): CopiesByDigest {
+  checkOwnership(members);
+  const copies = collectCopies(members);
+  for (const [key, list] of copies) {
+    if (list.some((copy) => mayBeExpired(copy, members))) continue;
+    const digest = list[0].bytes.subarray(8, 28);
+    const partition = partitionId(digest, 0);
+    const name = names.get(key) ?? key;
+    const holders = list.map(({ member }) => member.id).sort().join(" ");
+    const replicas = members.filter((member) => isReplica(member, partition)).map(({ id }) => id).sort().join(
+      " ",
+    );
+    const text = list.map(copyText).join("; ");
+    if (list.some((copy) => !sameCopy(copy, list[0]))) {
+      throw new Error(`Copies of ${name} in partition ${partition} differ: ${text}`);
+    }
+    if (holders !== replicas) {
+      throw new Error(
+        `Record ${name} of partition ${partition} is on ${holders}, its replicas are ${replicas}: ${text}`,
+      );
+    }
+  }
+  return copies;
+}
+
+function isReplica({ partitions }: ClusterMember, partition: number): boolean {
+  const { balance } = partitions;
+  if (balance === undefined) return true;
+  return balance.selfPlace[partition] < partitions.effectiveReplicationFactor;
+}
+
+function checkOwnership(members: readonly ClusterMember[]): void {
+  const { effectiveReplicationFactor: columnCount } = members[0].partitions;
+  for (let column = 0; column < columnCount; column++) {
+    const sum = new Uint8Array(PARTITION_COUNT);
+    for (const { partitions } of members) {
+      const bits = partitions.bitmap(column);
+      for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+        if ((bits[partition >> 3] & (0x80 >> (partition & 7))) !== 0) sum[partition]++;
+      }
+    }
+    const wrong = sum.findIndex((count) => count !== 1);
+    if (wrong >= 0) {
+      throw new Error(`${sum[wrong]} nodes claim copy ${column} of partition ${wrong} in a quiet cluster`);
+    }
+  }
+}
+
+/**
+ * After a split: each record is the best of the copies that there were before the network healed.
+ *
+ * @param before all copies at that moment, when no client wrote any more
+ * @throws {Error} that names a record with another value
+ */
+export function checkPolicy(
+  { before, after }: { before: CopiesByDigest; after: CopiesByDigest },
+  options: {
+    policy: "generation" | "last-update-time";
+    members: readonly ClusterMember[];
+    names: ReadonlyMap<string, string>;
+  },
+): void {
+  const { policy, members, names } = options;
+  const order = compareCopies(policy);
+  for (const [key, list] of before) {
+    const found = after.get(key)?.[0];
+    const all = found === undefined ? list : [...list, found];
+    if (all.some((copy) => mayBeExpired(copy, members))) continue;
+    const [best] = [...list].sort(order);
+    if (found !== undefined && sameCopy(found, best)) continue;
+    throw new Error(
+      `After the split ${names.get(key) ?? key} is not what the policy "${policy}" names: ${
+        found === undefined ? "it is gone" : copyText(found)
+      }; there were ${list.map(copyText).join("; ")}`,
+    );
+  }
+}

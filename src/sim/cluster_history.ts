@@ -1,0 +1,256 @@
+/**
+ * What clients asked and were told in one epoch of a cluster, and whether it can be true.
+ *
+ * In a safe epoch the writes of a record must have happened one after the other, from the state at the last moment of
+ * full replication to the one at the next. Reads too, unless a write without a certain answer may have been visible
+ * before its node died. After a split no such order exists; then a record holds nothing that was not there before the
+ * split or written since, what nobody deleted is there, and what nobody wrote is not.
+ *
+ * @module
+ */
+import { ResultCode } from "../base/mod.ts";
+import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
+import type { SimConnection } from "./connection.ts";
+import { checkHistory, type Verdict } from "./linearizability.ts";
+import {
+  ABSENT,
+  type Action,
+  type Entry,
+  entryText,
+  isRead,
+  makeState,
+  type Outcome,
+  RecordModel,
+  type RecordState,
+  type WallHistory,
+} from "./record_model.ts";
+import { EventKind, type Simulation } from "./simulation.ts";
+import type { Recorder } from "./history.ts";
+import type { SimMachine } from "./world.ts";
+
+/** A request that its client gave up may have been passed on to other nodes, and takes effect within this time. */
+const PASSED_ON_MS = 3000;
+
+/** Lines of a record's history that a report shows. */
+const REPORT_ENTRY_COUNT = 40;
+
+/** Void-times are unknown when a state was read: such a record may be gone at any time, and need not be. */
+const UNKNOWN_EXPIRY = { voidMinS: 1, voidMaxS: Number.MAX_SAFE_INTEGER, sinceTick: 0 };
+
+/** Wall clocks of all machines of a run: any of them may have decided. */
+export class ClusterWall implements WallHistory {
+  wentBack = false;
+  readonly #simulation: Simulation;
+  readonly #timesUs: number[] = [];
+  #leastMs = 0;
+  #mostMs = 0;
+
+  constructor(simulation: Simulation) {
+    this.#simulation = simulation;
+  }
+
+  /** The next moment. */
+  tick(): number {
+    return this.#timesUs.push(this.#simulation.nowUs) - 1;
+  }
+
+  /** Notes how far a machine's clock is off; to be called before and after each change of it, and at the end. */
+  note({ wall }: SimMachine): void {
+    const aheadMs = wallAheadMs(wall, this.#simulation.nowUs);
+    this.#leastMs = Math.min(this.#leastMs, aheadMs);
+    this.#mostMs = Math.max(this.#mostMs, aheadMs);
+    if (this.#leastMs < 0) this.wentBack = true;
+  }
+
+  lowestS(fromTick: number, _toTick: number): number {
+    return Math.floor((SIM_WALL_START_MS + this.#timeMs(fromTick) + this.#leastMs) / 1000) - 1;
+  }
+
+  highestS(_fromTick: number, toTick: number): number {
+    return Math.floor((SIM_WALL_START_MS + this.#timeMs(toTick) + this.#mostMs) / 1000) + 1;
+  }
+
+  #timeMs(tick: number): number {
+    const last = this.#timesUs.length - 1;
+    return this.#timesUs[Math.max(0, Math.min(Math.floor(tick), last))] / 1000;
+  }
+}
+
+/** History of one epoch. */
+export class EpochHistory implements Recorder {
+  readonly memoryWasShort = false;
+  /** Operations recorded. */
+  count = 0;
+  /** Writes that have no certain answer. */
+  doubtCount = 0;
+  /** A node slept or came back with what it had: what was given up may take effect until the end of the epoch. */
+  holdsDoubts = false;
+  readonly #simulation: Simulation;
+  readonly #wall: ClusterWall;
+  readonly #entries = new Map<string, Entry[]>();
+  readonly #open = new Set<Entry>();
+
+  constructor(simulation: Simulation, wall: ClusterWall) {
+    this.#simulation = simulation;
+    this.#wall = wall;
+  }
+
+  call(client: string, key: string, action: Action): Entry {
+    this.count++;
+    const invokedTick = this.#wall.tick();
+    return { client, key, action, invokedTick, returnedTick: Infinity, outcome: { code: undefined } };
+  }
+
+  answer(entry: Entry, outcome: Outcome): void {
+    entry.outcome = outcome;
+    entry.returnedTick = this.#wall.tick();
+    this.#add(entry);
+  }
+
+  doubt(entry: Entry, ends: readonly SimConnection[]): void {
+    if (isRead(entry.action)) return;
+    this.doubtCount++;
+    this.#add(entry);
+    this.#open.add(entry);
+    let open = ends.length;
+    const close = () => {
+      this.#simulation.schedule(PASSED_ON_MS * 1000, EventKind.FAULT, undefined, () => {
+        if (!this.holdsDoubts) this.#close(entry);
+      });
+    };
+    if (open === 0) close();
+    for (const end of ends) {
+      end.whenFinished(() => {
+        if (--open === 0) close();
+      });
+    }
+  }
+
+  /** Nothing of this epoch can take effect any more. */
+  end(): void {
+    for (const entry of [...this.#open]) this.#close(entry);
+  }
+
+  #close(entry: Entry): void {
+    if (this.#open.delete(entry)) entry.returnedTick = this.#wall.tick();
+  }
+
+  #add(entry: Entry): void {
+    const entries = this.#entries.get(entry.key);
+    if (entries === undefined) this.#entries.set(entry.key, [entry]);
+    else entries.push(entry);
+  }
+
+  /** All operations on a record. */
+  entriesOf(key: string): readonly Entry[] {
+    return this.#entries.get(key) ?? [];
+  }
+}
+
+/** State of a record that was read when everything was quiet. */
+export function stateOf({ code, generation, bins }: Outcome, key: string): RecordState {
+  if (code !== ResultCode.OK) return ABSENT;
+  const expiry = key.startsWith("t") ? UNKNOWN_EXPIRY : { voidMinS: 0, voidMaxS: 0, sinceTick: 0 };
+  return makeState({ generation: generation!, bins: bins!, ...expiry });
+}
+
+/** What {@linkcode checkSafe} counted. */
+export interface SafeCounts {
+  /** Histories with too many possibilities. */
+  unknown: number;
+  /** Histories whose reads saw writes that were lost with their node, without ever having been acknowledged. */
+  dirty: number;
+}
+
+/**
+ * Checks one record of a safe epoch.
+ *
+ * @param entries the last one is the reading at the end
+ * @throws {Error} with the record's history
+ */
+export function checkSafe(
+  { key, entries, initial }: { key: string; entries: readonly Entry[]; initial: RecordState },
+  wall: WallHistory,
+  counts: SafeCounts,
+): void {
+  const model = new RecordModel(wall);
+  const verdict = checkHistory(entries, model, initial);
+  if (verdict.result === "unknown") counts.unknown++;
+  if (verdict.result !== "violated") return;
+  const last = entries[entries.length - 1];
+  if (entries.some(({ action, outcome }) => outcome.code === undefined && !isRead(action))) {
+    const certain = entries.filter((entry) => entry === last || changes(entry));
+    const { result } = checkHistory(certain, model, initial);
+    if (result === "unknown") counts.unknown++;
+    if (result !== "violated") {
+      counts.dirty++;
+      return;
+    }
+  }
+  throw new Error(violationText({ key, entries, initial }, verdict));
+}
+
+/** Whether an operation has, or may have, changed its record. */
+function changes({ action, outcome: { code } }: Entry): boolean {
+  return !isRead(action) && (code === undefined || code === ResultCode.OK);
+}
+
+function violationText(
+  { key, entries, initial }: { key: string; entries: readonly Entry[]; initial: RecordState },
+  { entry, states }: Verdict,
+): string {
+  const before = entries.filter((other) => other.invokedTick < entry!.returnedTick);
+  const ordered = [...before].sort((left, right) => left.returnedTick - right.returnedTick);
+  const lines = ordered.slice(-REPORT_ENTRY_COUNT).map(entryText);
+  return `No order explains what clients were told about ${key}, which was "${initial.text}" at first.\n${
+    lines.join("\n")
+  }\nCan't be explained: ${entryText(entry!)}\nPossible before it: ${states!.join(" | ")}`;
+}
+
+/**
+ * Checks one record after a split.
+ *
+ * @param last reading at the end
+ * @throws {Error} with the record's history
+ */
+export function checkSplit(
+  { key, entries, initial, last }: {
+    key: string;
+    entries: readonly Entry[];
+    initial: RecordState;
+    last: RecordState;
+  },
+): void {
+  const writes = entries.filter(changes);
+  const fail = (what: string) => {
+    const lines = writes.slice(-REPORT_ENTRY_COUNT).map(entryText);
+    throw new Error(
+      `After the split ${key} ${what}; it was "${initial.text}", is "${last.text}".\n${lines.join("\n")}`,
+    );
+  };
+  const mayVanish = key.startsWith("t") || writes.some(({ action }) => action.type === "delete");
+  const mayAppear = writes.some(({ action }) => action.type === "write");
+  if (last.generation === 0) {
+    if (initial.generation !== 0 && !mayVanish) fail("is gone, though nobody deleted it");
+    if (initial.generation === 0 || mayVanish) return;
+    return;
+  }
+  if (initial.generation === 0 && !mayAppear) fail("is there, though nobody wrote it");
+  const known = new Set([...tokensOf(initial.bins.a), ...tokensOf(initial.bins.s)]);
+  for (const { action } of writes) {
+    if (action.type !== "write") continue;
+    for (const step of action.steps) {
+      if (step.type === "put") { for (const token of tokensOf(step.value)) known.add(token); }
+      if (step.type === "append" || step.type === "prepend") {
+        for (const token of tokensOf(step.text)) known.add(token);
+      }
+    }
+  }
+  for (const token of [...tokensOf(last.bins.a), ...tokensOf(last.bins.s)]) {
+    if (!known.has(token)) fail(`has "${token}", which was superseded before the split`);
+  }
+}
+
+function tokensOf(value: number | string | undefined): string[] {
+  return value === undefined ? [] : String(value).split(",").filter((token) => token !== "");
+}

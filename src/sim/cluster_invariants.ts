@@ -1,0 +1,145 @@
+/**
+ * What must hold at every step of a cluster, looked at after each event of a node in which its table or its cluster
+ * changed: at most one node accepts writes of a partition under one cluster key, a key has one succession list and one
+ * placement, and a node never goes back to a cluster that it has left.
+ *
+ * @module
+ */
+import { PARTITION_COUNT, ResultCode } from "../base/mod.ts";
+import type { ExchangeResult } from "../cluster/mod.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+
+/** What a node was seen to accept, the last time that it was looked at. */
+interface Seen {
+  startCount: number;
+  generation: number;
+  committed: ExchangeResult | undefined;
+  clusterKey: number;
+  /** 1 for partitions whose writes it accepts. */
+  readonly accepts: Uint8Array;
+}
+
+/** A cluster as the first of its members committed it. */
+interface KnownCluster {
+  succession: string;
+  rows: number;
+}
+
+/** Checks at every step; see the head of the file. */
+export class ClusterInvariants {
+  readonly #members: readonly ClusterMember[];
+  readonly #seen: Seen[];
+  readonly #clusters = new Map<number, KnownCluster>();
+  /** Looks that found something changed. */
+  lookCount = 0;
+
+  constructor(members: readonly ClusterMember[]) {
+    this.#members = members;
+    this.#seen = members.map(() => ({
+      startCount: 0,
+      generation: -2,
+      committed: undefined,
+      clusterKey: 0,
+      accepts: new Uint8Array(PARTITION_COUNT),
+    }));
+  }
+
+  /**
+   * Looks at a node after an event of its process.
+   *
+   * @throws {Error} when an invariant does not hold
+   */
+  look(member: ClusterMember): void {
+    const seen = this.#seen[member.index];
+    if (seen.startCount !== member.startCount) this.#forget(member, seen);
+    if (!member.isUp) return;
+    const { partitions } = member;
+    const { committed } = member.node!.cluster;
+    if (partitions.generation === seen.generation && committed === seen.committed) return;
+    this.lookCount++;
+    if (committed !== seen.committed && committed !== undefined) this.#checkCluster(member, committed);
+    seen.committed = committed;
+    seen.generation = partitions.generation;
+    this.#checkMasters(member, seen);
+  }
+
+  /** A process that died accepts nothing. */
+  forgetDead(): void {
+    for (const member of this.#members) {
+      if (!member.isUp) this.#forget(member, this.#seen[member.index]);
+    }
+  }
+
+  #forget(member: ClusterMember, seen: Seen): void {
+    seen.startCount = member.startCount;
+    seen.generation = -2;
+    seen.committed = undefined;
+    seen.clusterKey = 0;
+    seen.accepts.fill(0);
+  }
+
+  #checkCluster(member: ClusterMember, { clusterKey, succession }: ExchangeResult): void {
+    const rows = hashRows(member);
+    const text = succession.join(" ");
+    const known = this.#clusters.get(clusterKey);
+    if (known === undefined) {
+      this.#clusters.set(clusterKey, { succession: text, rows });
+      return;
+    }
+    const key = clusterKey.toString(16);
+    expect(
+      known.succession === text,
+      `cluster ${key} is "${known.succession}" and, on ${member.id}, "${text}"`,
+    );
+    expect(
+      known.rows === rows,
+      `nodes of cluster ${key} (${text}) computed different rows; one is ${member.id}`,
+    );
+  }
+
+  #checkMasters(member: ClusterMember, seen: Seen): void {
+    const { partitions } = member;
+    const { clusterKey } = member.node!.cluster;
+    const isNewCluster = seen.clusterKey !== clusterKey;
+    seen.clusterKey = clusterKey;
+    const { accepts } = seen;
+    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+      const did = accepts[partition];
+      const does = partitions.admit(partition) === ResultCode.OK ? 1 : 0;
+      accepts[partition] = does;
+      if (does === 1 && (did === 0 || isNewCluster)) this.#expectOnlyMaster(member, partition, clusterKey);
+    }
+  }
+
+  #expectOnlyMaster(member: ClusterMember, partition: number, clusterKey: number): void {
+    if (clusterKey === 0) return;
+    for (const other of this.#members) {
+      const seen = this.#seen[other.index];
+      if (
+        other === member || seen.clusterKey !== clusterKey || seen.accepts[partition] === 0 || !other.isUp
+      ) {
+        continue;
+      }
+      if (seen.startCount !== other.startCount) continue;
+      throw new Error(
+        `Both ${other.id} and ${member.id} accept writes of partition ${partition} in cluster ${
+          clusterKey.toString(16)
+        }`,
+      );
+    }
+  }
+}
+
+/** A number that nodes with the same rows and number of copies have in common. */
+function hashRows(member: ClusterMember): number {
+  const { balance, effectiveReplicationFactor } = member.partitions;
+  let hash = effectiveReplicationFactor;
+  if (balance === undefined) return hash;
+  const { order } = balance.placement.rows;
+  for (let at = 0; at < order.length; at++) hash = Math.imul(hash ^ order[at], 0x01000193);
+  return hash >>> 0;
+}
+
+function expect(condition: boolean, found: string): void {
+  if (!condition) throw new Error(`An invariant of the cluster does not hold: ${found}`);
+}

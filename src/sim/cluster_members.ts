@@ -1,0 +1,208 @@
+/**
+ * The nodes of a simulated cluster: each has a machine, on which its process starts, dies, sleeps and starts again.
+ *
+ * @module
+ */
+import { defaultSettings, type Settings } from "../config/mod.ts";
+import { type AerieNode, createNode } from "../node/mod.ts";
+import type { PartitionTable } from "../partition/mod.ts";
+import type { NamespaceStore } from "../storage/mod.ts";
+import type { ClusterShape } from "./cluster_types.ts";
+import { WORKLOAD_NAMESPACE } from "./workload.ts";
+import type { SimMachine, SimProcess, SimWorld } from "./world.ts";
+
+/** Port on which nodes serve clients. */
+export const CLUSTER_SERVICE_PORT = 3000;
+const HEARTBEAT_PORT = 3002;
+
+/** Statistics in the log say nothing that a report needs. */
+const TICKER_INTERVAL_S = 3600;
+
+/** Memory for records of each node. */
+const DATA_SIZE_BYTES = 64 * 1024 * 1024;
+
+/** One node of the cluster, running or not. */
+export class ClusterMember {
+  readonly index: number;
+  /** Node id as configured. */
+  readonly id: string;
+  readonly machine: SimMachine;
+  /** The process that runs; undefined while none does. */
+  process: SimProcess | undefined;
+  /** The node in it, as soon as it has started. */
+  node: AerieNode | undefined;
+  /** Whether it is meant to run: false before it joins, and between a death and the next start. */
+  isWanted = false;
+  /** Times that it was started. */
+  startCount = 0;
+  /** Logs of its processes, the last one last. */
+  readonly #logs: (readonly string[])[] = [];
+
+  constructor(index: number, machine: SimMachine) {
+    this.index = index;
+    this.id = `A${index + 1}`;
+    this.machine = machine;
+  }
+
+  /** Whether a process runs and its node has started. */
+  get isUp(): boolean {
+    return this.node !== undefined && this.process?.alive === true;
+  }
+
+  /** Table of the workload's namespace. */
+  get partitions(): PartitionTable {
+    return this.node!.namespaces[0].partitions;
+  }
+
+  /** Records of the workload's namespace. */
+  get store(): NamespaceStore {
+    return this.node!.namespaces[0].store;
+  }
+
+  /** Last lines of the logs. */
+  log(lineCount: number): string[] {
+    return this.#logs.flat().slice(-lineCount);
+  }
+
+  /** Starts a process with an empty node; does nothing when one runs. */
+  start(settings: Settings, options: { onStarted: (member: ClusterMember) => void }): void {
+    if (this.process?.alive === true) return;
+    const process = this.machine.start(this.id);
+    process.isCallbackCode = true;
+    this.process = process;
+    this.#logs.push(process.log.lines);
+    this.node = undefined;
+    this.isWanted = true;
+    this.startCount++;
+    const { simulation } = this.machine.world;
+    this.#open(process, settings).then((node) => {
+      if (!process.alive || this.process !== process) return;
+      this.node = node;
+      options.onStarted(this);
+    }).catch((error) => {
+      if (process.alive) simulation.fail(error);
+    });
+  }
+
+  async #open(process: SimProcess, settings: Settings): Promise<AerieNode> {
+    const node = await createNode({
+      settings,
+      ports: process.ports,
+      onFailure: (error) => this.machine.world.simulation.fail(error),
+    });
+    await node.start();
+    return node;
+  }
+
+  /** Ends the process at once; `silently` as a power cut does. */
+  die(silently: boolean): void {
+    const { process } = this;
+    this.process = undefined;
+    this.node = undefined;
+    this.isWanted = false;
+    if (silently) this.machine.cutPower();
+    else process?.kill();
+  }
+
+  /** Ends the process in order; calls back when it is gone. */
+  stop(onStopped: () => void): void {
+    const { node, process } = this;
+    this.isWanted = false;
+    if (node === undefined || process === undefined) {
+      this.die(false);
+      onStopped();
+      return;
+    }
+    const end = () => {
+      if (this.process === process) {
+        this.die(false);
+        onStopped();
+      }
+    };
+    node.stop().then(end, (error) => this.machine.world.simulation.fail(error));
+  }
+
+  /** Lets the process stand still. */
+  freeze(durationMs: number): void {
+    this.process?.freeze(durationMs * 1000);
+  }
+
+  /** Whether the process stands still now. */
+  get isFrozen(): boolean {
+    const { process } = this;
+    return process !== undefined && process.frozenUntilUs > this.machine.world.simulation.nowUs;
+  }
+}
+
+/** All nodes of a run. */
+export class ClusterMembers {
+  /** In the order of their ids. */
+  readonly all: readonly ClusterMember[];
+  /** Told when a node has started. */
+  onStarted: ((member: ClusterMember) => void) | undefined;
+  readonly #shape: ClusterShape;
+  readonly #byProcess = new Map<number, ClusterMember>();
+
+  constructor(world: SimWorld, shape: ClusterShape) {
+    this.#shape = shape;
+    const members: ClusterMember[] = [];
+    for (let index = 0; index < shape.nodeCount + shape.spareCount; index++) {
+      members.push(new ClusterMember(index, world.addMachine(`node${index + 1}`)));
+    }
+    this.all = members;
+  }
+
+  /** Those that run. */
+  get up(): ClusterMember[] {
+    return this.all.filter((member) => member.isUp);
+  }
+
+  /** Host names for clients. */
+  get hosts(): string[] {
+    return this.all.slice(0, this.#shape.nodeCount).map(({ machine }) =>
+      `${machine.name}:${CLUSTER_SERVICE_PORT}`
+    );
+  }
+
+  /** The member whose process has this number. */
+  ofProcess(processId: number): ClusterMember | undefined {
+    return this.#byProcess.get(processId);
+  }
+
+  /** Starts a member that does not run. */
+  start(member: ClusterMember): void {
+    if (member.process?.alive === true) return;
+    member.start(this.#settings(member), { onStarted: (started) => this.onStarted?.(started) });
+    this.#byProcess.set(member.process!.id, member);
+  }
+
+  #settings({ index, id }: ClusterMember): Settings {
+    const { nodeCount, heartbeatIntervalMs, heartbeatTimeoutCount, replicationFactor, conflictPolicy } =
+      this.#shape;
+    const seeds = this.all.slice(0, nodeCount).filter((other) => other.index !== index);
+    return defaultSettings({
+      service: { nodeId: id, tickerInterval: TICKER_INTERVAL_S },
+      network: {
+        service: { addresses: ["any"], port: CLUSTER_SERVICE_PORT },
+        fabric: { addresses: ["any"] },
+        heartbeat: {
+          addresses: ["any"],
+          port: HEARTBEAT_PORT,
+          interval: heartbeatIntervalMs,
+          timeout: heartbeatTimeoutCount,
+          meshSeedAddressPorts: seeds.map(({ machine }) => `${machine.name} ${HEARTBEAT_PORT}`),
+        },
+      },
+      namespaces: [{
+        name: WORKLOAD_NAMESPACE,
+        replicationFactor,
+        conflictResolutionPolicy: conflictPolicy,
+        // Few sprigs, so that a walk over few records is short.
+        partitionTreeSprigs: 16,
+        nsupPeriod: 1,
+        allowTtlWithoutNsup: true,
+        storage: { kind: "memory", dataSize: DATA_SIZE_BYTES },
+      }],
+    });
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What a cluster is doing at a moment: the phases in which faults are wanted, and counted.
+ *
+ * @module
+ */
+import { PARTITION_COUNT } from "../base/mod.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+import { CLUSTER_FAULTS, CLUSTER_PHASES, type ClusterFault, type ClusterPhase } from "./cluster_types.ts";
+
+/** Whether some node of a cluster is in a phase. */
+export function isInPhase(phase: ClusterPhase, members: readonly ClusterMember[]): boolean {
+  return members.some((member) => member.isUp && memberIsIn(phase, member));
+}
+
+function memberIsIn(phase: ClusterPhase, member: ClusterMember): boolean {
+  const { cluster } = member.node!;
+  switch (phase) {
+    case "paxos": {
+      const { role, isSynced, joiners } = cluster.clustering;
+      return role === "orphan" || !isSynced || joiners.length > 0;
+    }
+    case "exchange":
+      return cluster.exchange.state === "exchanging" || cluster.exchange.state === "ready-to-commit";
+    case "migration":
+      return hasMigrations(member);
+    case "hand-off":
+    case "duplicate resolution":
+    case "replica write":
+      return false;
+  }
+}
+
+/** Whether a node still sends or waits for partitions. */
+export function hasMigrations({ partitions }: ClusterMember): boolean {
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    if (partitions.pendingImmigrations(partition) > 0 || partitions.pendingEmigrations(partition) > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** How often each kind of fault met each phase. */
+export class PhaseCounters {
+  readonly #counts = new Map<string, number>();
+
+  /** Notes that a fault struck now. */
+  note(fault: ClusterFault, members: readonly ClusterMember[]): void {
+    this.#add(fault, "");
+    for (const phase of CLUSTER_PHASES) if (isInPhase(phase, members)) this.#add(fault, phase);
+  }
+
+  /** Adds what another run counted. */
+  add(other: PhaseCounters): void {
+    for (const [key, count] of other.#counts) this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
+  }
+
+  /** How often a kind of fault struck, in a phase or, when none is given, at all. */
+  count(fault: ClusterFault, phase?: ClusterPhase): number {
+    return this.#counts.get(`${fault}/${phase ?? ""}`) ?? 0;
+  }
+
+  /** A table for people. */
+  table(): string {
+    const head = ["fault", "all", ...CLUSTER_PHASES];
+    const rows = CLUSTER_FAULTS.filter((fault) => this.count(fault) > 0).map((fault) => [
+      fault,
+      String(this.count(fault)),
+      ...CLUSTER_PHASES.map((phase) => String(this.count(fault, phase))),
+    ]);
+    const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at].length)));
+    return [head, ...rows].map((row) => row.map((cell, at) => cell.padStart(widths[at])).join("  ")).join(
+      "\n",
+    );
+  }
+
+  #add(fault: ClusterFault, phase: ClusterPhase | ""): void {
+    const key = `${fault}/${phase}`;
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * A run of a cluster: real nodes and real clients on virtual time, faults as a schedule says, and the question at every
+ * step and after each epoch whether what was promised was kept. See `cluster_types.ts` for what a run consists of.
+ *
+ * @module
+ */
+import { createDigester } from "../base/mod.ts";
+import type { Compute } from "../port/mod.ts";
+import { ClusterClients } from "./cluster_clients.ts";
+import { checkPolicy, checkReplicas, collectCopies, type CopiesByDigest } from "./cluster_copies.ts";
+import {
+  checkSafe,
+  checkSplit,
+  ClusterWall,
+  EpochHistory,
+  type SafeCounts,
+  stateOf,
+} from "./cluster_history.ts";
+import { ClusterInvariants } from "./cluster_invariants.ts";
+import { ClusterMembers } from "./cluster_members.ts";
+import { hasMigrations, PhaseCounters } from "./cluster_phases.ts";
+import { Strikes } from "./cluster_strikes.ts";
+import type { ClusterSchedule, Epoch } from "./cluster_types.ts";
+import type { Entry, RecordState } from "./record_model.ts";
+import { ABSENT } from "./record_model.ts";
+import type { SimEvent } from "./simulation.ts";
+import { type SimMachine, SimWorld } from "./world.ts";
+
+/** What a run of a cluster is told. */
+export interface ClusterRunOptions {
+  readonly schedule: ClusterSchedule;
+  /** Pure computations. */
+  readonly compute: Compute;
+  /** Lets promises go on; see `SimulationOptions`. */
+  readonly settle: () => Promise<void>;
+  /** See `OneNodeOptions`. */
+  readonly watchRejections?: (fail: (error: unknown) => void) => () => void;
+  /** Virtual time that a run takes at least; 120 s by default. */
+  readonly runMinMs?: number;
+}
+
+/** What became of a run. */
+export interface ClusterReport {
+  readonly seed: number;
+  /** Equal for equal runs. */
+  readonly hash: string;
+  readonly operationCount: number;
+  /** Operations that ended without a certain answer. */
+  readonly troubleCount: number;
+  /** Faults that struck. */
+  readonly faultCount: number;
+  readonly eventCount: number;
+  readonly virtualMs: number;
+  readonly counters: PhaseCounters;
+  readonly checks: Readonly<SafeCounts>;
+  /** Longest time until a cluster was whole again after everything was repaired, in milliseconds. */
+  readonly wholeMsMax: number;
+  /** What went wrong; undefined when nothing did. */
+  readonly failure: string | undefined;
+  /** Last log lines of the nodes, when something went wrong. */
+  readonly log: readonly string[];
+}
+
+/** Once everything is repaired, the cluster must be whole again within this time. */
+const WHOLE_MAX_MS = 40_000;
+/** How often that is looked at. */
+const WHOLE_LOOK_MS = 50;
+/** Clients' calls must have ended this long after they were told to rest. */
+const REST_MAX_MS = 10_000;
+/** A whole run lasts at least this long. */
+const RUN_MIN_MS = 120_000;
+/** Log lines of each node in a report. */
+const REPORT_LINE_COUNT = 40;
+
+/** Runs a schedule. */
+export async function runCluster(options: ClusterRunOptions): Promise<ClusterReport> {
+  // Loading the hash function takes real time, which must not happen within the run.
+  await createDigester();
+  const run = new ClusterRun(options);
+  const stopWatching = options.watchRejections?.((error) => run.fail(error));
+  let failure: string | undefined;
+  try {
+    await run.run();
+  } catch (error) {
+    failure = error instanceof Error ? error.stack ?? error.message : String(error);
+  }
+  stopWatching?.();
+  return run.report(failure);
+}
+
+class ClusterRun {
+  readonly #schedule: ClusterSchedule;
+  readonly #runMinMs: number;
+  readonly #world: SimWorld;
+  readonly #members: ClusterMembers;
+  readonly #clients: ClusterClients;
+  readonly #invariants: ClusterInvariants;
+  readonly #wall: ClusterWall;
+  readonly #counters = new PhaseCounters();
+  readonly #checks: SafeCounts = { unknown: 0, dirty: 0 };
+  /** What each record was at the last moment of full replication. */
+  readonly #states = new Map<string, RecordState>();
+  #history: EpochHistory;
+  #operationCount = 0;
+  #wholeMsMax = 0;
+  #faultCount = 0;
+
+  constructor(options: ClusterRunOptions) {
+    const { schedule, compute, settle } = options;
+    const { seed, shape } = schedule;
+    this.#schedule = schedule;
+    this.#runMinMs = options.runMinMs ?? RUN_MIN_MS;
+    this.#world = new SimWorld({ seed, compute, settle });
+    const { simulation } = this.#world;
+    this.#members = new ClusterMembers(this.#world, shape);
+    this.#invariants = new ClusterInvariants(this.#members.all);
+    this.#wall = new ClusterWall(simulation);
+    this.#history = new EpochHistory(simulation, this.#wall);
+    this.#clients = new ClusterClients({
+      world: this.#world,
+      shape,
+      hosts: this.#members.hosts,
+      random: simulation.random.fork("clients"),
+      recorder: this.#history,
+    });
+    simulation.afterEvent = (event) => this.#afterEvent(event);
+  }
+
+  async run(): Promise<void> {
+    const { simulation } = this.#world;
+    const { shape, epochs } = this.#schedule;
+    for (const member of this.#members.all.slice(0, shape.nodeCount)) this.#members.start(member);
+    await this.#becomeWhole("at the start");
+    await simulation.runUntilSettled(this.#clients.start());
+    for (const [index, epoch] of epochs.entries()) await this.#runEpoch(epoch, `epoch ${index}`);
+    const restMs = this.#runMinMs - simulation.nowUs / 1000;
+    if (restMs > 0) await this.#runEpoch({ kind: "safe", durationMs: restMs, faults: [] }, "the last epoch");
+  }
+
+  fail(error: unknown): void {
+    this.#world.simulation.fail(error);
+  }
+
+  report(failure: string | undefined): ClusterReport {
+    const { simulation } = this.#world;
+    return {
+      seed: this.#schedule.seed,
+      hash: simulation.hash.toString(),
+      operationCount: this.#operationCount,
+      troubleCount: this.#clients.troubleCount,
+      faultCount: this.#faultCount,
+      eventCount: simulation.eventCount,
+      virtualMs: simulation.nowUs / 1000,
+      counters: this.#counters,
+      checks: this.#checks,
+      wholeMsMax: this.#wholeMsMax,
+      failure: failure === undefined
+        ? undefined
+        : `${failure}\nat ${(simulation.nowUs / 1e6).toFixed(6)} s; ${this.#stateText()}`,
+      log: failure === undefined ? [] : this.#log(),
+    };
+  }
+
+  /** The last lines of all nodes, in the order of time. */
+  #log(): string[] {
+    return this.#members.all.flatMap((member) => member.log(REPORT_LINE_COUNT)).sort((left, right) =>
+      parseFloat(left) - parseFloat(right)
+    );
+  }
+
+  #afterEvent({ owner }: SimEvent): void {
+    if (owner === undefined) return;
+    const member = this.#members.ofProcess(owner.id);
+    if (member?.process === owner) this.#invariants.look(member);
+  }
+
+  async #runEpoch(epoch: Epoch, name: string): Promise<void> {
+    const { simulation } = this.#world;
+    this.#clients.recorder = this.#history = new EpochHistory(simulation, this.#wall);
+    const strikes = new Strikes(this.#targets(), epoch);
+    this.#clients.isWorking = true;
+    strikes.start();
+    await simulation.runFor(epoch.durationMs);
+    let before: CopiesByDigest | undefined;
+    if (epoch.kind === "split") {
+      await this.#rest();
+      before = collectCopies(this.#members.up);
+      strikes.end();
+    } else {
+      strikes.end();
+      await this.#rest();
+    }
+    this.#faultCount += strikes.count;
+    await this.#becomeWhole(`after ${name}`);
+    await this.#check(epoch, before);
+  }
+
+  #targets() {
+    return {
+      world: this.#world,
+      members: this.#members,
+      clients: this.#clients.machines,
+      replicationFactor: this.#schedule.shape.replicationFactor,
+      counters: this.#counters,
+      isWhole: () => this.#whyNotWhole() === undefined,
+      holdDoubts: () => void (this.#history.holdsDoubts = true),
+      changeClock: (machine: SimMachine, change: () => void) => {
+        this.#wall.note(machine);
+        change();
+        this.#wall.note(machine);
+      },
+    };
+  }
+
+  /** Clients stop to ask, and all that they have asked ends. */
+  async #rest(): Promise<void> {
+    const { simulation } = this.#world;
+    this.#clients.isWorking = false;
+    const limitUs = simulation.nowUs + REST_MAX_MS * 1000;
+    await simulation.runWhile(() => this.#clients.busyCount > 0 && simulation.nowUs < limitUs);
+    if (this.#clients.busyCount > 0) {
+      throw new Error(`${this.#clients.busyCount} calls have not ended within ${REST_MAX_MS} ms`);
+    }
+  }
+
+  async #becomeWhole(when: string): Promise<void> {
+    const { simulation } = this.#world;
+    const startUs = simulation.nowUs;
+    for (;;) {
+      await simulation.runFor(WHOLE_LOOK_MS);
+      const why = this.#whyNotWhole();
+      const spentMs = (simulation.nowUs - startUs) / 1000;
+      if (why === undefined) {
+        this.#wholeMsMax = Math.max(this.#wholeMsMax, spentMs);
+        return;
+      }
+      if (spentMs > WHOLE_MAX_MS) {
+        throw new Error(`The cluster is not whole ${WHOLE_MAX_MS} ms ${when}: ${why}`);
+      }
+    }
+  }
+
+  /** What is missing for a whole cluster: all nodes in it, nothing to exchange, no migration; undefined for nothing. */
+  #whyNotWhole(): string | undefined {
+    const started = this.#members.all.filter(({ startCount }) => startCount > 0);
+    const down = started.find((member) => !member.isUp || member.isFrozen);
+    if (down !== undefined) return `${down.id} does not run`;
+    const [first] = started;
+    for (const { id, node } of started) {
+      const { cluster } = node!;
+      if (cluster.clusterKey === 0 || cluster.clusterKey !== first.node!.cluster.clusterKey) {
+        return `${id} is in cluster ${cluster.key}, ${first.id} in ${first.node!.cluster.key}`;
+      }
+      if (cluster.size !== started.length) return `${id} is in a cluster of ${cluster.size}`;
+      if (cluster.exchange.state !== "rest" || cluster.clustering.clusterKey !== cluster.clusterKey) {
+        return `${id} exchanges`;
+      }
+      if (cluster.isFenced) return `${id} is fenced`;
+    }
+    const busy = started.find(hasMigrations);
+    return busy === undefined ? undefined : `${busy.id} has migrations left`;
+  }
+
+  async #check(epoch: Epoch, before: CopiesByDigest | undefined): Promise<void> {
+    const { simulation } = this.#world;
+    const members = this.#members.up;
+    for (const { machine } of this.#members.all) this.#wall.note(machine);
+    const { names, keys } = this.#clients;
+    const after = checkReplicas(members, names);
+    const { conflictPolicy: policy } = this.#schedule.shape;
+    if (before !== undefined) checkPolicy({ before, after }, { policy, members, names });
+    this.#history.end();
+    const finals = new Map<string, Entry>();
+    for (const key of keys) finals.set(key, this.#history.call("end", key, { type: "get" }));
+    const outcomes = await simulation.runUntilSettled(this.#clients.readAll());
+    for (const key of keys) {
+      this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
+    }
+    this.#operationCount += this.#history.count;
+  }
+
+  #checkKey(
+    epoch: Epoch,
+    key: string,
+    { final, outcome }: { final: Entry; outcome: Entry["outcome"] },
+  ): void {
+    this.#history.answer(final, outcome);
+    const entries = this.#history.entriesOf(key);
+    const initial = this.#states.get(key) ?? ABSENT;
+    const last = stateOf(outcome, key);
+    if (epoch.kind === "safe") checkSafe({ key, entries, initial }, this.#wall, this.#checks);
+    else checkSplit({ key, entries, initial, last });
+    this.#states.set(key, last);
+  }
+
+  #stateText(): string {
+    return this.#members.all.map((member) => {
+      if (!member.isUp) return `${member.id} ${member.process === undefined ? "is down" : "starts"}`;
+      const { cluster } = member.node!;
+      const { role } = cluster.clustering;
+      return `${member.id}${
+        member.isFrozen ? " (frozen)" : ""
+      } ${role} of ${cluster.key} with ${cluster.size}, ${cluster.exchange.state}`;
+    }).join("; ");
+  }
+}

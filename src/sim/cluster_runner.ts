@@ -1,0 +1,255 @@
+/**
+ * The command behind `aerie sim --nodes 3..7`: runs many seeds of clusters, says what failed and how to see it again in
+ * its smallest form, looks for planted bugs, and measures.
+ *
+ * @module
+ */
+import { plantBug, PLANTED_BUGS, type PlantedBug, utf8, utf8Decode } from "../base/mod.ts";
+import { benchCluster } from "./cluster_bench.ts";
+import { PhaseCounters } from "./cluster_phases.ts";
+import { type ClusterReport, runCluster } from "./cluster_run.ts";
+import { makeSchedule, scheduleText, smallerSchedules } from "./cluster_schedule.ts";
+import { measureTimings, timingText } from "./cluster_timing.ts";
+import type { ClusterSchedule } from "./cluster_types.ts";
+import type { RunnerParts } from "./runner.ts";
+
+/** What is to be run. */
+export interface ClusterRunnerOptions {
+  /** Nodes at the start of a run: between these. */
+  readonly nodeCounts: { readonly min: number; readonly max: number };
+  /** First seed. */
+  readonly seed: number;
+  /** Number of seeds from there on. */
+  readonly seedCount: number;
+  /** Of every so many seeds only one is run, the others by other processes. */
+  readonly part: { readonly index: number; readonly count: number };
+  /** Run each seed twice and compare; the first one always is. */
+  readonly twice: boolean;
+  /** Run kept seeds first. */
+  readonly kept: boolean;
+  /** A planted bug that must be found; every seed may find it. */
+  readonly plant: PlantedBug | undefined;
+  /** Print the whole log of a failing run. */
+  readonly verbose: boolean;
+}
+
+/** A failing schedule as it is kept. */
+interface KeptSchedule {
+  readonly nodes: string;
+  readonly failure: string;
+  readonly schedule: ClusterSchedule;
+}
+
+const KEPT_SIZE_MAX_BYTES = 1024 * 1024;
+
+/** Failing seeds after which a run of many ends. */
+const FAILURE_COUNT_MAX = 5;
+
+/** Runs that making a failing schedule smaller may take. */
+const SHRINK_RUN_COUNT_MAX = 60;
+
+/** Seeds between two lines of progress. */
+const PROGRESS_EVERY_SEEDS = 20;
+
+/** Names of all planted bugs. */
+export function plantedBugs(): readonly string[] {
+  return PLANTED_BUGS;
+}
+
+/** Runs seeds of clusters; resolves to the number of failures, or with a planted bug to 0 when it was found. */
+export async function runClusterSeeds(parts: RunnerParts, options: ClusterRunnerOptions): Promise<number> {
+  return await new ClusterRunner(parts, options).run();
+}
+
+/** Measures the simulator itself. */
+export async function runClusterBench(parts: RunnerParts): Promise<void> {
+  await benchCluster({ ...parts, compute: parts.ports.compute, host: parts.ports.host });
+}
+
+/** Asserts the limits in time; resolves to the number of limits that are not kept. */
+export async function runClusterTimings(parts: RunnerParts): Promise<number> {
+  const limits = await measureTimings({ compute: parts.ports.compute, settle: parts.settle });
+  for (const limit of limits) parts.print(timingText(limit));
+  return limits.filter(({ isKept }) => !isKept).length;
+}
+
+class ClusterRunner {
+  readonly #parts: RunnerParts;
+  readonly #options: ClusterRunnerOptions;
+  readonly #counters = new PhaseCounters();
+  #runCount = 0;
+  #operationCount = 0;
+  #troubleCount = 0;
+  #faultCount = 0;
+  #unknownCount = 0;
+  #dirtyCount = 0;
+  #virtualMs = 0;
+  #wholeMsMax = 0;
+  #failureCount = 0;
+
+  constructor(parts: RunnerParts, options: ClusterRunnerOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  async run(): Promise<number> {
+    const { seed, seedCount, part, twice, kept, plant } = this.#options;
+    const { ports, print } = this.#parts;
+    const startMs = ports.clock.monotonicMs();
+    plantBug(plant);
+    if (kept && part.index === 0) await this.#runKept();
+    for (let at = part.index; at < seedCount && this.#failureCount < FAILURE_COUNT_MAX; at += part.count) {
+      const failed = await this.#runSeed(seed + at, twice || at === 0);
+      if (plant !== undefined && failed) {
+        print(`Planted bug ${plant}: found by seed ${seed + at}, after ${this.#runCount} runs`);
+        return 0;
+      }
+      if (this.#runCount % PROGRESS_EVERY_SEEDS === 0) {
+        const seconds = (ports.clock.monotonicMs() - startMs) / 1000;
+        print(`${this.#runCount} seeds in ${seconds.toFixed(0)} s, ${this.#failureCount} failed`);
+      }
+    }
+    plantBug(undefined);
+    if (plant !== undefined) {
+      print(`Planted bug ${plant}: NOT FOUND by ${this.#runCount} runs`);
+      return 1;
+    }
+    this.#printSummary(ports.clock.monotonicMs() - startMs);
+    return this.#failureCount;
+  }
+
+  async #runKept(): Promise<void> {
+    for (const { name, kept } of await readKept(this.#parts)) {
+      const report = await this.#runOnce(kept.schedule);
+      this.#add(report);
+      this.#parts.print(`Kept schedule ${name}: ${report.failure === undefined ? "clean" : "FAILED"}`);
+      if (report.failure !== undefined) this.#tell(report, kept.schedule);
+    }
+  }
+
+  async #runSeed(seed: number, twice: boolean): Promise<boolean> {
+    const schedule = makeSchedule(seed, this.#options.nodeCounts);
+    const report = await this.#runOnce(schedule);
+    this.#add(report);
+    if (this.#options.plant !== undefined) return report.failure !== undefined;
+    if (report.failure !== undefined) {
+      await this.#onFailure(report, schedule);
+      return true;
+    }
+    if (!twice) return false;
+    const { hash } = await this.#runOnce(schedule);
+    if (hash === report.hash) {
+      this.#parts.print(`Seed ${seed} twice: the same hash ${hash}`);
+      return false;
+    }
+    const failure = `The same seed gave two different runs: hashes ${report.hash} and ${hash}`;
+    this.#tell({ ...report, failure }, schedule);
+    return true;
+  }
+
+  #runOnce(schedule: ClusterSchedule): Promise<ClusterReport> {
+    const { ports, settle, watchRejections } = this.#parts;
+    return runCluster({ schedule, compute: ports.compute, settle, watchRejections });
+  }
+
+  #add(report: ClusterReport): void {
+    this.#runCount++;
+    this.#operationCount += report.operationCount;
+    this.#troubleCount += report.troubleCount;
+    this.#faultCount += report.faultCount;
+    this.#unknownCount += report.checks.unknown;
+    this.#dirtyCount += report.checks.dirty;
+    this.#virtualMs += report.virtualMs;
+    this.#wholeMsMax = Math.max(this.#wholeMsMax, report.wholeMsMax);
+    this.#counters.add(report.counters);
+  }
+
+  async #onFailure(report: ClusterReport, schedule: ClusterSchedule): Promise<void> {
+    const { print, ports, seedFolder } = this.#parts;
+    this.#tell(report, schedule);
+    const { smallest, failure, runCount } = await this.#shrink(schedule, report.failure!);
+    print(`The smallest schedule that fails, after ${runCount} more runs:\n${scheduleText(smallest)}`);
+    print(`It fails with: ${firstLine(failure)}`);
+    const { min, max } = this.#options.nodeCounts;
+    const kept: KeptSchedule = { nodes: `${min}..${max}`, failure: firstLine(failure), schedule: smallest };
+    const path = `${seedFolder}/cluster-seed-${report.seed}.json`;
+    try {
+      await ports.disk.makeDirectory(seedFolder);
+      await ports.disk.replaceFile(path, utf8(`${JSON.stringify(kept, undefined, 2)}\n`));
+      print(`The schedule is kept in ${path}`);
+    } catch (error) {
+      print(`The schedule could not be kept: ${(error as Error).message}`);
+    }
+  }
+
+  #tell({ seed, failure, log, operationCount }: ClusterReport, schedule: ClusterSchedule): void {
+    this.#failureCount++;
+    const { print } = this.#parts;
+    const { nodeCounts: { min, max }, verbose } = this.#options;
+    print(`\nSeed ${seed} failed after ${operationCount} operations: ${failure}`);
+    if (verbose) print(`${scheduleText(schedule)}\n${log.join("\n")}`);
+    print(`To see it again: deno task sim --nodes ${min}..${max} --seed ${seed} --verbose\n`);
+  }
+
+  /** Leaves out of a schedule what it can do without, as long as it fails. */
+  async #shrink(schedule: ClusterSchedule, failure: string) {
+    let smallest = schedule;
+    let lastFailure = failure;
+    let runCount = 0;
+    for (let isSmaller = true; isSmaller;) {
+      isSmaller = false;
+      for (const candidate of smallerSchedules(smallest)) {
+        if (runCount++ >= SHRINK_RUN_COUNT_MAX) return { smallest, failure: lastFailure, runCount };
+        const report = await this.#runOnce(candidate);
+        if (report.failure === undefined) continue;
+        smallest = candidate;
+        lastFailure = report.failure;
+        isSmaller = true;
+        break;
+      }
+    }
+    return { smallest, failure: lastFailure, runCount };
+  }
+
+  #printSummary(durationMs: number): void {
+    const { print } = this.#parts;
+    print(
+      `${this.#runCount} runs of clusters, ${this.#operationCount} operations, ${this.#faultCount} faults, ` +
+        `${(this.#virtualMs / 1000).toFixed(0)} virtual seconds in ${(durationMs / 1000).toFixed(1)} s`,
+    );
+    print(
+      `  ${this.#troubleCount} operations without a certain answer; a cluster was whole again within ${
+        (this.#wholeMsMax / 1000).toFixed(1)
+      } s`,
+    );
+    print(
+      `  ${this.#dirtyCount} histories in which reads saw writes that were lost with their node before they were acknowledged`,
+    );
+    if (this.#unknownCount > 0) {
+      print(`  ${this.#unknownCount} histories had too many possibilities to be checked`);
+    }
+    print(this.#counters.table());
+    print(this.#failureCount === 0 ? "  all clean" : `  ${this.#failureCount} FAILED`);
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0];
+}
+
+/** Schedules that once failed. */
+async function readKept({ ports, seedFolder }: RunnerParts): Promise<{ name: string; kept: KeptSchedule }[]> {
+  let names: string[];
+  try {
+    names = await ports.disk.list(seedFolder);
+  } catch {
+    return [];
+  }
+  const found: { name: string; kept: KeptSchedule }[] = [];
+  for (const name of names.sort()) {
+    if (!name.startsWith("cluster-") || !name.endsWith(".json")) continue;
+    const text = utf8Decode(await ports.disk.readFile(`${seedFolder}/${name}`, KEPT_SIZE_MAX_BYTES));
+    found.push({ name, kept: JSON.parse(text) as KeptSchedule });
+  }
+  return found;
+}

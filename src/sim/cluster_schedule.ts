@@ -1,0 +1,208 @@
+/**
+ * Makes the schedule of a run from its seed, and makes failing schedules smaller.
+ *
+ * @module
+ */
+import {
+  CLUSTER_PHASES,
+  type ClusterFault,
+  type ClusterSchedule,
+  type ClusterShape,
+  type Epoch,
+  type PlannedFault,
+} from "./cluster_types.ts";
+import { SeededRandom } from "./seeded_random.ts";
+
+/** Faults of a run at least. */
+const FAULT_COUNT_MIN = 10;
+
+const EPOCH_COUNT_MIN = 4;
+const EPOCH_COUNT_MAX = 6;
+
+/** Work of all epochs together; quiet times come on top. */
+const WORK_MS = 72_000;
+
+/** Faults that leave the network whole and the data safe, with how likely each is. */
+const SAFE_FAULTS: readonly (readonly [ClusterFault, number])[] = [
+  ["slow", 2],
+  ["stall", 2],
+  ["clog", 2],
+  ["reset", 3],
+  ["cut-bytes", 1],
+  ["blink", 2],
+  ["freeze", 2],
+  ["sleep", 2],
+  ["kill", 5],
+  ["vanish", 2],
+  ["stop", 2],
+  ["join", 2],
+  ["jump", 1],
+  ["drift", 1],
+  ["recluster", 3],
+  ["quiesce", 2],
+  ["client-cut", 1],
+];
+
+/** Faults of an epoch in which the network may split. */
+const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
+  ["isolate", 4],
+  ["halves", 5],
+  ["partial", 3],
+  ["one-way", 3],
+  ["slow", 1],
+  ["clog", 1],
+  ["reset", 1],
+  ["sleep", 2],
+  ["kill", 2],
+  ["jump", 1],
+  ["recluster", 1],
+  ["blink", 1],
+  ["client-cut", 1],
+];
+
+/** Bounds of the duration of each kind, in milliseconds. */
+const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
+  "slow": [500, 6000],
+  "stall": [200, 1200],
+  "clog": [500, 5000],
+  "reset": [0, 0],
+  "cut-bytes": [500, 4000],
+  "blink": [50, 700],
+  "isolate": [1000, 9000],
+  "halves": [1500, 9000],
+  "partial": [1000, 9000],
+  "one-way": [1000, 9000],
+  "freeze": [20, 900],
+  "sleep": [1600, 6000],
+  "kill": [20, 6000],
+  "vanish": [50, 6000],
+  "stop": [50, 5000],
+  "join": [2000, 9000],
+  "jump": [0, 0],
+  "drift": [0, 0],
+  "recluster": [0, 0],
+  "quiesce": [2000, 6000],
+  "client-cut": [200, 3000],
+};
+
+/** Shortest node timeout that a shape may have: brief faults must stay below it. */
+const SETTINGS: readonly (readonly [number, number])[] = [[150, 10], [150, 10], [150, 10], [100, 15], [
+  250,
+  10,
+]];
+
+/** The schedule that a seed means. */
+export function makeSchedule(seed: number, nodeCounts: { min: number; max: number }): ClusterSchedule {
+  const random = new SeededRandom(seed).fork("schedule");
+  const shape = makeShape(random, nodeCounts);
+  const epochCount = random.between(EPOCH_COUNT_MIN, EPOCH_COUNT_MAX);
+  const durationMs = Math.round(WORK_MS / epochCount);
+  const epochs: Epoch[] = [];
+  let faultCount = 0;
+  for (let at = 0; at < epochCount; at++) {
+    const kind = random.chance(0.6) ? "safe" : "split";
+    const least = at === epochCount - 1 ? Math.max(2, FAULT_COUNT_MIN - faultCount) : 2;
+    const faults = makeFaults(random, { kind, durationMs, count: random.between(least, least + 4) });
+    faultCount += faults.length;
+    epochs.push({ kind, durationMs, faults });
+  }
+  return { seed, shape, epochs };
+}
+
+function makeShape(random: SeededRandom, { min, max }: { min: number; max: number }): ClusterShape {
+  const nodeCount = random.between(min, max);
+  const [heartbeatIntervalMs, heartbeatTimeoutCount] = random.pick(SETTINGS);
+  const loopsPerClient = random.between(2, 3);
+  const clientCount = random.between(2, 3);
+  return {
+    nodeCount,
+    spareCount: nodeCount < max ? random.between(0, 1) : 0,
+    replicationFactor: random.pick([1, 2, 2, 2, 2, 3, 3]),
+    heartbeatIntervalMs,
+    heartbeatTimeoutCount,
+    conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
+    stockLikeNode: random.chance(0.12) ? random.below(nodeCount) : -1,
+    keyCount: random.pick([20, 40, 80]),
+    clientCount,
+    loopsPerClient,
+    // About 80 operations per second, whatever the number of loops.
+    thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / 80),
+    timeoutMs: random.pick([300, 1000]),
+  };
+}
+
+function makeFaults(
+  random: SeededRandom,
+  { kind, durationMs, count }: { kind: Epoch["kind"]; durationMs: number; count: number },
+): PlannedFault[] {
+  const choices = kind === "safe" ? SAFE_FAULTS : SPLIT_FAULTS;
+  const weights = choices.map(([, weight]) => weight);
+  const faults: PlannedFault[] = [];
+  for (let at = 0; at < count; at++) {
+    const [fault] = choices[random.pickWeighted(weights)];
+    const [shortest, longest] = DURATIONS[fault];
+    const planned: PlannedFault = {
+      atMs: random.below(Math.round(durationMs * 0.9)),
+      kind: fault,
+      node: random.below(64),
+      other: random.below(64),
+      durationMs: random.between(shortest, longest),
+      amount: random.below(1000),
+    };
+    faults.push(random.chance(0.5) ? { ...planned, phase: random.pick(CLUSTER_PHASES) } : planned);
+  }
+  return faults.sort((left, right) => left.atMs - right.atMs);
+}
+
+/** Schedules that are a little smaller than a given one, the smallest first. */
+export function* smallerSchedules(schedule: ClusterSchedule): Generator<ClusterSchedule> {
+  const { epochs } = schedule;
+  for (let at = epochs.length - 1; at >= 0 && epochs.length > 1; at--) {
+    yield { ...schedule, epochs: epochs.filter((_, index) => index !== at) };
+  }
+  for (let at = epochs.length - 1; at >= 0; at--) {
+    const { faults } = epochs[at];
+    if (faults.length > 2) {
+      const half = faults.length >> 1;
+      yield withFaults(schedule, at, faults.slice(0, half));
+      yield withFaults(schedule, at, faults.slice(half));
+    }
+    for (let index = faults.length - 1; index >= 0; index--) {
+      yield withFaults(schedule, at, faults.filter((_, other) => other !== index));
+    }
+  }
+  for (let at = 0; at < epochs.length; at++) {
+    const durationMs = Math.round(epochs[at].durationMs / 2);
+    if (durationMs < 500 || epochs[at].faults.some(({ atMs }) => atMs >= durationMs)) continue;
+    yield {
+      ...schedule,
+      epochs: epochs.map((epoch, index) => index === at ? { ...epoch, durationMs } : epoch),
+    };
+  }
+}
+
+function withFaults(
+  schedule: ClusterSchedule,
+  epochIndex: number,
+  faults: readonly PlannedFault[],
+): ClusterSchedule {
+  return {
+    ...schedule,
+    epochs: schedule.epochs.map((epoch, index) => index === epochIndex ? { ...epoch, faults } : epoch),
+  };
+}
+
+/** A schedule as a person reads it. */
+export function scheduleText({ seed, shape, epochs }: ClusterSchedule): string {
+  const lines = [`seed ${seed}, ${JSON.stringify(shape)}`];
+  epochs.forEach(({ kind, durationMs, faults }, at) => {
+    lines.push(`  epoch ${at}: ${kind}, ${durationMs} ms`);
+    for (const { atMs, kind, node, other, durationMs, amount, phase } of faults) {
+      const when = phase === undefined ? "" : `, during ${phase}`;
+      lines.push(
+        `    ${atMs} ms ${kind} node ${node} other ${other} for ${durationMs} ms (${amount})${when}`,
+      );
+    }
+  });
+  return lines.join("\n");
+}

@@ -1,0 +1,282 @@
+/**
+ * Lets the faults of an epoch happen: each at its time, or when the cluster is in the phase that the fault waits for.
+ * What lasts is undone after its time, and everything is undone at the end of the epoch.
+ *
+ * @module
+ */
+import type { ClusterMember, ClusterMembers } from "./cluster_members.ts";
+import { isInPhase, type PhaseCounters } from "./cluster_phases.ts";
+import type { Epoch, PlannedFault } from "./cluster_types.ts";
+import { EventKind } from "./simulation.ts";
+import type { SimMachine, SimWorld } from "./world.ts";
+
+/** A fault that waits for a phase strikes anyway after this time. */
+const PHASE_WAIT_MS = 2500;
+/** How often it looks. */
+const PHASE_LOOK_US = 700;
+
+/** A fault that would take the last copy waits for full replication this long, then it is left out. */
+const BUDGET_WAIT_MS = 9000;
+const BUDGET_LOOK_MS = 100;
+
+/** What strikes act on. */
+export interface StrikeTargets {
+  readonly world: SimWorld;
+  readonly members: ClusterMembers;
+  readonly clients: readonly SimMachine[];
+  /** Copies of each record. */
+  readonly replicationFactor: number;
+  readonly counters: PhaseCounters;
+  /** Whether the cluster is whole and has as many copies of everything as it should. */
+  isWhole(): boolean;
+  /** Nodes may have and may keep what was given up: it can take effect until the epoch is over. */
+  holdDoubts(): void;
+  /** A machine's clock is changed by this call. */
+  changeClock(machine: SimMachine, change: () => void): void;
+}
+
+/** The faults of one epoch. */
+export class Strikes {
+  readonly #targets: StrikeTargets;
+  readonly #epoch: Epoch;
+  /** Nodes that have lost their data, or were away, since the last moment of full replication. */
+  readonly #failed = new Set<ClusterMember>();
+  readonly #undo = new Set<() => void>();
+  #ended = false;
+  /** Faults that have happened. */
+  count = 0;
+
+  constructor(targets: StrikeTargets, epoch: Epoch) {
+    this.#targets = targets;
+    this.#epoch = epoch;
+  }
+
+  /** Begins. */
+  start(): void {
+    for (const fault of this.#epoch.faults) {
+      this.#later(fault.atMs, () => this.#await(fault, this.#nowMs() + PHASE_WAIT_MS));
+    }
+  }
+
+  /** Undoes everything: the network is whole, all nodes run and none sleeps. */
+  end(): void {
+    this.#ended = true;
+    const { world } = this.#targets;
+    for (const undo of [...this.#undo]) undo();
+    Object.assign(world.network.conditions, {
+      cutChance: 0,
+      slowChance: 0,
+      resetChance: 0,
+      bandwidthBytesPerSecond: 0,
+    });
+  }
+
+  #await(fault: PlannedFault, deadlineMs: number): void {
+    if (this.#ended) return;
+    const { members } = this.#targets;
+    const { phase } = fault;
+    if (phase === undefined || this.#nowMs() >= deadlineMs || isInPhase(phase, members.all)) {
+      this.#strike(fault, this.#nowMs() + BUDGET_WAIT_MS);
+      return;
+    }
+    this.#targets.world.simulation.schedule(
+      PHASE_LOOK_US,
+      EventKind.FAULT,
+      undefined,
+      () => this.#await(fault, deadlineMs),
+    );
+  }
+
+  #strike(fault: PlannedFault, deadlineMs: number): void {
+    if (this.#ended) return;
+    const { members, counters } = this.#targets;
+    const up = members.up;
+    if (up.length === 0) return;
+    const member = up[fault.node % up.length];
+    if (costsCopies(fault) && !this.#mayLose(member)) {
+      if (this.#nowMs() < deadlineMs) this.#later(BUDGET_LOOK_MS, () => this.#strike(fault, deadlineMs));
+      return;
+    }
+    counters.note(fault.kind, members.all);
+    this.count++;
+    this.#happen(fault, member, up);
+  }
+
+  /** Whether acknowledged writes survive when this node goes too. */
+  #mayLose(member: ClusterMember): boolean {
+    const { replicationFactor, members } = this.#targets;
+    if (members.up.length < 2) return false;
+    if (this.#epoch.kind === "split") return true;
+    if (this.#targets.isWhole()) this.#failed.clear();
+    const others = this.#failed.has(member) ? this.#failed.size - 1 : this.#failed.size;
+    if (others + 1 >= replicationFactor) return false;
+    this.#failed.add(member);
+    return true;
+  }
+
+  #happen(fault: PlannedFault, member: ClusterMember, up: readonly ClusterMember[]): void {
+    const { durationMs, amount, other } = fault;
+    const { world, clients } = this.#targets;
+    const { network } = world;
+    const second = up[(up.indexOf(member) + 1 + (other % Math.max(1, up.length - 1))) % up.length];
+    switch (fault.kind) {
+      case "slow":
+        network.conditions.slowChance = [0.01, 0.1, 0.3][amount % 3];
+        network.conditions.slowMaxUs = [2000, 20_000, 200_000][other % 3];
+        return this.#undoLater(durationMs, () => void (network.conditions.slowChance = 0));
+      case "stall":
+      case "blink":
+        return this.#block([[member.machine, second.machine]], durationMs);
+      case "clog":
+        network.clog(member.machine, second.machine, 1000 + amount * 200);
+        return this.#undoLater(durationMs, () => network.clog(member.machine, second.machine, 0));
+      case "reset":
+        return this.#reset(member, second, amount);
+      case "cut-bytes":
+        network.conditions.cutChance = [0.05, 0.3, 1][amount % 3];
+        return this.#undoLater(durationMs, () => void (network.conditions.cutChance = 0));
+      case "jump":
+        return this.#jump(member, amount, other);
+      case "drift":
+        return this.#drift(member, amount, other);
+      case "recluster":
+        return void member.node!.cluster.recluster();
+      case "quiesce":
+        return this.#quiesce(member, durationMs);
+      case "client-cut":
+        return this.#block([[member.machine, clients[other % clients.length]]], durationMs);
+      case "isolate":
+      case "halves":
+      case "partial":
+      case "one-way":
+        return this.#split(fault, member, up);
+      default:
+        return this.#fell(fault, member);
+    }
+  }
+
+  /** A process stands still, or ends and comes back. */
+  #fell({ kind, durationMs }: PlannedFault, member: ClusterMember): void {
+    const { members } = this.#targets;
+    const startAgain = () => this.#undoLater(durationMs, () => members.start(member));
+    switch (kind) {
+      case "freeze":
+        return member.freeze(durationMs);
+      case "sleep":
+        this.#targets.holdDoubts();
+        return member.freeze(durationMs);
+      case "kill":
+      case "vanish":
+        member.die(kind === "vanish");
+        return startAgain();
+      case "stop":
+        return member.stop(startAgain);
+      case "join": {
+        const spare = members.all.find((other) => other.startCount === 0);
+        if (spare !== undefined) members.start(spare);
+        return;
+      }
+      default:
+        throw new TypeError(`No fault of the name ${kind}`);
+    }
+  }
+
+  #split(
+    { kind, durationMs, other }: PlannedFault,
+    member: ClusterMember,
+    up: readonly ClusterMember[],
+  ): void {
+    const others = up.filter((one) => one !== member);
+    const { network } = this.#targets.world;
+    this.#targets.holdDoubts();
+    switch (kind) {
+      case "isolate":
+        return this.#block(others.map((one) => [member.machine, one.machine]), durationMs);
+      case "halves": {
+        const left = up.filter((_, at) => ((other >> (at % 6)) & 1) === 1 || at === other % up.length);
+        const right = up.filter((one) => !left.includes(one));
+        return this.#block(left.flatMap((a) => right.map((b): Pair => [a.machine, b.machine])), durationMs);
+      }
+      case "partial":
+        return this.#block([[member.machine, others[other % others.length].machine]], durationMs);
+      default: {
+        const deaf = other % 2 === 0 ? others : [others[other % others.length]];
+        for (const one of deaf) network.blockWay(member.machine, one.machine);
+        return this.#undoLater(durationMs, () => {
+          for (const one of deaf) network.unblock(member.machine, one.machine);
+        });
+      }
+    }
+  }
+
+  #block(pairs: readonly Pair[], durationMs: number): void {
+    const { network } = this.#targets.world;
+    for (const [left, right] of pairs) network.block(left, right);
+    this.#undoLater(durationMs, () => {
+      for (const [left, right] of pairs) network.unblock(left, right);
+    });
+  }
+
+  /** Breaks connections between two nodes, or of a node, or for a while some of those that are used. */
+  #reset(member: ClusterMember, second: ClusterMember, amount: number): void {
+    const { network } = this.#targets.world;
+    if (amount % 3 === 0) {
+      network.conditions.resetChance = [0.0005, 0.002, 0.01][amount % 7 % 3];
+      return this.#undoLater(500 + amount, () => void (network.conditions.resetChance = 0));
+    }
+    for (const connection of [...network.connections]) {
+      if (connection.closed || connection.process.machine !== member.machine) continue;
+      if (amount % 3 === 1 && connection.peer.process.machine !== second.machine) continue;
+      network.reset(connection);
+    }
+  }
+
+  #jump({ machine }: ClusterMember, amount: number, other: number): void {
+    const stepMs = [20, 200, 800, 1500][amount % 4] * (other % 2 === 0 ? 1 : -1);
+    this.#targets.changeClock(machine, () => void (machine.wall.offsetMs += stepMs));
+  }
+
+  #drift({ machine }: ClusterMember, amount: number, other: number): void {
+    const { wall } = machine;
+    const { nowUs } = this.#targets.world.simulation;
+    this.#targets.changeClock(machine, () => {
+      wall.offsetMs += ((nowUs - (wall.driftSinceUs ?? nowUs)) * (wall.driftPpm ?? 0)) / 1e9;
+      wall.driftSinceUs = nowUs;
+      wall.driftPpm = (other % 2 === 0 ? 1 : -1) * amount * 10;
+    });
+  }
+
+  #quiesce(member: ClusterMember, durationMs: number): void {
+    const { members } = this.#targets;
+    const set = (isQuiescePending: boolean) => {
+      if (member.isUp) member.node!.cluster.own.isQuiescePending = isQuiescePending;
+      for (const { node } of members.up) node!.cluster.recluster();
+    };
+    set(true);
+    this.#undoLater(durationMs, () => set(false));
+  }
+
+  #undoLater(afterMs: number, undo: () => void): void {
+    const once = () => {
+      if (this.#undo.delete(once)) undo();
+    };
+    this.#undo.add(once);
+    if (this.#ended) once();
+    else this.#later(afterMs, once);
+  }
+
+  #nowMs(): number {
+    return this.#targets.world.simulation.nowUs / 1000;
+  }
+
+  #later(delayMs: number, fn: () => void): void {
+    this.#targets.world.simulation.schedule(delayMs * 1000, EventKind.FAULT, undefined, fn);
+  }
+}
+
+type Pair = readonly [SimMachine, SimMachine];
+
+/** Whether a node loses its records, or others go on without it. */
+function costsCopies({ kind }: PlannedFault): boolean {
+  return kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep";
+}

@@ -1,0 +1,103 @@
+/**
+ * What a run of a cluster consists of, as plain data: settings, and phases of faults. The seed makes it; a run that
+ * fails is made smaller by leaving parts out.
+ *
+ * A run is a row of epochs. In each, clients work while faults happen; then everything is repaired, clients rest, the
+ * cluster must become whole within a bounded time, and what the clients were told is compared with what there is. A
+ * `safe` epoch has no split of the network and never loses as many nodes as there are copies between two moments of full
+ * replication: nothing that was acknowledged may be lost. In a `split` epoch everything may happen; then each record
+ * must have the value that the conflict policy names.
+ *
+ * @module
+ */
+
+/** Kinds of faults. */
+export const CLUSTER_FAULTS = [
+  "slow",
+  "stall",
+  "clog",
+  "reset",
+  "cut-bytes",
+  "blink",
+  "isolate",
+  "halves",
+  "partial",
+  "one-way",
+  "freeze",
+  "sleep",
+  "kill",
+  "vanish",
+  "stop",
+  "join",
+  "jump",
+  "drift",
+  "recluster",
+  "quiesce",
+  "client-cut",
+] as const;
+
+/** One of {@linkcode CLUSTER_FAULTS}. */
+export type ClusterFault = (typeof CLUSTER_FAULTS)[number];
+
+/** What the cluster was doing when a fault struck. */
+export const CLUSTER_PHASES = [
+  "paxos",
+  "exchange",
+  "migration",
+  "hand-off",
+  "duplicate resolution",
+  "replica write",
+] as const;
+
+/** One of {@linkcode CLUSTER_PHASES}. */
+export type ClusterPhase = (typeof CLUSTER_PHASES)[number];
+
+/** A fault of a plan. */
+export interface PlannedFault {
+  /** When, counted from the start of the epoch. */
+  readonly atMs: number;
+  readonly kind: ClusterFault;
+  /** Which node, or the first of two; modulo the nodes that there are. */
+  readonly node: number;
+  /** The second node, or a pattern of bits. */
+  readonly other: number;
+  /** How long it lasts. */
+  readonly durationMs: number;
+  /** How much of it; what that means depends on the kind. */
+  readonly amount: number;
+  /** It waits for this phase, for a while. */
+  readonly phase?: ClusterPhase;
+}
+
+/** Clients work and faults happen; then everything is repaired and compared. */
+export interface Epoch {
+  readonly kind: "safe" | "split";
+  readonly durationMs: number;
+  readonly faults: readonly PlannedFault[];
+}
+
+/** Settings of a run. */
+export interface ClusterShape {
+  /** Nodes at the start, 3 to 7. */
+  readonly nodeCount: number;
+  /** Machines on which nodes may join later. */
+  readonly spareCount: number;
+  readonly replicationFactor: number;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutCount: number;
+  readonly conflictPolicy: "generation" | "last-update-time";
+  /** The index of a node that has no capability word, as a stock one; -1 for none. */
+  readonly stockLikeNode: number;
+  readonly keyCount: number;
+  readonly clientCount: number;
+  readonly loopsPerClient: number;
+  readonly thinkMaxMs: number;
+  readonly timeoutMs: number;
+}
+
+/** A whole run. */
+export interface ClusterSchedule {
+  readonly seed: number;
+  readonly shape: ClusterShape;
+  readonly epochs: readonly Epoch[];
+}
