@@ -278,3 +278,24 @@ export const PEER_SERVICE_ALUMNI_COUNT_MAX = 1024;
 
 /** Nodes that one configuration may start on one host: more than the largest machines have processors for. */
 export const NODES_PER_HOST_MAX = 64;
+
+/** Bytes of one emigration that may be sent without having been acknowledged; the stock server's limit. */
+export const MIGRATE_UNACKED_SIZE_MAX = 32 * 1024 * 1024;
+
+/** Records of one emigration that may be sent without having been acknowledged: each costs some bytes of memory. */
+export const MIGRATE_UNACKED_COUNT_MAX = 8192;
+
+/** Clusters that a copy of a partition is known to come from; older ones are forgotten. */
+export const MIGRATE_ANCESTOR_COUNT_MAX = 16;
+
+/** Records whose meta data a receiver offers, and a source keeps, for one partition; with more everything is sent. */
+export const MIGRATE_META_COUNT_MAX = 1024 * 1024;
+
+/** Meta records of one batch. */
+export const MIGRATE_META_BATCH_COUNT_MAX = 512;
+
+/** Batches of meta records that may be sent without having been acknowledged. */
+export const MIGRATE_META_UNACKED_COUNT_MAX = 8;
+
+/** Records from other nodes that wait for the bytes of the record here; further ones are left for the source to repeat. */
+export const MIGRATE_WAITING_COUNT_MAX = 1024;

@@ -43,6 +43,26 @@ export const PLANTED = {
   serveAfterHandOff: false,
   /** A replica that still waits for data serves reads. */
   incompleteProleServes: false,
+  /** A transfer counts as ended before what came is durable. */
+  doneBeforeDurable: false,
+  /** A copy is dropped as soon as its own transfer has ended. */
+  dropBeforeAllDone: false,
+  /** An acting master goes on serving until the final master has answered. */
+  acceptWhileHandingOff: false,
+  /** An acting master does not wait for its writes that run before it says that everything was sent. */
+  handOffWithoutDraining: false,
+  /** Records of which generation and time are equal count as equal. */
+  deltaIgnoresHash: false,
+  /** What the receiver of a complete copy has too much stays there. */
+  deltaKeepsExtras: false,
+  /** Inserts are not sent again. */
+  noInsertResend: false,
+  /** A transfer ends before its inserts were answered. */
+  doneBeforeAcks: false,
+  /** Tombstones do not migrate. */
+  tombstonesStay: false,
+  /** A merged record is decided again by each replica. */
+  mergeDecidedTwice: false,
 };
 
 /** Name of a switch of {@linkcode PLANTED}. */

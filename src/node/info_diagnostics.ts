@@ -32,7 +32,12 @@ const dumps: readonly Dump[] = [
   { name: "dump-fabric", context: "fabric", doc: "channels to other nodes", lines: fabricLines },
   { name: "dump-hb", context: "hb", doc: "pulses of other nodes", lines: heartbeatLines },
   { name: "dump-hlc", context: "hlc", doc: "clock", lines: clockLines },
-  { name: "dump-migrates", context: "migrate", doc: "migrations", lines: () => ["no migrations"] },
+  {
+    name: "dump-migrates",
+    context: "migrate",
+    doc: "migrations",
+    lines: ({ migrator }) => migrator.describe(),
+  },
   {
     name: "dump-rw",
     context: "rw",

@@ -13,11 +13,12 @@
 
 import type { SmdContent } from "../cluster/mod.ts";
 import type { NamespaceSettings, Settings } from "../config/mod.ts";
-import { PartitionTable } from "../partition/mod.ts";
+import { Migrator, PartitionTable } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import { NamespaceStore, NamespaceSupervisor, type RecordDevice } from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
+import { PEER_MESSAGE } from "../wire/mod.ts";
 import { ClusterRuntime } from "./cluster/mod.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -72,6 +73,8 @@ export class AerieNode {
   readonly dispatcher: Dispatcher;
   /** This node's part in its cluster. */
   readonly cluster: ClusterRuntime;
+  /** Moves partitions to and from other nodes. */
+  readonly migrator: Migrator;
   /** Truncation marks in the work directory. */
   readonly metadata: NodeMetadata;
   /** Latencies of the last slice. */
@@ -98,7 +101,13 @@ export class AerieNode {
     );
     const { clock, host, log } = this.ports;
     this.supervisors = this.namespaces.map(({ store }) =>
-      new NamespaceSupervisor({ store, clock, host, log })
+      new NamespaceSupervisor({
+        store,
+        clock,
+        host,
+        log,
+        mayRaidTombstones: () => !this.migrator.isMigrating,
+      })
     );
     this.listeners = new Listeners({
       ports: this.ports,
@@ -115,6 +124,7 @@ export class AerieNode {
       namespaces,
       ownServices: () => peerServiceAddresses(this),
     });
+    this.migrator = createMigrator(this);
     this.metadata = new NodeMetadata({ cluster: this.cluster, kept, settings, ports, namespaces });
     this.cpu = new CpuSampler(this.ports);
     const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;
@@ -171,6 +181,7 @@ export class AerieNode {
     this.listeners.closeSessions();
     this.queries.abortAll();
     this.cluster.stop();
+    this.migrator.stop();
     this.metadata.stop();
     this.#stopSupervisors();
     await this.metadata.flush();
@@ -187,6 +198,7 @@ export class AerieNode {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.ports.log.write("critical", "as", `the node stops: ${text.replaceAll("\n", " ")}`);
     this.cluster.stop();
+    this.migrator.stop();
     this.metadata.stop();
     this.listeners.stopAccepting();
     this.listeners.closeSessions();
@@ -228,6 +240,26 @@ export async function createNode(options: NodeOptions): Promise<AerieNode> {
   const { settings, ports } = options;
   const identity = await findNodeIdentity(settings, ports);
   return new AerieNode(options, identity, await loadMetadata(settings, ports));
+}
+
+/** Migrations, which follow the cluster that the node is in. */
+function createMigrator({ cluster, ports, settings, namespaces }: AerieNode): Migrator {
+  const { fabric } = cluster;
+  const migrator = new Migrator({
+    self: cluster.self,
+    ports,
+    settings: settings.service,
+    namespaces,
+    fabric,
+  });
+  cluster.register(PEER_MESSAGE.MIGRATE, (from, reader) => migrator.onMessage(from, reader));
+  cluster.addListener({
+    onPause: () => migrator.stop(),
+    onBalanced: (view) => migrator.begin(view),
+    onBlocked: () => migrator.stop(),
+    onDrain: ({ node }) => migrator.onDrain(node),
+  });
+  return migrator;
 }
 
 function createNamespace(settings: NamespaceSettings, options: NodeOptions): Namespace {

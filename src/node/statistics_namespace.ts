@@ -21,7 +21,7 @@ export function namespaceStatistics(node: AerieNode, namespace: Namespace): Stat
     ...lifeStatistics(namespace),
     ...memoryStatistics(namespace),
     ...placementStatistics(node, namespace),
-    ...migrationStatistics(namespace),
+    ...migrationStatistics(node, namespace),
     ...requestStatistics(namespace),
     ...repeatStatistics(),
     ...queryStatistics(node, namespace),
@@ -159,15 +159,28 @@ function placementStatistics({ cluster }: AerieNode, { partitions }: Namespace):
   ];
 }
 
-function migrationStatistics({ partitions }: Namespace): Statistic[] {
+function migrationStatistics({ migrator }: AerieNode, { settings }: Namespace): Statistic[] {
+  const counts = migrator.statistics(settings.name)!;
+  const { tx: txInstances, rx: rxInstances } = migrator.instances(settings.name);
   return [
-    ...zeros("migrate_tx_", "partitions_imbalance instances"),
-    ...zeros("migrate_", "rx_instances tx_partitions_active rx_partitions_active"),
-    ...zeros("migrate_tx_partitions_", "initial remaining lead_remaining"),
-    ...zeros("migrate_rx_partitions_", "initial remaining"),
-    ...zeros("migrate_", "records_skipped records_transmitted record_retransmits record_receives"),
-    ...zeros("migrate_", "records_unreadable signals_active signals_remaining"),
-    ["migrate_fresh_partitions", partitions.balance?.freshCount ?? 0],
+    ["migrate_tx_partitions_imbalance", counts.txImbalance],
+    ["migrate_tx_instances", txInstances],
+    ["migrate_rx_instances", rxInstances],
+    ["migrate_tx_partitions_active", counts.txActive],
+    ["migrate_rx_partitions_active", counts.rxActive],
+    ["migrate_tx_partitions_initial", counts.txInitial],
+    ["migrate_tx_partitions_remaining", counts.txRemaining],
+    ["migrate_tx_partitions_lead_remaining", counts.txLeadRemaining],
+    ["migrate_rx_partitions_initial", counts.rxInitial],
+    ["migrate_rx_partitions_remaining", counts.rxRemaining],
+    ["migrate_records_skipped", counts.recordsSkipped],
+    ["migrate_records_transmitted", counts.recordsTransmitted],
+    ["migrate_record_retransmits", counts.recordRetransmits],
+    ["migrate_record_receives", counts.recordReceives],
+    ["migrate_records_unreadable", counts.recordsUnreadable],
+    ["migrate_signals_active", counts.signalsActive],
+    ["migrate_signals_remaining", counts.signalsRemaining],
+    ["migrate_fresh_partitions", counts.freshPartitions],
     ...zeros("appeals_", "tx_active rx_active tx_remaining records_exonerated"),
   ];
 }

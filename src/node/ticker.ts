@@ -160,7 +160,7 @@ function namespaceLines(node: AerieNode, namespace: Namespace): string[] {
     );
   }
   lines.push(
-    `${label} migrations: complete`,
+    `${label} migrations: ${migrationProgress(node, namespace)}`,
     `${label} index-usage: used-bytes ${values.get("index_used_bytes")}`,
     `${label} data-usage: used-bytes ${values.get("data_used_bytes")} avail-pct ${
       values.get("data_avail_pct")
@@ -173,6 +173,15 @@ function namespaceLines(node: AerieNode, namespace: Namespace): string[] {
   lines.push(...request("client", "client_"), ...request("batch-sub", "batch_sub_"));
   lines.push(...query("pi-query", "pi_query_"), ...query("si-query", "si_query_"));
   return [...lines, ...errorLines(label, values)];
+}
+
+/** How far migrations are: transfers to others, from others, and signals. */
+function migrationProgress({ migrator }: AerieNode, { settings }: Namespace): string {
+  const counts = migrator.statistics(settings.name)!;
+  if (counts.remaining === 0) return "complete";
+  const { txRemaining, rxRemaining, signalsRemaining, txActive, rxActive, signalsActive } = counts;
+  return `remaining (${txRemaining},${rxRemaining},${signalsRemaining}) ` +
+    `active (${txActive},${rxActive},${signalsActive}) complete-pct ${counts.completePct.toFixed(2)}`;
 }
 
 /** One line with all groups; none when all counters are 0. */

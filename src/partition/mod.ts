@@ -1,13 +1,14 @@
 /**
  * The 4,096 partitions of a namespace: who serves which, and what clients are told about it. Balance decides it anew for
- * each cluster, from what the members exchanged; the table holds what was decided. Moving the data is not here.
+ * each cluster, from what the members exchanged; the table holds what was decided, and `migration/` moves the data.
  *
- * Read `table.ts`, then `balance.ts`; `row.ts`, `racks.ts` and `uniform.ts` say where copies go.
+ * Read `table.ts`, then `balance.ts` and `migration/migrator.ts`; `row.ts`, `racks.ts` and `uniform.ts` say where copies go.
  *
  * @module
  */
 export * from "./balance.ts";
 export * from "./balance_input.ts";
+export * from "./migration/mod.ts";
 export * from "./racks.ts";
 export * from "./row.ts";
 export * from "./table.ts";

@@ -11,6 +11,8 @@
  * | immigration ended | final master, from the working master | this node serves |
  * | | final master, from a duplicate | one duplicate less |
  * | | last one | the copy is complete |
+ * | hand-off began | acting master | it serves no longer, and has told nobody yet |
+ * | hand-off committed | acting master | its copy claims no longer to be the master's; "done" may be sent |
  * | emigration ended | final master | one immigrator less |
  * | | others | the copy belongs to the final master's family; an acting master serves no longer |
  * | all done | not a replica | the copy goes |
@@ -27,6 +29,16 @@ import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts
 
 /** What this node is for a partition. */
 export const ROLE = { NONE: 0, MASTER: 1, PROLE: 2 } as const;
+
+/** Why a partition that is this node's serves nobody for the moment; bits. */
+const CLOSED = {
+  /** What this node served is about to be the final master's. */
+  HANDING_OFF: 1,
+  /** The final master may serve it already. */
+  HANDED_OFF: 2,
+  /** Records of a copy that this node gave up are still being removed. */
+  DROPPING: 4,
+} as const;
 
 /** Bytes of a bitmap with one bit per partition. */
 const BITMAP_SIZE_BYTES = PARTITION_COUNT / 8;
@@ -48,10 +60,13 @@ export class PartitionTable {
   readonly #workingPlace: Uint8Array = new Uint8Array(PARTITION_COUNT);
   #immigrations: Uint16Array = new Uint16Array(PARTITION_COUNT);
   readonly #emigrations: Uint16Array = new Uint16Array(PARTITION_COUNT);
+  /** Bits of {@linkcode CLOSED}. */
+  readonly #closed: Uint8Array = new Uint8Array(PARTITION_COUNT);
 
   /** Makes this node the master of every partition: the table of a cluster of one. */
   assignAll(): void {
     this.#roles.fill(ROLE.MASTER);
+    this.#endHandOffs();
     this.#immigrations.fill(0);
     this.#emigrations.fill(0);
     this.balance = undefined;
@@ -63,6 +78,7 @@ export class PartitionTable {
   /** Follows a new balance. The table changes its sets of duplicates and immigrators as data moves. */
   apply(balance: Balance): void {
     this.balance = balance;
+    this.#endHandOffs();
     this.versions = balance.versions;
     this.clusterSize = balance.nodes.length;
     this.effectiveReplicationFactor = balance.placement.replicaCount;
@@ -79,6 +95,7 @@ export class PartitionTable {
   /** Serves nobody any more: the node is in no cluster for too long. Its copies can't claim to be complete later. */
   block(): void {
     this.#roles.fill(ROLE.NONE);
+    this.#endHandOffs();
     this.#immigrations.fill(0);
     this.#emigrations.fill(0);
     this.versions.isolate();
@@ -104,7 +121,54 @@ export class PartitionTable {
    * @returns OK to serve here, UNAVAILABLE when nobody can serve
    */
   admit(partition: number): ResultCode {
-    return this.#roles[partition] === ROLE.MASTER ? ResultCode.OK : ResultCode.UNAVAILABLE;
+    const serves = this.#roles[partition] === ROLE.MASTER && this.#closed[partition] === 0;
+    return serves ? ResultCode.OK : ResultCode.UNAVAILABLE;
+  }
+
+  /**
+   * Whether this node has stopped serving a partition because the final master is about to take over, or has. Requests
+   * wait for the next change of the table, or go to the final master.
+   */
+  isHandingOff(partition: number): boolean {
+    return (this.#closed[partition] & (CLOSED.HANDING_OFF | CLOSED.HANDED_OFF)) !== 0;
+  }
+
+  /** Whether records of a copy that this node gave up earlier are still being removed. */
+  isDropping(partition: number): boolean {
+    return (this.#closed[partition] & CLOSED.DROPPING) !== 0;
+  }
+
+  /** Removal of a given-up copy begins or has ended. */
+  setDropping(partition: number, isDropping: boolean): void {
+    if (isDropping) this.#closed[partition] |= CLOSED.DROPPING;
+    else this.#closed[partition] &= ~CLOSED.DROPPING;
+  }
+
+  /** An acting master stops serving: nothing that it acknowledges from now on could reach the final master. */
+  beginHandOff(partition: number): void {
+    assert(this.#roles[partition] === ROLE.MASTER, "only the working master hands off");
+    this.#closed[partition] |= CLOSED.HANDING_OFF;
+  }
+
+  /** The hand-off is given up before it was committed: this node serves on. */
+  cancelHandOff(partition: number): void {
+    this.#closed[partition] &= ~CLOSED.HANDING_OFF;
+  }
+
+  /**
+   * The final master is about to be told that it has everything. Whether it hears of it will be known only by its answer,
+   * which may be lost with the cluster; so from here on this copy must not claim to be the master's.
+   */
+  commitHandOff(partition: number): void {
+    assert(this.isHandingOff(partition), "a hand-off begins before it is committed");
+    this.#closed[partition] |= CLOSED.HANDED_OFF;
+    this.#leaveMastership(partition);
+  }
+
+  #endHandOffs(): void {
+    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+      this.#closed[partition] &= CLOSED.DROPPING;
+    }
   }
 
   /** Whether this node is a replica that has received everything. */
@@ -177,6 +241,11 @@ export class PartitionTable {
     return node === this.workingMaster(partition) || this.duplicates(partition).includes(node);
   }
 
+  /** Whether a node is the one that a partition is on its way to, the first of its row. */
+  isFinalMaster(partition: number, node: NodeId): boolean {
+    return this.balance !== undefined && nodeAt(this.balance, partition, 0) === node;
+  }
+
   /** The first bytes of a transfer have arrived. */
   beginImmigration(partition: number): void {
     const balance = this.#expectBalance();
@@ -217,12 +286,18 @@ export class PartitionTable {
       this.generation++;
       return;
     }
-    const expects = this.#immigrations[partition] > 0 || !this.#isReplica(partition);
-    this.#setVersion(partition, expects ? VERSION_BIT.SUBSET : 0);
+    this.#leaveMastership(partition);
     if (this.#roles[partition] !== ROLE.MASTER) return;
+    this.#closed[partition] &= CLOSED.DROPPING;
     this.#workingPlace[partition] = 0;
     this.#roles[partition] = this.#isReplica(partition) ? ROLE.PROLE : ROLE.NONE;
     this.generation++;
+  }
+
+  /** What a copy is worth once all that it has is the final master's. */
+  #leaveMastership(partition: number): void {
+    const expects = this.#immigrations[partition] > 0 || !this.#isReplica(partition);
+    this.#setVersion(partition, expects ? VERSION_BIT.SUBSET : 0);
   }
 
   /**

@@ -13,6 +13,7 @@
  * | 10   | 32    | last update time, lower bits of milliseconds since 2010                   |
  * | 11   | 8+16+8| last update time, upper bits; generation; flags                           |
  * | 12   | 12+6  | set id; tree id                                                           |
+ * | 12   | 8     | bits 24-31: write epoch                                                   |
  * | 13   | 32    | priority of the entry in its tree                                         |
  * | 14-15|       | spare (transactions)                                                      |
  *
@@ -50,6 +51,7 @@ export const ENTRY_FLAG = {
 
 const SIZE_MASK = 0x000f_ffff;
 const SET_ID_MASK = 0x0fff;
+const WRITE_EPOCH_SHIFT = 24;
 const TWO_TO_32 = 0x1_0000_0000;
 
 /**
@@ -128,6 +130,17 @@ export class EntryRef {
   setSetId(setId: number): void {
     const word = this.base + WORD.SET_AND_TREE;
     this.words[word] = (this.words[word] & ~SET_ID_MASK) | setId;
+  }
+
+  /** Epoch of the store in which the record was written, 0 when it is older than its arrival here. */
+  get writeEpoch(): number {
+    return this.words[this.base + WORD.SET_AND_TREE] >>> WRITE_EPOCH_SHIFT;
+  }
+
+  /** Sets the write epoch, 0 to 255. */
+  setWriteEpoch(epoch: number): void {
+    const word = this.base + WORD.SET_AND_TREE;
+    this.words[word] = (this.words[word] & ~(0xff << WRITE_EPOCH_SHIFT)) | (epoch << WRITE_EPOCH_SHIFT);
   }
 
   /** Whether the entry has this digest. */

@@ -8,10 +8,15 @@
  * | policy last-update-time | the same | | |
  * | policy generation, divergent copies | larger generation, as a plain number | later last update time | larger flat bytes |
  * | policy generation, copy of an ancestor | like last-update-time | | |
+ * | policy, copy of a successor | the one that came | | |
+ * | any policy, the record here was written in the present cluster | like last-update-time | | |
  *
  * Generations of copies that went different ways (both sides of a split wrote) say which side did more. Those of a copy
  * and its ancestor do not: a record that was deleted and made anew may have a lower generation than a stale copy, and is
  * newer all the same. The last resort, comparing bytes, has no meaning; it lets all nodes come to the same copy.
+ *
+ * A successor is a copy that has everything this one has, conflicts decided: its decisions must not be decided again, by
+ * a node that knows less of where the copies come from.
  *
  * Tombstones are records without bins, and win and lose like others. Source: clustering reference, section 13.
  *
@@ -53,8 +58,11 @@ export type Replaced = (typeof REPLACED)[keyof typeof REPLACED];
 export interface ReplaceOptions {
   /** "lut" for replica writes; "policy" asks the namespace's `conflict-resolution-policy`. */
   rule: "lut" | "policy";
-  /** Whether the copies descend from different families, or one is an ancestor's of the other. */
-  lineage: "divergent" | "ancestor";
+  /**
+   * Whether the copies descend from different families, or one is an ancestor's of the other, or the other copy is this
+   * one's successor. Only rule "policy" asks.
+   */
+  lineage: "divergent" | "ancestor" | "successor";
   /** Cause of the change. */
   origin: ChangeOrigin;
   /** Woken when the answer was SUSPENDED. */
@@ -94,7 +102,8 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
   }
   const set = setOf(store, record);
   if (set === null) return REPLACED.NO_SET;
-  const resultCode = store.putTaken(entry, { exists, set, origin: options.origin });
+  const isCurrent = options.rule === "lut" || options.lineage === "successor";
+  const resultCode = store.putTaken(entry, { exists, set, origin: options.origin, isCurrent });
   if (resultCode === ResultCode.OK) return REPLACED.APPLIED;
   return resultCode === ResultCode.OUT_OF_SPACE ? REPLACED.OUT_OF_SPACE : REPLACED.MALFORMED;
 }
@@ -127,13 +136,17 @@ function compareCopies(
   { rule, lineage, waiter }: ReplaceOptions,
 ): number | undefined {
   const { record, entry } = copies;
-  const byPolicy = rule === "policy" && (lineage === "divergent" || PLANTED.generationAgainstAncestor);
+  const isOlder = entry.writeEpoch !== store.writeEpoch;
+  const byPolicy = rule === "policy" &&
+    ((isOlder && lineage === "divergent") || PLANTED.generationAgainstAncestor);
   const policy = byPolicy ? store.settings.conflictResolutionPolicy : "last-update-time";
   const order = compareVersions(record, entry, policy);
+  if (order !== 0 && rule === "policy" && isOlder && lineage === "successor") return 1;
   if (order !== 0) return PLANTED.replicaTakesOlder && rule === "lut" ? 1 : order;
   if (PLANTED.wrongTieBreak) return -1;
   if (!store.load(entry, waiter)) return undefined;
-  return compareBytes(record, store.flat);
+  const byBytes = compareBytes(record, store.flat);
+  return rule === "policy" && isOlder && lineage === "successor" ? Math.abs(byBytes) : byBytes;
 }
 
 /** Compares two padded records: the larger first differing byte, then the longer record. */

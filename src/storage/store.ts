@@ -41,6 +41,7 @@ import { NO_SET, type SetInfo, SetTable } from "./sets.ts";
 import { Supervision } from "./supervision.ts";
 
 const GENERATION_MAX = 0xffff;
+const WRITE_EPOCH_MAX = 0xff;
 
 /** What a store needs. */
 export interface StoreOptions {
@@ -110,6 +111,11 @@ export class NamespaceStore {
   clockSkewStopsWrites = false;
   /** A truncation of the whole namespace has not yet removed all its records. */
   truncating = false;
+  /**
+   * Counts the clusters that this node is in, 1 to 255, then 1 again: entries remember in which one they were written, so
+   * that what comes from copies of earlier clusters does not take their place.
+   */
+  writeEpoch = 1;
   /** What background work has done. */
   readonly supervision: Supervision = new Supervision();
   /** Histograms of life and size, as last collected. */
@@ -170,6 +176,11 @@ export class NamespaceStore {
   /** Share of the data memory that new records can get, in whole percent; see `stop_writes.ts`. */
   get dataAvailPct(): number {
     return Math.floor(this.arena.availableBytes * 100 / this.arena.totalBytes);
+  }
+
+  /** A new cluster begins: what is written from now on is told from what was there. */
+  beginWriteEpoch(): void {
+    this.writeEpoch = this.writeEpoch % WRITE_EPOCH_MAX + 1;
   }
 
   /**
@@ -253,7 +264,7 @@ export class NamespaceStore {
     if (units * UNIT_SIZE_BYTES > Math.min(this.settings.maxRecordSize, BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES)) {
       return ResultCode.RECORD_TOO_BIG;
     }
-    return this.#place(write, entry, exists);
+    return this.#place(write, { entry, exists, isCurrent: true });
   }
 
   /**
@@ -275,12 +286,13 @@ export class NamespaceStore {
    * Stores the record last taken in place of what its digest had.
    *
    * @param entry the digest's entry (moved to the new one when `exists` is false)
-   * @param record whether the digest has an entry, the record's set, and the cause of the change
+   * @param record whether the digest has an entry, the record's set, the cause of the change, and whether the record
+   * was written in the present cluster
    * @returns OK, RECORD_TOO_BIG or OUT_OF_SPACE; then nothing has changed
    */
   putTaken(
     entry: EntryRef,
-    record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin },
+    record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin; isCurrent: boolean },
   ): ResultCode {
     const flat = this.#taken;
     if (flat.sizeUnits * UNIT_SIZE_BYTES > BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES) {
@@ -295,11 +307,14 @@ export class NamespaceStore {
       set: record.set,
       origin: record.origin,
     };
-    return this.#place(placed, entry, record.exists);
+    return this.#place(placed, { entry, exists: record.exists, isCurrent: record.isCurrent });
   }
 
   /** Stores the encoded record and lets the entry point at it. */
-  #place(write: PlacedRecord, entry: EntryRef, exists: boolean): ResultCode {
+  #place(
+    write: PlacedRecord,
+    { entry, exists, isCurrent }: { entry: EntryRef; exists: boolean; isCurrent: boolean },
+  ): ResultCode {
     const flatFlags = readU32LE(this.#encoded.bytes, FLAT_FLAGS_AT);
     const units = (flatFlags & FLAT_FLAG.SIZE_BITS) + 1;
     const location = this.arena.allocate(units);
@@ -321,6 +336,7 @@ export class NamespaceStore {
     const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
       ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0);
     entry.setVersion(write.lastUpdateMs, write.generation, flags);
+    entry.setWriteEpoch(isCurrent ? this.writeEpoch : 0);
     this.#count(entry, write.digest, write.digestAt);
     this.#publish(write.digest, write.digestAt, {
       oldLocation,

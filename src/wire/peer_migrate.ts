@@ -16,14 +16,24 @@
  * | 23, 24 | meta sequence number, final flag | uint32 |
  * | 25 | records in the source's tree | uint64 |
  * | 29 | insert id | uint64 |
+ * | 0x7a03 | clusters that the source's copy comes from, newest first, 8 little-endian bytes each | buffer |
  *
  * Numbers are written first, by id, then buffers by id. Source: clustering reference, section 12.2.
  *
  * @module
  */
 
-import { type ByteBuffer, PARTITION_COUNT, utf8, utf8Decode } from "../base/mod.ts";
 import {
+  type ByteBuffer,
+  MIGRATE_ANCESTOR_COUNT_MAX,
+  PARTITION_COUNT,
+  readU32LE,
+  utf8,
+  utf8Decode,
+  writeU32LE,
+} from "../base/mod.ts";
+import {
+  PEER_ANCESTORS_FIELD,
   PEER_MESSAGE,
   type PeerExtra,
   type PeerFault,
@@ -33,6 +43,9 @@ import {
 
 /** Feature bit of start and its ack: the receiver may send meta records first. */
 export const MIGRATE_FEATURE_META_MERGE = 0x01;
+
+/** Info bit of an insert, between aerie nodes: the record is to be removed, if it is still what the meta record says. */
+export const MIGRATE_INFO_REMOVE = 0x100;
 
 /** Info bit of an insert: the record has not reached all its replicas. */
 export const MIGRATE_INFO_UNREPLICATED = 0x04;
@@ -98,6 +111,8 @@ export interface MigratePartition extends MigrateCommon {
   readonly features?: number;
   /** Records that the source of a start has. */
   readonly recordCount?: number;
+  /** Clusters that the source's copy comes from, newest first; of an aerie node. */
+  readonly ancestors?: readonly number[];
 }
 
 /** Answers a start, or begins or answers the end. */
@@ -114,7 +129,7 @@ export interface MigrateInsert extends MigrateCommon {
   readonly kind: "insert";
   /** Number of the insert, for its ack. */
   readonly insertId: number;
-  /** Flat record; after decoding a view into the received bytes. */
+  /** Flat record, or the meta record of one to be removed; after decoding a view into the received bytes. */
   readonly record: Uint8Array;
   /** Original flat record of a transaction; a view as well. */
   readonly originalRecord?: Uint8Array;
@@ -208,6 +223,7 @@ function decodePartition(
   const clusterKey = reader.clusterKey(FIELD.CLUSTER_KEY);
   const features = reader.optionalU32(FIELD.FEATURES);
   const recordCount = reader.optionalU64(FIELD.RECORD_COUNT);
+  const ancestors = readAncestors(reader);
   return reader.finish(head.kind, {
     type: "migrate" as const,
     ...head,
@@ -216,7 +232,35 @@ function decodePartition(
     clusterKey,
     ...(features === undefined ? {} : { features }),
     ...(recordCount === undefined ? {} : { recordCount }),
+    ...(ancestors === undefined ? {} : { ancestors }),
   });
+}
+
+function readAncestors(reader: PeerReader): number[] | undefined {
+  const view = reader.optionalView(PEER_ANCESTORS_FIELD);
+  if (view === undefined) return undefined;
+  if (view.length % 8 !== 0 || view.length > MIGRATE_ANCESTOR_COUNT_MAX * 8) {
+    reader.fail(
+      `${view.length} bytes of ancestors, expected at most ${MIGRATE_ANCESTOR_COUNT_MAX} keys of 8`,
+    );
+    return undefined;
+  }
+  const keys: number[] = [];
+  for (let at = 0; at < view.length; at += 8) {
+    const high = readU32LE(view, at + 4);
+    if (high > 0xffff) reader.fail("an ancestor is a cluster key of at most 48 bits");
+    keys.push(high * 0x1_0000_0000 + readU32LE(view, at));
+  }
+  return keys;
+}
+
+function ancestorBytes(keys: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(keys.length * 8);
+  keys.forEach((key, index) => {
+    writeU32LE(bytes, index * 8, key % 0x1_0000_0000);
+    writeU32LE(bytes, index * 8 + 4, Math.floor(key / 0x1_0000_0000));
+  });
+  return bytes;
 }
 
 function decodeMeta(
@@ -258,6 +302,9 @@ export function encodeMigrate(message: MigrateMessage, out: ByteBuffer): void {
       writer.u32(FIELD.FEATURES, message.features);
       writer.u64(FIELD.RECORD_COUNT, message.recordCount);
       writer.buffer(FIELD.NAMESPACE, utf8(message.namespace));
+      if (message.ancestors !== undefined) {
+        writer.buffer(PEER_ANCESTORS_FIELD, ancestorBytes(message.ancestors));
+      }
       break;
     case "meta":
     case "meta-ack":

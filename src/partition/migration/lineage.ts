@@ -1,0 +1,133 @@
+/**
+ * Where copies of partitions come from: for each copy the keys of the clusters that it was part of. It tells whether two
+ * copies went different ways (both sides of a split wrote) or one is what the other once was (a node that was away).
+ *
+ * Why it matters: generations may be compared between the sides of a split, but not between a copy and what it once was.
+ * A record that was deleted and made anew has a low generation; the stale copy of a node that was away has a high one.
+ *
+ * The chain of a copy begins with the key of its version and goes back in time. A copy that follows a balance takes the
+ * working master's chain, and when everything was merged the chains of what was merged. It is in memory alone: after a
+ * restart a copy claims to be incomplete, and of such a copy nobody can say that its side of a split went on, so that it
+ * counts as an ancestor's. Source: issue of split-brain merges; clustering reference, sections 10.3, 10.4 and 13.1.
+ *
+ * @module
+ */
+
+import { MIGRATE_ANCESTOR_COUNT_MAX, PARTITION_COUNT } from "../../base/mod.ts";
+import type { ExchangeMember, NodeId } from "../../cluster/mod.ts";
+import { type Balance, nodeAt } from "../balance.ts";
+import { isUniqueFamily, VERSION_BIT, VERSION_LINEAGE_MASK, VersionTable } from "../version.ts";
+
+type Chain = readonly number[];
+
+const NO_CHAIN: Chain = [];
+const KEY_HIGH_MASK = 0xffff;
+
+/** Clusters that copies come from, of one namespace on one node. */
+export class Lineage {
+  readonly #self: NodeId;
+  /** What the members told of their copies before the present balance. */
+  #told = new Map<NodeId, VersionTable>();
+  /** Chains of the copies that this node told of; the first key is that of the version. */
+  readonly #before: Chain[] = new Array(PARTITION_COUNT).fill(NO_CHAIN);
+  /** Chains of what the copies become in the present cluster, without its key. */
+  readonly #after: Chain[] = new Array(PARTITION_COUNT).fill(NO_CHAIN);
+  #clusterKey = 0;
+
+  /** @param self this node */
+  constructor(self: NodeId) {
+    this.#self = self;
+  }
+
+  /** Follows a balance that was computed from what the members told. */
+  begin(
+    namespace: string,
+    view: { readonly members: readonly ExchangeMember[]; readonly balance: Balance },
+  ): void {
+    const { members, balance } = view;
+    this.#told = new Map();
+    for (const { node, namespaces } of members) {
+      const told = namespaces.get(namespace);
+      if (told !== undefined) this.#told.set(node, VersionTable.fromGroups(told.versions));
+    }
+    const shared = new Map<string, Chain>();
+    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+      this.#follow(partition, balance, shared);
+    }
+    this.#clusterKey = balance.clusterKey;
+  }
+
+  /** Equal chains are one array: thousands of partitions have the same. */
+  #follow(partition: number, balance: Balance, shared: Map<string, Chain>): void {
+    const own = this.#keyOf(this.#self, partition);
+    let before = this.#before[partition];
+    if (own === 0) before = NO_CHAIN;
+    else if (own === this.#clusterKey) before = join([own], this.#after[partition]);
+    else if (before[0] !== own) before = [own];
+    this.#before[partition] = share(before, shared);
+    const working = this.#keyOf(nodeAt(balance, partition, balance.workingPlace[partition]), partition);
+    const after = working === 0 ? NO_CHAIN : working === own ? before : [working];
+    this.#after[partition] = share(after, shared);
+  }
+
+  #keyOf(node: NodeId, partition: number): number {
+    const table = this.#told.get(node);
+    if (table === undefined) return 0;
+    return (table.high[partition] & KEY_HIGH_MASK) * 0x1_0000_0000 + table.low[partition];
+  }
+
+  /** Clusters that this node's copy comes from, as it tells receivers. */
+  chain(partition: number): readonly number[] {
+    return this.#before[partition];
+  }
+
+  /** What came from a source whose copy has a chain is part of this node's copy now. */
+  merge(partition: number, chain: readonly number[]): void {
+    this.#after[partition] = join(this.#after[partition], chain);
+  }
+
+  /** This node's copy has everything: its own past is part of the cluster's. */
+  mergeOwn(partition: number): void {
+    this.merge(partition, this.#before[partition]);
+  }
+
+  /**
+   * Whether the copies of this node and of a source went different ways.
+   *
+   * @param chain what the source told of its copy; empty of a stock node
+   */
+  isDivergent(
+    partition: number,
+    source: { readonly node: NodeId; readonly chain: readonly number[] },
+  ): boolean {
+    const own = this.#told.get(this.#self);
+    const other = this.#told.get(source.node);
+    if (own === undefined || other === undefined || !own.exists(partition) || !other.exists(partition)) {
+      return false;
+    }
+    const ownHigh = own.high[partition];
+    const otherHigh = other.high[partition];
+    const ownKey = this.#keyOf(this.#self, partition);
+    const otherKey = this.#keyOf(source.node, partition);
+    if (ownKey === otherKey) {
+      const isKin = ((ownHigh ^ otherHigh) & VERSION_LINEAGE_MASK) === 0;
+      return !isKin || isUniqueFamily(ownHigh);
+    }
+    if (source.chain.includes(ownKey) || this.#before[partition].includes(otherKey)) return false;
+    return ((ownHigh | otherHigh) & VERSION_BIT.SUBSET) === 0;
+  }
+}
+
+function join(first: Chain, second: Chain): Chain {
+  const keys = [...first];
+  for (const key of second) if (!keys.includes(key)) keys.push(key);
+  return keys.slice(0, MIGRATE_ANCESTOR_COUNT_MAX);
+}
+
+function share(chain: Chain, shared: Map<string, Chain>): Chain {
+  const name = chain.join();
+  const known = shared.get(name);
+  if (known !== undefined) return known;
+  shared.set(name, chain);
+  return chain;
+}
