@@ -36,7 +36,13 @@ async function withNode(
   const node = await open({
     listen: true,
     settings: {
-      network: { service: { port: 0 }, info: { port: 0 }, http: { port: 0 } },
+      network: {
+        service: { port: 0 },
+        info: { port: 0 },
+        fabric: { port: 0 },
+        heartbeat: { port: 0 },
+        http: { port: 0 },
+      },
       namespaces: [
         { name: "test", nsupPeriod: 120, storage: { dataSize: 64 * 2 ** 20 } },
         { name: "copy", nsupPeriod: 120, storage: { dataSize: 64 * 2 ** 20 } },
