@@ -69,3 +69,30 @@ Deno.test("NodeMetadata truncates all the same when the work directory can't be 
     await node.close();
   });
 });
+
+Deno.test("NodeMetadata keeps definitions of indexes over a restart, with their last names, and their end too", async () => {
+  await withFolder(async (folder) => {
+    const create = (node: EmbeddedNode, rest: string) =>
+      node.client.info(`sindex-create:namespace=test;${rest}`);
+    const entry = (name: string, rest: string) =>
+      `ns=test:indexname=${name}:${rest}:indextype=default:context=null:exp=null`;
+    const first = await openIn(folder);
+    await create(first, "set=demo;indexname=a;bin=i;type=numeric");
+    await create(first, "set=demo;indexname=b;bin=i;type=numeric");
+    await create(first, "indexname=gone;bin=s;type=string");
+    await first.client.info("sindex-delete:namespace=test;indexname=gone");
+    await first.close();
+
+    const second = await openIn(folder);
+    const list = await second.client.info("sindex-list:");
+    assertEquals(list.replace(/:state=(WO|RW)$/, ""), entry("b", "set=demo:bin=i:type=numeric"));
+    await second.client.put({ namespace: "test", set: "demo", key: 1 }, { i: 5 });
+    assertEquals(/entries=(\d+)/.exec(await second.client.info("sindex/test/b"))![1], "1");
+    await second.client.info("sindex-delete:namespace=test;indexname=b");
+    await second.close();
+
+    const third = await openIn(folder);
+    assertEquals(await third.client.info("sindex-list:"), "");
+    await third.close();
+  });
+});

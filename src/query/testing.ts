@@ -48,6 +48,8 @@ export interface TestMessage {
   digest: string;
   /** Field types in order. */
   fieldTypes: number[];
+  /** Values of fields by type. */
+  fields: Map<number, Uint8Array>;
   /** Values in hexadecimal by bin. */
   bins: Record<string, string>;
 }
@@ -283,9 +285,11 @@ export class TestQueries {
 function readMessage(message: ReplyMessage): TestMessage {
   const { bytes } = message;
   const fieldTypes: number[] = [];
+  const fields = new Map<number, Uint8Array>();
   let digest = "";
   message.forEachField((type, start, end) => {
     fieldTypes.push(type);
+    fields.set(type, bytes.slice(start, end));
     if (type === FIELD.DIGEST) digest = toHex(bytes, start, end);
   });
   const bins: Record<string, string> = {};
@@ -295,7 +299,7 @@ function readMessage(message: ReplyMessage): TestMessage {
     bins[op.name] = toHex(bytes, op.valueAt, op.end);
   }
   const { info1, info3, resultCode, generation, voidTime } = message;
-  return { info1, info3, resultCode, generation, voidTime, digest, fieldTypes, bins };
+  return { info1, info3, resultCode, generation, voidTime, digest, fieldTypes, fields, bins };
 }
 
 /** Digests of the records among some messages. */
