@@ -128,6 +128,12 @@ export const HEARTBEAT_CONNECTION_COUNT_MAX = 2 * PEER_NODE_COUNT_MAX + 64;
 /** Heartbeat connects under way at once; further ones wait for the next tend, the longest waiting first. */
 export const HEARTBEAT_DIAL_COUNT_MAX = 128;
 
+/** Largest heartbeat datagram: what UDP over IPv4 carries. */
+export const HEARTBEAT_DATAGRAM_SIZE_MAX = 65_507;
+
+/** Heartbeat datagrams looked at in 100 ms: 256 nodes send 4 prompt pulses each in that time, by two interfaces. */
+export const HEARTBEAT_DATAGRAM_COUNT_MAX = 2048;
+
 /** Kinds of heartbeat log lines whose last time is remembered, so that none floods the log. */
 export const HEARTBEAT_LOG_KEY_COUNT_MAX = 1024;
 

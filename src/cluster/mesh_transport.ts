@@ -18,21 +18,12 @@
  * @module
  */
 
-import {
-  ByteBuffer,
-  HEARTBEAT_CONNECTION_COUNT_MAX,
-  HEARTBEAT_DRAIN_TURN_COUNT_MAX,
-  HEARTBEAT_PARTIAL_SIZE_MAX,
-} from "../base/mod.ts";
+import { HEARTBEAT_CONNECTION_COUNT_MAX, HEARTBEAT_PARTIAL_SIZE_MAX } from "../base/mod.ts";
 import type { Address, Connection, Listener, Ports } from "../port/mod.ts";
-import {
-  encodeCompressedHeartbeat,
-  encodeHeartbeat,
-  type HeartbeatMessage,
-  PEER_HEADER_SIZE,
-  PeerReader,
-} from "../wire/mod.ts";
+import { type HeartbeatMessage, PeerReader } from "../wire/mod.ts";
 import { FabricTurns } from "./fabric_turns.ts";
+import { HeartbeatDrain } from "./heartbeat_drain.ts";
+import { HeartbeatEncoder } from "./heartbeat_encoding.ts";
 import type {
   AttemptId,
   ConnectFailure,
@@ -74,16 +65,23 @@ export class MeshTransport {
   readonly #sockets = new Map<ConnectionId, MeshSocket>();
   readonly #dials = new Set<AttemptId>();
   readonly #listeners: Listener[] = [];
-  readonly #scratch = new ByteBuffer();
-  readonly #counts = { sentBytes: 0, receivedBytes: 0, compressed: 0, replaced: 0, refused: 0 };
+  readonly #encoder: HeartbeatEncoder;
+  readonly #drain: HeartbeatDrain;
+  readonly #counts = { sentBytes: 0, receivedBytes: 0, replaced: 0, refused: 0 };
   #nextId: ConnectionId = 1;
   #partialBytes = 0;
-  #isDraining = false;
   #isStopped = false;
 
   constructor(options: MeshTransportOptions) {
     this.#options = options;
     const { clock, compute } = options.ports;
+    this.#encoder = new HeartbeatEncoder(compute, options.compressionThresholdBytes);
+    this.#drain = new HeartbeatDrain({
+      clock,
+      receivedBytes: () => this.#counts.receivedBytes,
+      hasUnread: () => this.#hasUnread,
+      onDrained: () => options.onEvent({ kind: "drained" }),
+    });
     this.#host = {
       clock,
       turns: new FabricTurns(clock),
@@ -121,6 +119,7 @@ export class MeshTransport {
   /** Closes everything; no event follows. */
   stop(): void {
     this.#isStopped = true;
+    this.#drain.stop();
     for (const listener of this.#listeners) listener.close();
     for (const socket of this.#sockets.values()) socket.close();
     this.#sockets.clear();
@@ -129,7 +128,8 @@ export class MeshTransport {
 
   /** Counters. */
   get statistics(): MeshTransportStatistics {
-    return { ...this.#counts, connections: this.#sockets.size, partialBytes: this.#partialBytes };
+    const { compressedCount: compressed } = this.#encoder;
+    return { ...this.#counts, compressed, connections: this.#sockets.size, partialBytes: this.#partialBytes };
   }
 
   /**
@@ -155,7 +155,7 @@ export class MeshTransport {
         this.#resolve(effect.name);
         return true;
       case "drain":
-        this.#drain();
+        this.#drain.start();
         return true;
       default:
         return false;
@@ -204,26 +204,9 @@ export class MeshTransport {
   }
 
   #send(connections: readonly ConnectionId[], message: HeartbeatMessage): void {
-    const bytes = this.#encode(message);
+    const bytes = this.#encoder.encode(message);
     const isPulse = message.kind === "pulse";
     for (const id of connections) this.#sockets.get(id)?.send({ bytes, isPulse });
-  }
-
-  /** Each message has bytes of its own: connections hold them until the system has them. */
-  #encode(message: HeartbeatMessage): Uint8Array {
-    const scratch = this.#scratch;
-    scratch.reset();
-    encodeHeartbeat(message, scratch);
-    const plainBytes = scratch.length;
-    if (plainBytes <= this.#options.compressionThresholdBytes() || plainBytes <= PEER_HEADER_SIZE) {
-      return scratch.toBytes();
-    }
-    const out = new ByteBuffer(plainBytes);
-    const { compute } = this.#options.ports;
-    encodeCompressedHeartbeat(scratch.view(), { deflate: (source) => compute.deflate(source), out });
-    if (out.length >= plainBytes) return scratch.toBytes();
-    this.#counts.compressed++;
-    return out.view();
   }
 
   #resolve(name: string): void {
@@ -231,23 +214,6 @@ export class MeshTransport {
       if (!this.#isStopped) this.#options.onEvent({ kind: "resolved", name, addresses });
     };
     this.#options.ports.host.resolve(name).then(answer, () => answer([]));
-  }
-
-  #drain(): void {
-    if (this.#isDraining) return;
-    this.#isDraining = true;
-    this.#drainTurn(HEARTBEAT_DRAIN_TURN_COUNT_MAX);
-  }
-
-  #drainTurn(turnsLeft: number): void {
-    const before = this.#counts.receivedBytes;
-    this.#options.ports.clock.nextTurn(() => {
-      if (this.#isStopped) return;
-      const isQuiet = this.#counts.receivedBytes === before && !this.#hasUnread;
-      if (!isQuiet && turnsLeft > 0) return this.#drainTurn(turnsLeft - 1);
-      this.#isDraining = false;
-      this.#options.onEvent({ kind: "drained" });
-    });
   }
 
   get #hasUnread(): boolean {

@@ -9,12 +9,23 @@ import { TIMER_DELAY_MAX_MS } from "../base/mod.ts";
 import type { Address, Ports, Timer } from "../port/mod.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { HeartbeatEffect, HeartbeatEvent } from "./heartbeat_types.ts";
+import { MulticastTransport } from "./multicast_transport.ts";
 import { MeshTransport, type MeshTransportStatistics } from "./mesh_transport.ts";
+
+/** Multicast groups. */
+export interface HeartbeatGroups {
+  /** Numeric addresses, all IPv4 or all IPv6. */
+  readonly groups: readonly string[];
+  /** Routers that a datagram may pass; 0 is the system's default. */
+  readonly ttl: number;
+}
 
 /** What a {@linkcode HeartbeatRunner} is made of. */
 export interface HeartbeatRunnerOptions {
   readonly ports: Pick<Ports, "clock" | "network" | "compute" | "host" | "log">;
   readonly heartbeat: Heartbeat;
+  /** Where pulses go when the heartbeat's mode is multicast; absent with mesh. */
+  readonly multicast?: HeartbeatGroups;
   /**
    * Takes the effects that are for clustering, fabric and people. May call {@linkcode HeartbeatRunner.step}: the event
    * is taken once all effects of the present one are done.
@@ -25,7 +36,7 @@ export interface HeartbeatRunnerOptions {
 /** See the head of the file. */
 export class HeartbeatRunner {
   readonly #options: HeartbeatRunnerOptions;
-  readonly #transport: MeshTransport;
+  readonly #transport: MeshTransport | MulticastTransport;
   readonly #events: HeartbeatEvent[] = [];
   #isStepping = false;
   #isStopped = false;
@@ -34,14 +45,22 @@ export class HeartbeatRunner {
 
   constructor(options: HeartbeatRunnerOptions) {
     this.#options = options;
-    this.#transport = new MeshTransport({
-      ports: options.ports,
-      onEvent: (event) => this.step(event),
+    const { ports, multicast } = options;
+    const common = {
+      ports,
+      onEvent: (event: HeartbeatEvent) => this.step(event),
       compressionThresholdBytes: () => options.heartbeat.times.compressionThresholdBytes,
-    });
+    };
+    this.#transport = multicast === undefined
+      ? new MeshTransport(common)
+      : new MulticastTransport({ ...common, ...multicast });
   }
 
-  /** Listens and begins to send; see {@linkcode MeshTransport.listen}. */
+  /**
+   * Listens and begins to send; see {@linkcode MeshTransport.listen} and {@linkcode MulticastTransport.listen}.
+   *
+   * @returns addresses that are listened on; none with multicast
+   */
   async start(at: { readonly hosts: readonly string[]; readonly port: number }): Promise<Address[]> {
     const addresses = await this.#transport.listen(at);
     this.step({ kind: "tick" });
@@ -57,7 +76,7 @@ export class HeartbeatRunner {
 
   /** Counters of the sockets. */
   get transport(): MeshTransportStatistics {
-    return this.#transport.statistics;
+    return { connections: 0, replaced: 0, partialBytes: 0, ...this.#transport.statistics };
   }
 
   /** Takes an event to the heartbeat and does what follows. */

@@ -35,6 +35,8 @@ export class MeshNode {
   effects: HeartbeatEffect[] = [];
   received: string[] = [];
   readonly #settings: HeartbeatSettings;
+  /** Groups when the mode is multicast. */
+  groups: readonly string[] = ["239.1.99.222"];
   #links = new Map<NodeId, PeerLink>();
   #startCount = 0;
 
@@ -53,12 +55,13 @@ export class MeshNode {
     this.changes = [];
     this.#links.clear();
     const address = this.machine.addresses[0]!;
+    const isMesh = this.#settings.mode === "mesh";
     this.heartbeat = new Heartbeat({
       identity: { node: this.node, incarnation: this.incarnation, capabilities: 1 },
       clock: new HybridClock(() => ports.clock.wallMs()),
       settings: this.#settings,
-      seeds: [{ host: seed, port: HEARTBEAT_PORT, tls: false }],
-      endpoints: [{ address, port: HEARTBEAT_PORT, capabilities: 0 }],
+      seeds: isMesh ? [{ host: seed, port: HEARTBEAT_PORT, tls: false }] : [],
+      endpoints: isMesh ? [{ address, port: HEARTBEAT_PORT, capabilities: 0 }] : [],
       fabricEndpoints: [{ address, port: FABRIC_PORT, capabilities: 0 }],
       payload: ORPHAN_PAYLOAD,
       nodeCountMax: 256,
@@ -77,6 +80,7 @@ export class MeshNode {
     this.runner = new HeartbeatRunner({
       ports,
       heartbeat: this.heartbeat,
+      ...(isMesh ? {} : { multicast: { groups: this.groups, ttl: 0 } }),
       onEffect: (effect) => this.#onEffect(effect),
     });
     await simulation.runUntilSettled(this.fabric.listen({ hosts: ["0.0.0.0"], port: FABRIC_PORT }));

@@ -52,7 +52,11 @@ export type {
 } from "./heartbeat_types.ts";
 export * from "./hlc.ts";
 export { MeshTransport, type MeshTransportOptions, type MeshTransportStatistics } from "./mesh_transport.ts";
-export { HeartbeatRunner, type HeartbeatRunnerOptions } from "./mesh_transport_runner.ts";
+export {
+  type HeartbeatGroups,
+  HeartbeatRunner,
+  type HeartbeatRunnerOptions,
+} from "./mesh_transport_runner.ts";
 export type { MeshPeer } from "./mesh_types.ts";
 export * from "./node_id.ts";
 export { type Seed, type SeedAddress, type SeedTarget, seedText } from "./seeds.ts";

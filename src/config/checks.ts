@@ -114,12 +114,45 @@ function checkPorts(input: CheckInput): Diagnostic[] {
   return problems;
 }
 
-/** A node that would have to find others must say that it does not do so yet. */
+/** What the two modes of the heartbeat need. */
 function checkCluster(input: CheckInput): Diagnostic[] {
-  const { heartbeat } = input.settings.network;
-  if (heartbeat.mode !== "multicast") return [];
-  const message = "clusters are not supported yet; the node runs alone";
-  return [{ ...problem(input, "network.heartbeat.mode", message), severity: "warning" }];
+  const { mode, multicastGroups, meshSeedAddressPorts, port } = input.settings.network.heartbeat;
+  const key = "network.heartbeat";
+  if (mode === "mesh") {
+    if (multicastGroups.length === 0) return [];
+    const message =
+      "has no effect with mode mesh; give mode multicast, or name a peer by mesh-seed-address-port";
+    return [{ ...problem(input, `${key}.multicast-group`, message), severity: "warning" }];
+  }
+  const problems: Diagnostic[] = [];
+  if (multicastGroups.length === 0) {
+    problems.push(
+      problem(input, `${key}.mode`, "is multicast without a group; give multicast-group 239.1.99.222"),
+    );
+  }
+  const wrong = multicastGroups.find((group) => !isMulticast(group));
+  if (wrong !== undefined) {
+    const message =
+      `is "${wrong}", no group; give an address of 224.0.0.0/4, for example 239.1.99.222, or of ff00::/8`;
+    problems.push(problem(input, `${key}.multicast-group`, message));
+  } else if (new Set(multicastGroups.map((group) => group.includes(":"))).size > 1) {
+    problems.push(problem(input, `${key}.multicast-group`, "mixes IPv4 and IPv6; give groups of one kind"));
+  }
+  if (port === 0) {
+    problems.push(problem(input, `${key}.port`, "is 0, but all nodes of a group use the same port"));
+  }
+  if (meshSeedAddressPorts.length > 0) {
+    const message = "has no effect with mode multicast";
+    problems.push({ ...problem(input, `${key}.mesh-seed-address-port`, message), severity: "warning" });
+  }
+  return problems;
+}
+
+function isMulticast(address: string): boolean {
+  const [, first] = /^(\d{1,3})(\.\d{1,3}){3}$/.exec(address) ?? [];
+  return first === undefined
+    ? /^ff[0-9a-f]{2}:[0-9a-f:.]+$/i.test(address)
+    : Number(first) >= 224 && Number(first) <= 239;
 }
 
 function problem(input: CheckInput, key: string, message: string): Diagnostic {

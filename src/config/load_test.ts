@@ -175,9 +175,25 @@ describe("loadSettings() with a file", () => {
       'f:8: error: service.node-id: is "0"; allowed: 1 to 16 hex digits',
     ],
     [
-      "multicast would find other nodes",
+      "multicast has no group",
       small + "network {\n  heartbeat {\n    mode multicast\n  }\n}\n",
-      "f:9: warning: network.heartbeat.mode: clusters are not",
+      "f:9: error: network.heartbeat.mode: is multicast without a group",
+    ],
+    [
+      "a multicast group is none",
+      small + "network {\n  heartbeat {\n    mode multicast\n    multicast-group 10.0.0.1\n  }\n}\n",
+      'f:10: error: network.heartbeat.multicast-group: is "10.0.0.1", no group',
+    ],
+    [
+      "multicast groups are of two kinds",
+      small +
+      "network {\n  heartbeat {\n    mode multicast\n    multicast-group 239.1.1.1\n    multicast-group ff15::1\n  }\n}\n",
+      "error: network.heartbeat.multicast-group: mixes IPv4 and IPv6",
+    ],
+    [
+      "a multicast group is given with mesh",
+      small + "network {\n  heartbeat {\n    multicast-group 239.1.1.1\n  }\n}\n",
+      "f:9: warning: network.heartbeat.multicast-group: has no effect with mode mesh",
     ],
     [
       "a setting has no effect",

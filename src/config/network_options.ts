@@ -20,9 +20,6 @@ import {
   text,
 } from "./option.ts";
 
-/** Remark about what nodes would find each other by. */
-const NO_MULTICAST = "multicast is not supported yet; name a peer by mesh-seed-address-port";
-
 /** The word that leaves a listener out, and the number that stands for it until the settings are complete. */
 const LISTENER_OFF = { off: -1 } as const;
 
@@ -167,14 +164,10 @@ export interface HeartbeatSettings {
 
 /** Rows of `network.heartbeat`. */
 export const heartbeatOptions: OptionTable = defineOptions<HeartbeatSettings>({
-  mode: oneOf(["mesh", "multicast"], "mesh", {
-    status: "accepted",
-    quiet: true,
-    doc: "how nodes find each other",
-  }),
+  mode: oneOf(["mesh", "multicast"], "mesh", { doc: "how nodes find each other" }),
   addresses: list({
     name: "address",
-    doc: "listen address: IP, interface, any, local",
+    doc: "listen address: IP, interface, any, local; with multicast, the interfaces to use",
   }),
   port: port(3002, { doc: "listen port" }),
   interval: ms(150, {
@@ -198,13 +191,11 @@ export const heartbeatOptions: OptionTable = defineOptions<HeartbeatSettings>({
     doc: "host port of a peer",
   }),
   mtu: int(0, { dynamic: true, doc: "0 = 1500; larger pulses are sent compressed" }),
-  multicastGroups: list({
-    name: "multicast-group",
-    status: "accepted",
-    instead: NO_MULTICAST,
-    doc: "group address",
+  multicastGroups: list({ name: "multicast-group", doc: "group address, with mode multicast" }),
+  multicastTtl: int(0, {
+    range: [0, 255],
+    doc: "routers that a multicast datagram may pass; 0 = OS default, which is none",
   }),
-  multicastTtl: int(0, { status: "accepted", quiet: true, range: [0, 255], doc: "0 = OS default" }),
   protocol: oneOf(["none", "v3"], "v3", {
     dynamic: true,
     doc: "v3 or none; reset only dynamically",

@@ -49,6 +49,16 @@ function guardNetwork(network: Network, onFailure: OnFailure): Network {
         }
       }),
     connect: (options) => network.connect(options),
+    ...(network.multicast === undefined ? {} : {
+      multicast: (options, onDatagram) =>
+        network.multicast!(options, (bytes, from) => {
+          try {
+            onDatagram(bytes, from);
+          } catch (error) {
+            onFailure(error);
+          }
+        }),
+    }),
   };
 }
 
@@ -59,6 +69,7 @@ function guardNetwork(network: Network, onFailure: OnFailure): Network {
  */
 export function guardConnections(network: Network, onFailure: OnFailure): Network {
   return {
+    ...network,
     listen: (options, onConnection) =>
       network.listen(options, (connection) => onConnection(new GuardedConnection(connection, onFailure))),
     connect: async (options) => new GuardedConnection(await network.connect(options), onFailure),

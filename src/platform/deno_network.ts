@@ -21,6 +21,7 @@ import {
   connectError,
   connectTimeoutError,
   listenError,
+  multicast,
   plainAddress,
   ReadBuffer,
   reportBug,
@@ -273,5 +274,7 @@ export function createDenoNetwork(nextTurn: (fn: () => void) => void): Network {
         clearTimeout(timer);
       }
     },
+
+    multicast,
   };
 }

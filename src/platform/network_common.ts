@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Address } from "../port/mod.ts";
+import type { Address, Network } from "../port/mod.ts";
 
 /** What to do about an operating-system error, by its code, when listening. */
 const listenAdvice: Readonly<Record<string, string>> = {
@@ -105,6 +105,12 @@ export function reportBug(error: unknown): void {
     throw error;
   });
 }
+
+/** Multicast; its sockets' code is loaded when they are wanted, which they seldom are. */
+export const multicast: NonNullable<Network["multicast"]> = async (options, onDatagram) => {
+  const { joinMulticast } = await import("./multicast.ts");
+  return await joinMulticast(options, onDatagram);
+};
 
 /** Read buffer of a connection that is idle or sends small requests: 15,000 of them are 30 MiB. */
 export const READ_BUFFER_SIZE_MIN_BYTES = 2 * 1024;

@@ -16,7 +16,14 @@ import type {
   ListenOptions,
   Network,
 } from "../port/mod.ts";
-import { connectError, connectTimeoutError, listenError, plainAddress, reportBug } from "./network_common.ts";
+import {
+  connectError,
+  connectTimeoutError,
+  listenError,
+  multicast,
+  plainAddress,
+  reportBug,
+} from "./network_common.ts";
 
 /** Connections that the kernel queues before they are accepted. */
 const ACCEPT_BACKLOG = 1024;
@@ -195,5 +202,5 @@ function connect({ host, port, timeoutMs }: ConnectOptions): Promise<Connection>
 
 /** TCP by `node:net`. */
 export function createNodeNetwork(): Network {
-  return { listen, connect };
+  return { listen, connect, multicast };
 }

@@ -13,6 +13,7 @@ import {
   computeCases,
   diskCases,
   hostCases,
+  multicastCases,
   networkCases,
   type PortCase,
 } from "../port_testing/mod.ts";
@@ -22,7 +23,14 @@ import { createPlatform } from "./mod.ts";
 export async function main(_program: string, _args: string[]): Promise<number> {
   const ports = await createPlatform();
   let failedCount = 0;
-  const cases: PortCase[] = [...networkCases, ...clockCases, ...computeCases, ...diskCases, ...hostCases];
+  const cases: PortCase[] = [
+    ...networkCases,
+    ...multicastCases,
+    ...clockCases,
+    ...computeCases,
+    ...diskCases,
+    ...hostCases,
+  ];
   for (const { name, run } of cases) {
     const folder = mkdtempSync(`${tmpdir()}/aerie-ports-`);
     try {

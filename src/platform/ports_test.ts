@@ -7,6 +7,7 @@ import {
   computeCases,
   diskCases,
   hostCases,
+  multicastCases,
   networkCases,
   type PortCase,
 } from "../port_testing/mod.ts";
@@ -40,6 +41,7 @@ describe("network of this runtime", () => runCases(networkCases, () => ports));
 
 // Deno's own node:net says EINVAL there; Node itself is tested in node_test.ts.
 const underDeno = networkCases.filter(({ name }) => !name.includes("no interface has the address"));
+describe("multicast", () => runCases(multicastCases, () => ports));
 describe("network of node:net", () => runCases(underDeno, () => nodePorts));
 describe("clock and random", () => runCases(clockCases, () => ports));
 describe("compute", () => runCases(computeCases, () => ports));

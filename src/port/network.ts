@@ -80,7 +80,32 @@ export interface ConnectOptions {
   timeoutMs: number;
 }
 
-/** TCP. */
+/** How to take part in multicast. */
+export interface MulticastOptions {
+  /** Numeric addresses of the groups, all IPv4 or all IPv6. */
+  groups: readonly string[];
+  /** UDP port, not 0; other processes of the machine may use it too. */
+  port: number;
+  /** Numeric addresses of the interfaces to send and hear by; none leaves the choice to the system. */
+  interfaces: readonly string[];
+  /** Routers that a datagram may pass, 1 to 255; 0 is the system's default, which is 1: none. */
+  ttl: number;
+}
+
+/** Membership in multicast groups. */
+export interface MulticastSocket {
+  /**
+   * Sends a datagram to every group by every interface. Members on this machine hear it, this one too. It may be lost,
+   * and it may come twice; a failure is not told.
+   *
+   * @param bytes not changed until the datagram has left; at most 65,507 bytes
+   */
+  send(bytes: Uint8Array): void;
+  /** Leaves the groups; no datagram is delivered afterwards. */
+  close(): void;
+}
+
+/** TCP, and multicast where there is any. */
 export interface Network {
   /**
    * Listens for connections.
@@ -95,4 +120,14 @@ export interface Network {
    * @returns the connection (its handler must be set at once), or rejects with an `Error` that names address and cause
    */
   connect(options: ConnectOptions): Promise<Connection>;
+  /**
+   * Joins multicast groups. Absent of a network that has none, as one inside a process.
+   *
+   * @param onDatagram receives each datagram, lent until it returns, and where it came from
+   * @returns the membership, or rejects with an `Error` that names group, interface and cause
+   */
+  multicast?(
+    options: MulticastOptions,
+    onDatagram: (bytes: Uint8Array, from: Address) => void,
+  ): Promise<MulticastSocket>;
 }

@@ -9,4 +9,5 @@ export { clockCases } from "./clock_cases.ts";
 export { computeCases } from "./compute_cases.ts";
 export { diskCases } from "./disk_cases.ts";
 export { hostCases } from "./host_cases.ts";
+export { multicastCases } from "./multicast_cases.ts";
 export { networkCases } from "./network_cases.ts";

@@ -6,6 +6,7 @@
  */
 import type { Address, Connection, ConnectOptions, Listener, ListenOptions, Network } from "../port/mod.ts";
 import { SimConnection } from "./connection.ts";
+import { SimMulticast } from "./multicast.ts";
 import type { SimMachine, SimProcess } from "./world.ts";
 import { EventKind, type Simulation } from "./simulation.ts";
 import type { SeededRandom } from "./seeded_random.ts";
@@ -26,6 +27,8 @@ export interface NetworkConditions {
   resetChance: number;
   /** Bytes per second of each connection; 0 for no limit. */
   bandwidthBytesPerSecond: number;
+  /** Probability that a datagram is lost; another such share comes twice. */
+  datagramLossChance: number;
   /** Bytes that one direction of a connection holds before the sender waits. */
   windowSizeBytes: number;
 }
@@ -40,6 +43,7 @@ export function calmConditions(): NetworkConditions {
     cutChance: 0,
     resetChance: 0,
     bandwidthBytesPerSecond: 0,
+    datagramLossChance: 0,
     windowSizeBytes: 256 * 1024,
   };
 }
@@ -93,6 +97,7 @@ export class SimNetwork {
   readonly #listeners = new Map<string, SimListener>();
   readonly #connections = new Set<SimConnection>();
   readonly #links = new Map<SimMachine, Map<SimMachine, Link>>();
+  readonly #multicast: SimMulticast;
   #nextPort = EPHEMERAL_PORT_FIRST;
 
   /** @param conditions how it behaves at first */
@@ -100,6 +105,7 @@ export class SimNetwork {
     this.simulation = simulation;
     this.conditions = conditions;
     this.random = simulation.random.fork("network");
+    this.#multicast = new SimMulticast(this);
   }
 
   /** Connections of which one end at least is not finished. */
@@ -167,6 +173,11 @@ export class SimNetwork {
     this.simulation.schedule(delayUs, kind, undefined, pass);
   }
 
+  /** Whether something that was sent now would be lost on the way. */
+  isCut(from: SimMachine, to: SimMachine): boolean {
+    return this.#link(from, to).blocked || !to.powered;
+  }
+
   /** Breaks a connection: both ends get an error, bytes under way are lost. */
   reset(connection: SimConnection): void {
     connection.breakNow("ECONNRESET");
@@ -191,6 +202,7 @@ export class SimNetwork {
 
   /** Closes everything that a process had open, as its kernel does when it dies. */
   closeAll(process: SimProcess): void {
+    this.#multicast.leaveAll(process);
     for (const [key, listener] of this.#listeners) {
       if (listener.process === process) this.#listeners.delete(key);
     }
@@ -208,6 +220,7 @@ export class SimNetwork {
     return {
       listen: (options, onConnection) => this.#listen(process, options, onConnection),
       connect: (options) => this.#connect(process, options),
+      multicast: (options, onDatagram) => this.#multicast.join(process, options, onDatagram),
     };
   }
 

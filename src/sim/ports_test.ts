@@ -2,7 +2,14 @@ import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createCompute } from "../platform/mod.ts";
-import { clockCases, diskCases, hostCases, networkCases, type PortCase } from "../port_testing/mod.ts";
+import {
+  clockCases,
+  diskCases,
+  hostCases,
+  multicastCases,
+  networkCases,
+  type PortCase,
+} from "../port_testing/mod.ts";
 import { SimWorld } from "./mod.ts";
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -33,6 +40,7 @@ function runCases(cases: readonly PortCase[]): void {
 }
 
 describe("simulated network", () => runCases(networkCases));
+describe("simulated multicast", () => runCases(multicastCases));
 describe("simulated clock and random", () => runCases(clockCases));
 describe("simulated disk", () => runCases(diskCases));
 describe("simulated host", () => runCases(hostCases));

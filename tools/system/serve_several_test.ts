@@ -123,6 +123,16 @@ describe("aerie serve --nodes", () => {
     }
   });
 
+  it("lets nodes find each other by multicast", async () => {
+    const multicast = ["--network.heartbeat.mode", "multicast", "--network.heartbeat.multicast-group"];
+    const group = await startGroup(["--nodes", "2", ...multicast, "239.193.77.3"], 2);
+    try {
+      await until("one cluster", async () => await clusterSize(group.port) === 2, group.text);
+    } finally {
+      await endGroup(group);
+    }
+  });
+
   it("leaves no node behind when it is killed itself", async () => {
     const group = await startGroup(["--nodes=2"], 2);
     try {

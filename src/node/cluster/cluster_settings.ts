@@ -7,6 +7,7 @@
 import type {
   ClusteringSettings,
   ExchangeSettings,
+  HeartbeatGroups,
   HeartbeatSettings,
   SeedAddress,
 } from "../../cluster/mod.ts";
@@ -20,7 +21,7 @@ const MTU_BYTES_DEFAULT = 1500;
 export function heartbeatSettings({ network, service }: Settings): HeartbeatSettings {
   const { heartbeat, fabric } = network;
   return {
-    mode: "mesh",
+    mode: heartbeat.mode,
     protocol: heartbeat.protocol,
     clusterName: service.clusterName,
     intervalMs: heartbeat.interval,
@@ -31,6 +32,17 @@ export function heartbeatSettings({ network, service }: Settings): HeartbeatSett
     ipv6: service.advertiseIpv6,
     tls: false,
   };
+}
+
+/** Whether a node looks for others by itself; without, it waits for others to find it. */
+function findsOthers({ mode, meshSeedAddressPorts }: Settings["network"]["heartbeat"]): boolean {
+  return mode === "multicast" || meshSeedAddressPorts.length > 0;
+}
+
+/** Where pulses go; undefined with mesh. */
+export function multicastGroups({ network }: Settings): HeartbeatGroups | undefined {
+  const { mode, multicastGroups: groups, multicastTtl: ttl } = network.heartbeat;
+  return mode === "multicast" ? { groups, ttl } : undefined;
 }
 
 /**
@@ -45,7 +57,7 @@ export function clusteringSettings(settings: Settings, canMeet: boolean): Cluste
     nodeTimeoutMs: heartbeat.interval * heartbeat.timeout,
     latencyMaxMs: fabric.latencyMaxMs,
     clusterSizeMin: canMeet ? settings.service.minClusterSize : 1,
-    standalone: !canMeet || heartbeat.meshSeedAddressPorts.length === 0 || heartbeat.protocol === "none",
+    standalone: !canMeet || !findsOthers(heartbeat) || heartbeat.protocol === "none",
   };
 }
 
@@ -65,6 +77,7 @@ export function quantumMs(settings: Settings): number {
  * @throws {Error} when one is not a host and a port
  */
 export function configuredSeeds({ network }: Settings): SeedAddress[] {
+  if (network.heartbeat.mode === "multicast") return [];
   return network.heartbeat.meshSeedAddressPorts.map((text) => {
     const seed = parseSeed(text);
     if (seed !== undefined) return seed;

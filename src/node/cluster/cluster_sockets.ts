@@ -14,10 +14,10 @@ import {
   type NodeId,
 } from "../../cluster/mod.ts";
 import type { Settings } from "../../config/mod.ts";
-import type { Ports } from "../../port/mod.ts";
+import type { Host, Ports } from "../../port/mod.ts";
 import type { PeerEndpoint, U64Text } from "../../wire/mod.ts";
 import { bindHosts, publishedEndpoints } from "./cluster_endpoints.ts";
-import { configuredSeeds, heartbeatSettings } from "./cluster_settings.ts";
+import { configuredSeeds, heartbeatSettings, multicastGroups } from "./cluster_settings.ts";
 
 /** Nodes of the largest cluster. */
 const NODE_COUNT_MAX = 256;
@@ -65,7 +65,13 @@ export class ClusterSockets {
       nodeCountMax: NODE_COUNT_MAX,
       now: { monotonicMs: ports.clock.monotonicMs(), wallMs: ports.clock.wallMs() },
     });
-    this.runner = new HeartbeatRunner({ ports, heartbeat: this.heartbeat, onEffect: options.onEffect });
+    const multicast = multicastGroups(settings);
+    this.runner = new HeartbeatRunner({
+      ports,
+      heartbeat: this.heartbeat,
+      ...(multicast === undefined ? {} : { multicast }),
+      onEffect: options.onEffect,
+    });
   }
 
   /**
@@ -78,10 +84,10 @@ export class ClusterSockets {
     const hosts = await bindHosts(settings, "fabric", host);
     const bound = await fabric.listen({ hosts, port: settings.network.fabric.port });
     const fabricPort = bound[0]?.port ?? 0;
-    const { port } = settings.network.heartbeat;
+    const heartbeatPort = settings.network.heartbeat.port;
     return new ClusterSockets(options, {
       fabricPort,
-      endpoints: await publishedEndpoints(settings, { service: "heartbeat", port }, host),
+      endpoints: await heartbeatEndpoints(settings, heartbeatPort, host),
       fabricEndpoints: await publishedEndpoints(settings, { service: "fabric", port: fabricPort }, host),
     });
   }
@@ -102,9 +108,8 @@ export class ClusterSockets {
   /** Tells peers other addresses when those of the machine, or what is to be told of them, changed. */
   async refresh(): Promise<void> {
     const { settings, ports: { host } } = this.#options;
-    const heartbeat = { service: "heartbeat", port: this.#heartbeatPort } as const;
     const fabric = { service: "fabric", port: this.#fabricPort } as const;
-    const endpoints = await publishedEndpoints(settings, heartbeat, host);
+    const endpoints = await heartbeatEndpoints(settings, this.#heartbeatPort, host);
     const fabricEndpoints = await publishedEndpoints(settings, fabric, host);
     const text = textOf({ endpoints, fabricEndpoints });
     if (text === this.#published) return;
@@ -112,6 +117,12 @@ export class ClusterSockets {
     this.runner.step({ kind: "endpoints", endpoints });
     this.runner.step({ kind: "fabric-endpoints", endpoints: fabricEndpoints });
   }
+}
+
+/** Where the heartbeat can be dialled: nowhere with multicast. */
+async function heartbeatEndpoints(settings: Settings, port: number, host: Host): Promise<PeerEndpoint[]> {
+  if (settings.network.heartbeat.mode === "multicast") return [];
+  return await publishedEndpoints(settings, { service: "heartbeat", port }, host);
 }
 
 function textOf(

@@ -19,14 +19,22 @@ interface Member {
   node: AerieNode;
 }
 
-async function startMember(machine: SimMachine, options: { id: string; seeds: string[] }): Promise<Member> {
+async function startMember(
+  machine: SimMachine,
+  options: { id: string; seeds: string[] | "multicast" },
+): Promise<Member> {
   const process = machine.start(options.id);
   const settings = defaultSettings({
     service: { nodeId: options.id },
     network: {
       service: { addresses: ["any"] },
       fabric: { addresses: ["any"] },
-      heartbeat: { addresses: ["any"], meshSeedAddressPorts: options.seeds.map((seed) => `${seed} 3002`) },
+      heartbeat: {
+        addresses: ["any"],
+        ...(options.seeds === "multicast"
+          ? { mode: "multicast", multicastGroups: ["239.1.99.222"] }
+          : { meshSeedAddressPorts: options.seeds.map((seed) => `${seed} 3002`) }),
+      },
     },
     namespaces: [{ name: "test", replicationFactor: 2 }],
   });
@@ -40,12 +48,15 @@ async function startMember(machine: SimMachine, options: { id: string; seeds: st
   return { machine, process, node };
 }
 
-async function startThree(seed: number): Promise<{ world: SimWorld; members: Member[] }> {
+async function startThree(
+  seed: number,
+  seeds: string[] | "multicast" = ["m1", "m2", "m3"],
+): Promise<{ world: SimWorld; members: Member[] }> {
   const world = new SimWorld({ seed, settle, compute });
   const machines = ["m1", "m2", "m3"].map((name) => world.addMachine(name));
   const members: Member[] = [];
   for (const [at, machine] of machines.entries()) {
-    members.push(await startMember(machine, { id: `A${at + 1}`, seeds: ["m1", "m2", "m3"] }));
+    members.push(await startMember(machine, { id: `A${at + 1}`, seeds }));
   }
   return { world, members };
 }
@@ -107,6 +118,16 @@ describe("ClusterRuntime", () => {
       assertEquals(left.map(({ node }) => node.cluster.services.members.length), [1, 1]);
       assertEquals(left.map(({ node }) => node.cluster.services.alumni.length), [2, 2]);
     }
+  });
+
+  it("makes a cluster by multicast, and balances it anew when a node is killed", async () => {
+    const { world, members } = await startThree(2, "multicast");
+    await world.simulation.runFor(2500);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    members[2]!.process.kill();
+    await world.simulation.runFor(5000);
+    assertEquals(agreement(members.slice(0, 2)), "true a2 a1");
+    assertEquals(masterCounts(members.slice(0, 2)).reduce((sum, count) => sum + count), PARTITION_COUNT);
   });
 
   it("lets a node without seeds serve at once, and others join it later", async () => {
