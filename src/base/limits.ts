@@ -305,3 +305,42 @@ export const MIGRATE_META_UNACKED_COUNT_MAX = 8;
 
 /** Records from other nodes that wait for the bytes of the record here; further ones are left for the source to repeat. */
 export const MIGRATE_WAITING_COUNT_MAX = 1024;
+
+/** Modules of user-defined functions that a node keeps. */
+export const UDF_MODULE_COUNT_MAX = 1024;
+
+/** Base64 text of a module, as the stock server limits it. */
+export const UDF_CONTENT_SIZE_MAX = 1024 * 1024;
+
+/** Name of a module, in bytes, as the stock server limits it. */
+export const UDF_NAME_SIZE_MAX = 127;
+
+/**
+ * Instructions of Lua that one call may run. Simple ones run at about 100 per µs, those that make tables or strings at
+ * a fraction of that: this is about 50 ms of an ordinary script. Library functions count by the work that they do.
+ */
+export const UDF_INSTRUCTION_COUNT_MAX = 2_500_000;
+
+/** Time after which a call is stopped whatever it has counted: a few slow instructions must not add up. */
+export const UDF_CALL_TIME_MAX_MS = 250;
+
+/** Memory of one Lua state: its module's code, its globals and whatever a call has at one time. */
+export const UDF_STATE_SIZE_MAX_BYTES = 32 * 1024 * 1024;
+
+/** Largest single value of Lua, such as a string: operations on it are one instruction. */
+export const UDF_VALUE_SIZE_MAX_BYTES = 8 * 1024 * 1024;
+
+/** Memory of all Lua states of a node together. */
+export const UDF_MACHINE_SIZE_MAX_BYTES = 256 * 1024 * 1024;
+
+/** Lua states that a node keeps, one per module that was called last. */
+export const UDF_STATE_COUNT_MAX = 32;
+
+/** Nesting of lists and maps that go to Lua and come back: both ways follow it with the machine's stack. */
+export const UDF_VALUE_DEPTH_MAX = 128;
+
+/** Lines that one call may write into the log. */
+export const UDF_LOG_LINE_COUNT_MAX = 64;
+
+/** Nesting of a pattern's parts while it is matched, as Lua limits it. */
+export const UDF_PATTERN_DEPTH_MAX = 200;

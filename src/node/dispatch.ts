@@ -280,8 +280,9 @@ export class Dispatcher {
     if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) {
       this.#compressReply(session, replyAt, namespace.stats.compression);
     }
-    const { read, write } = namespace.stats.histograms;
-    const histogram = (request.info2 & INFO2.WRITE) !== 0 ? write : read;
+    const { read, write, udf } = namespace.stats.histograms;
+    const isWrite = (request.info2 & INFO2.WRITE) !== 0;
+    const histogram = !isWrite ? read : request.fieldAt[FIELD.UDF_FILENAME] < 0 ? write : udf;
     session.nowMs = this.clock.monotonicMs();
     histogram.add((session.nowMs - activeMs) * this.#node.latencyScale);
     return "done";

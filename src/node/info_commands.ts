@@ -10,15 +10,16 @@ import { configCommands } from "./info_config.ts";
 import { diagnosticCommands } from "./info_diagnostics.ts";
 import { enterpriseCommands } from "./info_enterprise.ts";
 import { identityCommands } from "./info_identity.ts";
-import { indexCommands } from "./info_indexes.ts";
 import { latencyCommands } from "./info_latencies.ts";
 import { logCommands } from "./info_logs.ts";
 import { partitionCommands } from "./info_partitions.ts";
 import { placementCommands } from "./info_placement.ts";
 import { queryCommands } from "./info_queries.ts";
 import type { InfoRow } from "./info_row.ts";
+import { sindexCommands } from "./info_sindex.ts";
 import { statisticsCommands } from "./info_statistics.ts";
 import { truncateCommands } from "./info_truncate.ts";
+import { udfCommands } from "./info_udf.ts";
 
 const help: InfoRow = {
   name: "help",
@@ -40,7 +41,7 @@ export const infoTopics: readonly (readonly [topic: string, rows: readonly InfoR
   ["Log", logCommands],
   ["Truncation and eviction", truncateCommands],
   ["Queries", queryCommands],
-  ["Indexes and user-defined functions", indexCommands],
+  ["Indexes and user-defined functions", [...sindexCommands, ...udfCommands]],
   ["Looking for faults", [...diagnosticCommands, ...partitionCommands]],
   ["Enterprise edition", enterpriseCommands],
 ];

@@ -1,7 +1,7 @@
 /**
  * The node's part in the cluster-wide metadata. What the items of a module mean is the business of its handler
- * (`smd_truncate.ts`, `smd_sindex.ts`). Items are kept in the work directory, so that a mark or an index is there again
- * after a restart, before any record is.
+ * (`smd_truncate.ts`, `smd_sindex.ts`, `smd_udf.ts`). Items are kept in the work directory, so
+ * that a mark or an index is there again after a restart, before any record is.
  *
  * A command acts on this node at once. With other members its answer waits until all have the item and their disks have
  * kept it. Alone it does not wait: a node that dies within these milliseconds forgets the item; one that stops in order
@@ -22,13 +22,15 @@ import {
 import type { Settings } from "../config/mod.ts";
 import type { Ports, Timer } from "../port/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
+import type { UdfModules } from "../udf/mod.ts";
 import { decodeSmd, FABRIC_CHANNEL, PEER_MESSAGE, SMD_MODULE } from "../wire/mod.ts";
 import type { ClusterRuntime } from "./cluster/mod.ts";
 import type { SmdChange, SmdModuleHandler } from "./smd_module_handler.ts";
 import { SindexModule } from "./smd_sindex.ts";
 import { TruncateModule } from "./smd_truncate.ts";
+import { UdfModule } from "./smd_udf.ts";
 
-const MODULES = [SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE];
+const MODULES = [SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE, SMD_MODULE.UDF];
 
 /**
  * Reads what an earlier run of the node kept.
@@ -51,6 +53,8 @@ export interface NodeMetadataOptions {
   ports: Ports;
   /** Whose marks and indexes are kept. */
   namespaces: readonly Namespace[];
+  /** Modules of functions. */
+  udf: UdfModules;
 }
 
 /** An item that this node is setting. */
@@ -88,7 +92,12 @@ export class NodeMetadata {
       kept,
       timestampMs: () => Math.max(0, Math.floor(ports.clock.wallMs()) - CITRUSLEAF_EPOCH_S * 1000),
     });
-    for (const handler of [new SindexModule(namespaces, ports.log), new TruncateModule(namespaces)]) {
+    const handlers = [
+      new SindexModule(namespaces, ports.log),
+      new TruncateModule(namespaces),
+      new UdfModule(options.udf, ports.log),
+    ];
+    for (const handler of handlers) {
       this.#handlers.set(handler.module, handler);
       handler.apply(kept.get(handler.module)?.items.filter(({ value }) => value !== null) ?? []);
     }

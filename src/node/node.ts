@@ -18,6 +18,7 @@ import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import { NamespaceStore, NamespaceSupervisor, type RecordDevice } from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
+import { UdfModules } from "../udf/mod.ts";
 import { PEER_MESSAGE } from "../wire/mod.ts";
 import { ClusterRuntime } from "./cluster/mod.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
@@ -63,6 +64,8 @@ export class AerieNode {
   readonly namespaces: readonly Namespace[];
   /** Background work of each namespace, in the same order. */
   readonly supervisors: readonly NamespaceSupervisor[];
+  /** Modules of functions in Lua. */
+  readonly udf: UdfModules;
   /** Counters. */
   readonly stats: NodeStats = new NodeStats();
   /** Scans and other queries. */
@@ -96,8 +99,9 @@ export class AerieNode {
     this.ports = guardPorts(options.ports, (error) => this.fail(error));
     this.identity = identity;
     this.startedMs = options.ports.clock.monotonicMs();
+    this.udf = new UdfModules({ ...this.ports, settings: this.settings.modLua });
     this.namespaces = options.settings.namespaces.map((namespace) =>
-      createNamespace(namespace, { ...options, ports: this.ports })
+      createNamespace(namespace, { ...options, ports: this.ports }, this.udf)
     );
     const { clock, host, log } = this.ports;
     this.supervisors = this.namespaces.map(({ store }) =>
@@ -125,7 +129,14 @@ export class AerieNode {
       ownServices: () => peerServiceAddresses(this),
     });
     this.migrator = createMigrator(this);
-    this.metadata = new NodeMetadata({ cluster: this.cluster, kept, settings, ports, namespaces });
+    this.metadata = new NodeMetadata({
+      cluster: this.cluster,
+      kept,
+      settings,
+      ports,
+      namespaces,
+      udf: this.udf,
+    });
     this.cpu = new CpuSampler(this.ports);
     const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;
     this.latencies = new LatencyReporter({ namespaces: this.namespaces, batchIndex, info }, this.ports.clock);
@@ -262,7 +273,7 @@ function createMigrator({ cluster, ports, settings, namespaces }: AerieNode): Mi
   return migrator;
 }
 
-function createNamespace(settings: NamespaceSettings, options: NodeOptions): Namespace {
+function createNamespace(settings: NamespaceSettings, options: NodeOptions, udf: UdfModules): Namespace {
   const { clock, random, log } = options.ports;
   const store = new NamespaceStore({
     settings,
@@ -271,5 +282,5 @@ function createNamespace(settings: NamespaceSettings, options: NodeOptions): Nam
     ...(options.wrapDevice === undefined ? {} : { wrapDevice: options.wrapDevice }),
   });
   const service = options.settings.service;
-  return new Namespace({ settings, service, store, partitions: new PartitionTable(), clock, log });
+  return new Namespace({ settings, service, store, partitions: new PartitionTable(), udf, clock, log });
 }

@@ -195,6 +195,7 @@ function requestStatistics(namespace: Namespace): Statistic[] {
   const client = counted(namespace, ORIGIN.CLIENT, "client_");
   const batch = counted(namespace, ORIGIN.BATCH, "batch_sub_");
   const queryOps = counted(namespace, ORIGIN.QUERY_OPS, "ops_sub_");
+  const queryUdf = counted(namespace, ORIGIN.QUERY_UDF, "udf_sub_");
   return [
     ...client.tsvc(),
     ...zeros("client_proxy_", "complete error timeout"),
@@ -204,7 +205,7 @@ function requestStatistics(namespace: Namespace): Statistic[] {
     ...client.of("delete_", KIND.DELETE, READ),
     ...zeros("xdr_client_delete_", XDR_DELETE),
     ...client.of("udf_", KIND.UDF, UDF),
-    ...zeros("client_lang_", LANG),
+    ...client.language(),
     ...zeros("from_proxy_tsvc_", "error timeout"),
     ...zeros("from_proxy_read_", READ),
     ...zeros("from_proxy_write_", WRITE),
@@ -219,16 +220,16 @@ function requestStatistics(namespace: Namespace): Statistic[] {
     ...batch.of("write_", KIND.WRITE, WRITE),
     ...batch.of("delete_", KIND.DELETE, READ),
     ...batch.of("udf_", KIND.UDF, UDF),
-    ...zeros("batch_sub_lang_", LANG),
+    ...batch.language(),
     ...zeros("from_proxy_batch_sub_tsvc_", "error timeout"),
     ...zeros("from_proxy_batch_sub_read_", READ),
     ...zeros("from_proxy_batch_sub_write_", WRITE),
     ...zeros("from_proxy_batch_sub_delete_", READ),
     ...zeros("from_proxy_batch_sub_udf_", UDF),
     ...zeros("from_proxy_batch_sub_lang_", LANG),
-    ...zeros("udf_sub_tsvc_", "error timeout"),
-    ...zeros("udf_sub_udf_", UDF),
-    ...zeros("udf_sub_lang_", LANG),
+    ...queryUdf.tsvc(),
+    ...queryUdf.of("udf_", KIND.UDF, UDF),
+    ...queryUdf.language(),
     ...queryOps.tsvc(),
     ...queryOps.of("write_", KIND.WRITE, WRITE),
   ];
@@ -248,6 +249,12 @@ function counted({ stats }: Namespace, origin: Origin, prefix: string) {
     tsvc: (): Statistic[] => [
       [`${prefix}tsvc_error`, stats.tsvcError[origin]],
       [`${prefix}tsvc_timeout`, stats.tsvcTimeout[origin]],
+    ],
+    language: (): Statistic[] => [
+      [`${prefix}lang_read_success`, stats.udfLanguage.read[origin]],
+      [`${prefix}lang_write_success`, stats.udfLanguage.write[origin]],
+      [`${prefix}lang_delete_success`, stats.udfLanguage.delete[origin]],
+      [`${prefix}lang_error`, stats.udfLanguage.error[origin]],
     ],
     of: (name: string, kind: Kind, outcomes: string): Statistic[] =>
       outcomes.split(" ").map((

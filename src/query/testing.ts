@@ -7,6 +7,7 @@
 import { ByteBuffer, PARTITION_COUNT, type ResultCode, toHex, utf8 } from "../base/mod.ts";
 import { defaultSettings, type NamespaceSettings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
+import { createCompute } from "../platform/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import type { RecordDevice } from "../storage/mod.ts";
 import { testDigest, TestLog, TestStore } from "../storage/testing.ts";
@@ -25,6 +26,7 @@ import {
   ReplyWriter,
   RequestWriter,
 } from "../wire/mod.ts";
+import { UdfModules } from "../udf/mod.ts";
 import { type QueryJob, QueryRegistry, startQuery } from "./mod.ts";
 
 /** Bytes before a message in a frame. */
@@ -166,6 +168,12 @@ export class TestQueries {
       service: defaultSettings({ namespaces: [{ name: "test" }] }).service,
       store: this.records.store,
       partitions,
+      udf: new UdfModules({
+        clock: this.records.clock,
+        compute: createCompute(),
+        log: new TestLog(),
+        settings: defaultSettings().modLua,
+      }),
       clock: this.records.clock,
       log: new TestLog(),
     });

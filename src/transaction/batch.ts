@@ -155,11 +155,12 @@ export class BatchJob {
       return false;
     }
     this.#suspendedRow = undefined;
-    const { histograms } = namespace.stats;
+    const { batchSubRead, batchSubWrite, batchSubUdf } = namespace.stats.histograms;
     const startMs = this.#nowMs;
     this.#nowMs = clock.monotonicMs();
     const latency = (this.#nowMs - startMs) * namespace.latencyScale;
-    (isWrite ? histograms.batchSubWrite : histograms.batchSubRead).add(latency);
+    const isUdf = isWrite && this.#row.request.has(FIELD.UDF_FILENAME);
+    (isUdf ? batchSubUdf : isWrite ? batchSubWrite : batchSubRead).add(latency);
     this.#judgeRow(this.#row.resultCode);
     return true;
   }

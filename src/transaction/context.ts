@@ -17,6 +17,7 @@ import {
   type SetInfo,
   type Waiter,
 } from "../storage/mod.ts";
+import type { UdfModules } from "../udf/mod.ts";
 import { FIELD, INFO2, RecordRequest, type ReplyWriter } from "../wire/mod.ts";
 import { EntryFacts } from "./filter.ts";
 import { InFlightTable } from "./in_flight.ts";
@@ -37,6 +38,8 @@ export class Namespace {
   readonly indexes: NamespaceIndexes;
   /** Who serves which partition. */
   readonly partitions: PartitionTable;
+  /** Functions of users. */
+  readonly udf: UdfModules;
   /** Suspended writes. */
   readonly inFlight: InFlightTable;
   /** Counters and histograms. */
@@ -63,6 +66,7 @@ export class Namespace {
       service: ServiceSettings;
       store: NamespaceStore;
       partitions: PartitionTable;
+      udf: UdfModules;
       clock: Clock;
       log: Log;
     },
@@ -76,6 +80,7 @@ export class Namespace {
     this.facts = new EntryFacts(options.store, this.entry);
     this.scope = new ExpScope(this.facts, this.table);
     this.partitions = options.partitions;
+    this.udf = options.udf;
     this.clock = options.clock;
     this.write = {
       digest: this.nameBytes,

@@ -16,4 +16,5 @@ export * from "./remove.ts";
 export * from "./run.ts";
 export * from "./stats.ts";
 export * from "./ttl.ts";
-export * from "./write.ts";
+export { argumentsOf, isArgumentList, runUdf } from "./udf.ts";
+export { runWrite } from "./write.ts";

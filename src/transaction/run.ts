@@ -9,6 +9,7 @@ import { FIELD, INFO1, INFO2, type RecordRequest } from "../wire/mod.ts";
 import { type Namespace, STEP, type Step, type TransactionContext } from "./context.ts";
 import { runRead } from "./read.ts";
 import { runDelete } from "./remove.ts";
+import { runUdf } from "./udf.ts";
 import { runWrite } from "./write.ts";
 
 /** The namespace that a request names, undefined when it names none or an unknown one. */
@@ -49,9 +50,10 @@ function runAdmitted(context: TransactionContext, namespace: Namespace): Step {
   const admitted = namespace.partitions.admit(partitionId(request.bytes, context.digestAt));
   if (admitted !== ResultCode.OK) return refuseEarly(context, namespace, admitted);
   if ((request.info2 & INFO2.WRITE) !== 0) {
-    return (request.info2 & INFO2.DELETE) !== 0
-      ? runDelete(context, namespace)
-      : runWrite(context, namespace);
+    if ((request.info2 & INFO2.DELETE) !== 0) return runDelete(context, namespace);
+    return request.fieldAt[FIELD.UDF_FILENAME] < 0
+      ? runWrite(context, namespace)
+      : runUdf(context, namespace);
   }
   if ((request.info1 & INFO1.READ) !== 0) return runRead(context, namespace);
   return refuseEarly(context, namespace, ResultCode.PARAMETER);

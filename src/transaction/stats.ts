@@ -18,10 +18,10 @@ export type Kind = (typeof KIND)[keyof typeof KIND];
 const KIND_COUNT = 4;
 
 /** Where requests come from. */
-export const ORIGIN = { CLIENT: 0, BATCH: 1, QUERY_OPS: 2 } as const;
+export const ORIGIN = { CLIENT: 0, BATCH: 1, QUERY_OPS: 2, QUERY_UDF: 3 } as const;
 /** An origin of requests. */
 export type Origin = (typeof ORIGIN)[keyof typeof ORIGIN];
-const ORIGIN_COUNT = 3;
+const ORIGIN_COUNT = 4;
 
 /** What compression of replies came to, of those whose clients asked for it. */
 export class CompressionStats {
@@ -69,6 +69,13 @@ export class RequestStats {
   };
   /** Replies to requests for one record. */
   readonly compression: CompressionStats = new CompressionStats();
+  /** What calls of functions did with their records, by origin. */
+  readonly udfLanguage = {
+    read: new Float64Array(ORIGIN_COUNT),
+    write: new Float64Array(ORIGIN_COUNT),
+    delete: new Float64Array(ORIGIN_COUNT),
+    error: new Float64Array(ORIGIN_COUNT),
+  };
   /** Requests refused because the record was busy. */
   failKeyBusy = 0;
   /** Requests refused for their generation. */

@@ -8,6 +8,7 @@
 import { ByteBuffer, fromHex, toHex, utf8, writeU32 } from "../base/mod.ts";
 import { defaultSettings, type NamespaceSettings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
+import { createCompute } from "../platform/mod.ts";
 import { PendingDevice } from "../storage/mod.ts";
 import { TestClock, testDigest, TestLog, testSettings, TestStore } from "../storage/testing.ts";
 import {
@@ -26,6 +27,7 @@ import {
   type RequestHeader,
   RequestWriter,
 } from "../wire/mod.ts";
+import { UdfModules } from "../udf/mod.ts";
 import { Namespace, STEP, TransactionContext } from "./context.ts";
 import { runTransaction } from "./run.ts";
 
@@ -189,6 +191,12 @@ export class TestNamespace {
       service: defaultSettings().service,
       store: this.records.store,
       partitions: new PartitionTable(),
+      udf: new UdfModules({
+        clock: this.clock,
+        compute: createCompute(),
+        log: this.log,
+        settings: defaultSettings().modLua,
+      }),
       clock: this.clock,
       log: this.log,
     });

@@ -58,7 +58,6 @@ export function runWrite(context: TransactionContext, namespace: Namespace): Ste
 function checkMessage(context: TransactionContext, namespace: Namespace): number | WriteShape {
   const { request } = context;
   if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
-  if (request.has(FIELD.UDF_FILENAME)) return ResultCode.UNSUPPORTED_FEATURE;
   const shape = checkWrite(request);
   if (typeof shape === "number") return shape;
   if (namespace.store.clockSkewStopsWrites) return namespace.refusals.note(CAUSE.clockSkew);
@@ -125,7 +124,7 @@ function checkRecord(context: TransactionContext, namespace: Namespace, shape: W
 }
 
 /** The record's set: what it has, or what the request names; a refusal when a limit of the set is reached. */
-function chooseSet(context: TransactionContext, namespace: Namespace): SetInfo | undefined | number {
+export function chooseSet(context: TransactionContext, namespace: Namespace): SetInfo | undefined | number {
   const { request } = context;
   const { store, settings, entry } = namespace;
   let set = context.live ? store.sets.byId(entry.setId) : context.set;

@@ -20,7 +20,7 @@ const RUNNER = /^src\/sim\/(runner|main)(_[a-z_]+)?\.ts$/;
 const GLOBALS: ReadonlySet<string> = new Set(
   ("undefined arguments NaN Infinity isNaN isFinite parseInt parseFloat " +
     "Object Array String Number Boolean Symbol BigInt Math JSON RegExp Map Set WeakMap WeakSet Promise Proxy Reflect " +
-    "Iterator Error TypeError RangeError SyntaxError EvalError URIError AggregateError SuppressedError " +
+    "WebAssembly Iterator Error TypeError RangeError SyntaxError EvalError URIError AggregateError SuppressedError " +
     "DisposableStack AsyncDisposableStack " +
     "ArrayBuffer DataView Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array " +
     "Float32Array Float64Array BigInt64Array BigUint64Array TextEncoder TextDecoder " +
