@@ -9,10 +9,12 @@ import { parseInfoAnswers, requestInfoText } from "../src/client/mod.ts";
 import type { Settings } from "../src/config/mod.ts";
 import {
   accessEndpoints,
+  advertisedReason,
   alternateEndpoints,
   bindAddresses,
   type Endpoint,
   endpointText,
+  isLoopbackAddress,
 } from "../src/node/mod.ts";
 import type { InterfaceAddress, Listener, Ports } from "../src/port/mod.ts";
 
@@ -203,18 +205,6 @@ function ownAddresses({ ports }: DoctorInput): string {
   return [...new Set(all)].join(", ");
 }
 
-/** Which setting an advertised list comes from. */
-function reasonOf(accessAddresses: readonly string[], addresses: readonly string[], option: string): string {
-  if (accessAddresses.length > 0) return `${option}.access-address is ${accessAddresses.join(", ")}`;
-  const isAny = addresses.length === 0 ||
-    addresses.some((one) => one === "any" || one === "0.0.0.0" || one === "::");
-  if (isAny) {
-    return `${option}.address is ${addresses[0] ?? "not set"}: all interfaces of this machine but loopback`;
-  }
-  const access = option === "network.service" ? ", and access-address is not set" : "";
-  return `${option}.address is ${addresses.join(", ")}${access}`;
-}
-
 async function checkClientAddresses(input: DoctorInput): Promise<Finding[]> {
   const { settings, ports } = input;
   const { service } = settings.network;
@@ -225,7 +215,7 @@ async function checkClientAddresses(input: DoctorInput): Promise<Finding[]> {
     endpoints: told,
     topic: "clients",
     option: "network.service",
-    why: reasonOf(service.accessAddresses, service.addresses, "network.service"),
+    why: advertisedReason("network.service", service),
     listens: service.port,
     setting: "network.service.access-address",
   });
@@ -266,21 +256,20 @@ async function checkPeerAddresses(input: DoctorInput): Promise<Finding[]> {
         endpoints: input.settings.service.advertiseIpv6 ? endpoints : withoutIpv6(endpoints),
         topic: `peers, ${name}`,
         option,
-        why: reasonOf([], addresses, option),
+        why: advertisedReason(option, { addresses }),
         listens: port,
         setting: `${option}.address`,
       }),
     );
   }
   const seeds = network.heartbeat.meshSeedAddressPorts;
-  const isLoopback = (host: string) => host === "::1" || host === "localhost" || host.startsWith("127.");
   const hosts = accessEndpoints(
     { addresses: network.fabric.addresses, accessAddresses: [], accessPort: 0 },
     network.fabric.port,
     input.ports.host,
   ).map(({ host }) => host);
-  const outer = seeds.find((seed) => !isLoopback(seed.split(/\s+/)[0]));
-  if (outer !== undefined && hosts.every(isLoopback)) {
+  const outer = seeds.find((seed) => !isLoopbackAddress(seed.split(/\s+/)[0]));
+  if (outer !== undefined && hosts.every(isLoopbackAddress)) {
     findings.push({
       level: "problem",
       topic: "peers, fabric",

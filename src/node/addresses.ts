@@ -92,3 +92,28 @@ export function endpointText(endpoint: Endpoint): string {
     ? `[${endpoint.host}]:${endpoint.port}`
     : `${endpoint.host}:${endpoint.port}`;
 }
+
+/**
+ * Which setting an advertised list comes from, for people.
+ *
+ * @param option name of the listener's context, for example `network.service`
+ */
+export function advertisedReason(
+  option: string,
+  listener: { readonly addresses: readonly string[]; readonly accessAddresses?: readonly string[] },
+): string {
+  const { addresses, accessAddresses = [] } = listener;
+  if (accessAddresses.length > 0) return `${option}.access-address is ${accessAddresses.join(", ")}`;
+  const isAny = addresses.length === 0 ||
+    addresses.some((one) => one === "any" || one === "0.0.0.0" || one === "::");
+  if (isAny) {
+    return `${option}.address is ${addresses[0] ?? "not set"}: all interfaces of this machine but loopback`;
+  }
+  const access = option === "network.service" ? ", and access-address is not set" : "";
+  return `${option}.address is ${addresses.join(", ")}${access}`;
+}
+
+/** Whether an address leads to the machine that dials it. */
+export function isLoopbackAddress(host: string): boolean {
+  return host === "::1" || host === "localhost" || host.startsWith("127.");
+}

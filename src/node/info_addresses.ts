@@ -5,7 +5,13 @@
  */
 
 import type { PeerServiceAddresses } from "../wire/mod.ts";
-import { accessEndpoints, alternateEndpoints, type Endpoint, endpointText } from "./addresses.ts";
+import {
+  accessEndpoints,
+  advertisedReason,
+  alternateEndpoints,
+  type Endpoint,
+  endpointText,
+} from "./addresses.ts";
 import type { PeerService } from "./cluster/mod.ts";
 import { type InfoRow, OK } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";
@@ -40,6 +46,12 @@ function adminEndpoints(node: AerieNode): Endpoint[] {
 
 function list(endpoints: readonly Endpoint[], separator = ","): string {
   return endpoints.map(endpointText).join(separator);
+}
+
+/** Says at the start what clients are told, and why. */
+export function logClientAddresses(node: AerieNode): void {
+  const why = advertisedReason("network.service", node.settings.network.service);
+  node.ports.log.write("info", "service", `clients are told ${list(serviceEndpoints(node), ", ")} (${why})`);
 }
 
 /** What other members are told about where clients reach this node. */

@@ -25,7 +25,7 @@ import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { guardConnections, guardPorts } from "./guard.ts";
 import { findNodeIdentity, type NodeIdentity, peerNodeId } from "./identity.ts";
-import { peerServiceAddresses } from "./info_addresses.ts";
+import { logClientAddresses, peerServiceAddresses } from "./info_addresses.ts";
 import { Listeners } from "./listeners.ts";
 import { loadMetadata, NodeMetadata } from "./metadata.ts";
 import { LatencyReporter } from "./latencies.ts";
@@ -174,6 +174,7 @@ export class AerieNode {
       throw error;
     }
     this.state = "ready";
+    if (listen) logClientAddresses(this);
     this.#ticker.start();
   }
 

@@ -13,3 +13,4 @@ export * from "./racks.ts";
 export * from "./row.ts";
 export * from "./table.ts";
 export * from "./version.ts";
+export * from "./version_keeper.ts";

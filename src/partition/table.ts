@@ -25,6 +25,7 @@
 import { assert, PARTITION_COUNT, ResultCode } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import { type Balance, nodeAt } from "./balance.ts";
+import type { PartitionVersionKeeper } from "./version_keeper.ts";
 import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
 
 /** What this node is for a partition. */
@@ -53,6 +54,7 @@ export class PartitionTable {
   clusterSize = 0;
   /** What this node's copies are worth; storage keeps it. */
   versions: VersionTable = new VersionTable();
+  readonly #keeper: PartitionVersionKeeper | undefined;
   /** The balance that the table follows; undefined for a node on its own and while nobody is served. */
   balance: Balance | undefined;
   readonly #roles: Uint8Array = new Uint8Array(PARTITION_COUNT);
@@ -62,6 +64,20 @@ export class PartitionTable {
   readonly #emigrations: Uint16Array = new Uint16Array(PARTITION_COUNT);
   /** Bits of {@linkcode CLOSED}. */
   readonly #closed: Uint8Array = new Uint8Array(PARTITION_COUNT);
+
+  /**
+   * A table of a node that serves nobody yet. Versions that were kept are isolated: a node that was away can't claim that
+   * its copies are complete.
+   *
+   * @param keeper keeps versions; absent when records don't outlive the process
+   */
+  constructor(keeper?: PartitionVersionKeeper) {
+    this.#keeper = keeper;
+    const kept = keeper?.load();
+    if (kept === undefined) return;
+    kept.isolate();
+    this.versions = kept;
+  }
 
   /** Makes this node the master of every partition: the table of a cluster of one. */
   assignAll(): void {
@@ -90,6 +106,7 @@ export class PartitionTable {
     }
     for (let partition = 0; partition < PARTITION_COUNT; partition++) this.#findRole(partition, balance);
     this.generation++;
+    this.#keeper?.save(this.versions, undefined);
   }
 
   /** Serves nobody any more: the node is in no cluster for too long. Its copies can't claim to be complete later. */
@@ -102,6 +119,7 @@ export class PartitionTable {
     this.balance = undefined;
     this.clusterSize = 0;
     this.generation++;
+    this.#keeper?.save(this.versions, undefined);
   }
 
   #findRole(partition: number, balance: Balance): void {
@@ -252,8 +270,10 @@ export class PartitionTable {
     const isFinal = balance.selfPlace[partition] === 0;
     if (this.#roles[partition] === ROLE.MASTER) return;
     // A final master that merges is no subset of anybody: what it lacks is in families of their own.
-    if (isFinal) this.versions.high[partition] &= ~VERSION_BIT.EVADE;
-    else this.#setVersion(partition, VERSION_BIT.SUBSET);
+    if (isFinal) {
+      this.versions.high[partition] &= ~VERSION_BIT.EVADE;
+      this.#keeper?.save(this.versions, partition);
+    } else this.#setVersion(partition, VERSION_BIT.SUBSET);
   }
 
   /** A transfer is complete, and what it brought is as durable here as it was where it came from. */
@@ -314,6 +334,7 @@ export class PartitionTable {
       return "keep";
     }
     this.versions.set(partition, undefined);
+    this.#keeper?.save(this.versions, partition);
     return "drop";
   }
 
@@ -332,6 +353,7 @@ export class PartitionTable {
   #setVersion(partition: number, bits: number): void {
     const { clusterKey } = this.#expectBalance();
     this.versions.setWords(partition, versionLow(clusterKey), versionHigh(clusterKey, { family: 0, bits }));
+    this.#keeper?.save(this.versions, partition);
   }
 
   /**

@@ -14,13 +14,17 @@ import {
   type NodeId,
 } from "../../cluster/mod.ts";
 import type { Settings } from "../../config/mod.ts";
-import type { Host, Ports } from "../../port/mod.ts";
+import type { Host, Ports, Timer } from "../../port/mod.ts";
 import type { PeerEndpoint, U64Text } from "../../wire/mod.ts";
+import type { ToldEndpoints } from "./address_watch.ts";
 import { bindHosts, publishedEndpoints } from "./cluster_endpoints.ts";
 import { configuredSeeds, heartbeatSettings, multicastGroups } from "./cluster_settings.ts";
 
 /** Nodes of the largest cluster. */
 const NODE_COUNT_MAX = 256;
+
+/** How often the addresses of the machine are looked at. */
+const REFRESH_MS = 5000;
 
 /** What the sockets are opened for. */
 export interface ClusterSocketsOptions {
@@ -34,6 +38,8 @@ export interface ClusterSocketsOptions {
   /** What the first pulses say. */
   readonly payload: ClusteringPayload;
   readonly onEffect: (effect: HeartbeatEffect) => void;
+  /** Hears what peers are told, at first and after each change. */
+  readonly onTold: (told: ToldEndpoints) => void;
 }
 
 /** A heartbeat that runs; see the head of the file. */
@@ -44,6 +50,8 @@ export class ClusterSockets {
   readonly #fabricPort: number;
   #heartbeatPort: number;
   #published = "";
+  #timer: Timer | undefined;
+  #isStopped = false;
 
   private constructor(
     options: ClusterSocketsOptions,
@@ -53,7 +61,6 @@ export class ClusterSockets {
     this.#fabricPort = parts.fabricPort;
     const { settings, ports, self, incarnation, capabilities } = options;
     this.#heartbeatPort = settings.network.heartbeat.port;
-    this.#published = textOf(parts);
     this.heartbeat = new Heartbeat({
       identity: { node: self, incarnation, capabilities },
       clock: options.hybridClock,
@@ -102,7 +109,27 @@ export class ClusterSockets {
     const hosts = await bindHosts(settings, "heartbeat", host);
     const bound = await this.runner.start({ hosts, port: settings.network.heartbeat.port });
     this.#heartbeatPort = bound[0]?.port ?? 0;
+    this.#published = "";
     await this.refresh();
+    this.#refreshLater();
+  }
+
+  /** Ends the heartbeat. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.runner.stop();
+  }
+
+  /** Machines at the edge change their addresses while they run. */
+  #refreshLater(): void {
+    if (this.#isStopped) return;
+    this.#timer = this.#options.ports.clock.after(REFRESH_MS, () => {
+      this.refresh().catch((error: Error) => {
+        const text = `peers are told the addresses from before: ${error.message}`;
+        this.#options.ports.log.write("warning", "hb", text);
+      }).then(() => this.#refreshLater());
+    });
   }
 
   /** Tells peers other addresses when those of the machine, or what is to be told of them, changed. */
@@ -112,8 +139,9 @@ export class ClusterSockets {
     const endpoints = await heartbeatEndpoints(settings, this.#heartbeatPort, host);
     const fabricEndpoints = await publishedEndpoints(settings, fabric, host);
     const text = textOf({ endpoints, fabricEndpoints });
-    if (text === this.#published) return;
+    if (text === this.#published || this.#isStopped) return;
     this.#published = text;
+    this.#options.onTold({ endpoints, fabricEndpoints });
     this.runner.step({ kind: "endpoints", endpoints });
     this.runner.step({ kind: "fabric-endpoints", endpoints: fabricEndpoints });
   }

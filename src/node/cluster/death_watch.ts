@@ -92,6 +92,8 @@ export class DeathWatch {
     const { suspect, incarnation, evidence, asks } = message;
     if (!this.#isVoter(from) || !this.#isVoter(suspect) || suspect === this.#options.self) return;
     if (this.#options.incarnation(suspect) !== incarnation) return;
+    // An answer to a question that was closed meanwhile opens no other.
+    if (!asks && this.#questions.get(suspect)?.incarnation !== incarnation) return;
     const question = this.#question(suspect, incarnation);
     question.reports.set(from, { by: from, incarnation, evidence });
     const own = this.#evidence(suspect);
@@ -183,8 +185,6 @@ export class DeathWatch {
     const evidence = this.#evidence(suspect);
     // Nobody here doubts any more, and whoever else does asks again.
     if (evidence === "reachable") this.#questions.delete(suspect);
-    if (evidence === "refused" || evidence === "restarted" || evidence !== question.told) {
-      this.#tell(suspect, question);
-    }
+    else if (evidence !== "unknown") this.#tell(suspect, question);
   }
 }

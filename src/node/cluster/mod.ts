@@ -6,10 +6,12 @@
  * @module
  */
 export { ClientFence, type FenceWaiter } from "./client_fence.ts";
+export type { ClusterListener } from "./cluster_listener.ts";
+export { CommittedCluster } from "./committed_cluster.ts";
 export { parseSeed } from "./cluster_settings.ts";
 export { type ChannelRate, FabricRates, RATE_CHANNELS } from "./fabric_rates.ts";
 export { type RemainingMigrations, remainingMigrations } from "./migration_counts.ts";
 export { OwnState } from "./own_state.ts";
 export { type PeerMessageHandler, PeerMessages } from "./peer_messages.ts";
 export { type PeerService, PeerServices, type PeerServicesOptions } from "./peer_services.ts";
-export { type ClusterListener, ClusterRuntime, type ClusterRuntimeOptions } from "./runtime.ts";
+export { ClusterRuntime, type ClusterRuntimeOptions } from "./runtime.ts";

@@ -51,9 +51,12 @@ import {
   type PeerServiceAddresses,
   U64_ZERO,
 } from "../../wire/mod.ts";
+import { AddressWatch } from "./address_watch.ts";
 import { ClientFence } from "./client_fence.ts";
 import { heartbeatSettings } from "./cluster_settings.ts";
 import { ClusterSockets } from "./cluster_sockets.ts";
+import type { ClusterListener } from "./cluster_listener.ts";
+import { CommittedCluster } from "./committed_cluster.ts";
 import { DeathWatch } from "./death_watch.ts";
 import { FabricRates } from "./fabric_rates.ts";
 import { hostIdentity } from "./host_identity.ts";
@@ -63,25 +66,6 @@ import { type PeerMessageHandler, PeerMessages } from "./peer_messages.ts";
 import { PeerServices } from "./peer_services.ts";
 import { SkewWatch } from "./skew_watch.ts";
 import { exchangeNamespaces, Rebalancer } from "./rebalance.ts";
-
-/** Told what becomes of the cluster; calls come in the order of registration. */
-export interface ClusterListener {
-  /**
-   * The cluster changed or was lost: migrations stop at once, and partition versions stay as they are until the next
-   * `onBalanced` or `onBlocked`.
-   */
-  onPause?(): void;
-  /** The exchange was committed and all partition tables follow their new balance; migrations may begin. */
-  onBalanced?(view: ExchangeResult): void;
-  /** The node is in no cluster; it serves from its old tables for a while. */
-  onOrphaned?(): void;
-  /** In no cluster for too long: the tables were blocked and serve nobody. */
-  onBlocked?(): void;
-  /** A peer and channel of the fabric that was overloaded has room again. */
-  onDrain?(target: FabricTarget): void;
-  /** A node is heard, or no longer. */
-  onAdjacent?(node: NodeId, isAdjacent: boolean): void;
-}
 
 /** What a {@linkcode ClusterRuntime} is made of. */
 export interface ClusterRuntimeOptions {
@@ -95,7 +79,7 @@ export interface ClusterRuntimeOptions {
 }
 
 /** See the head of the file. */
-export class ClusterRuntime {
+export class ClusterRuntime extends CommittedCluster {
   /** This node. */
   readonly self: NodeId;
   /** Random number of this process: 16 hexadecimal digits. */
@@ -116,26 +100,19 @@ export class ClusterRuntime {
   readonly skew: SkewWatch;
   /** Where clients reach the other members. */
   readonly services: PeerServices;
-  /** Counts clusters that this node was in. */
-  generation = 0;
-  /** Counts rebalances. */
-  rebalanceGeneration = 0;
-  /** Monotonic time of the last rebalance. */
-  rebalancedMs = 0;
-  /** Migrations may run: false from a change of the cluster until the next balance. */
-  migrationsAllowed = false;
   readonly #options: ClusterRuntimeOptions;
   readonly #membership: Membership;
   readonly #deaths: DeathWatch;
+  readonly #addresses: AddressWatch;
   readonly #rebalancer: Rebalancer;
   readonly #listeners: ClusterListener[] = [];
   #sockets: ClusterSockets | undefined;
   #turnMs: number;
   #sleepMs = Infinity;
-  #committed: ExchangeResult | undefined;
   #tipError: string | undefined;
 
   constructor(options: ClusterRuntimeOptions) {
+    super();
     this.#options = options;
     const { self, ports } = options;
     this.self = self;
@@ -156,6 +133,14 @@ export class ClusterRuntime {
     this.#turnMs = ports.clock.monotonicMs();
     this.#membership = this.#makeMembership();
     this.#deaths = this.#makeDeathWatch();
+    this.#addresses = new AddressWatch({
+      settings: options.settings,
+      clock: ports.clock,
+      log: ports.log,
+      adjacent: () => this.heartbeat?.adjacent ?? [],
+      fabricEndpoints: (node) => this.heartbeat?.node(node)?.fabricEndpoints ?? [],
+      fabricLink: (node) => this.fabric.link(node),
+    });
     this.#rebalancer = new Rebalancer({ self, log: ports.log });
     const { settings } = options;
     this.fabric = new Fabric({
@@ -182,7 +167,7 @@ export class ClusterRuntime {
       send: (node, message) => void this.fabric.send({ node, channel: FABRIC_CHANNEL.CTRL }, message),
       fabricLink: (node) => this.fabric.link(node),
       incarnation: (node) => this.heartbeat?.node(node)?.incarnation,
-      cluster: () => this.#committed,
+      cluster: () => this.committed,
       onDeath: (node) => {
         this.#membership.take({ clustering: { kind: "confirmed-death", node } });
         this.#sockets?.runner.step({ kind: "forget", node });
@@ -211,36 +196,6 @@ export class ClusterRuntime {
   }
 
   // What others see.
-
-  /** Key of the committed cluster, below 2^48; 0 when there is none. */
-  get clusterKey(): number {
-    return this.#committed?.clusterKey ?? 0;
-  }
-
-  /** The key as tools print it: upper-case hexadecimal without leading zeros; "0" when there is none. */
-  get key(): string {
-    return this.clusterKey.toString(16).toUpperCase();
-  }
-
-  /** The committed exchange; undefined before the first one, and when nobody is served. */
-  get committed(): ExchangeResult | undefined {
-    return this.#committed;
-  }
-
-  /** Members of the committed cluster, principal first; empty when there is none. */
-  get succession(): readonly NodeId[] {
-    return this.#committed?.succession ?? [];
-  }
-
-  /** Nodes of the committed cluster. */
-  get size(): number {
-    return this.succession.length;
-  }
-
-  /** Principal of the committed cluster. */
-  get principal(): NodeId | undefined {
-    return this.#committed?.principal;
-  }
 
   /** State of the clustering. */
   get clustering(): ClusteringView {
@@ -315,7 +270,8 @@ export class ClusterRuntime {
     this.#membership.stop();
     this.services.stop();
     this.#deaths.stop();
-    this.#sockets?.runner.stop();
+    this.#addresses.stop();
+    this.#sockets?.stop();
     this.fabric.stop();
     this.migrationsAllowed = false;
   }
@@ -325,6 +281,14 @@ export class ClusterRuntime {
     this.#deriveTimes();
     this.#membership.settingsChanged();
     this.#sockets?.runner.step({ kind: "settings", settings: heartbeatSettings(this.#options.settings) });
+    this.#refreshAddresses();
+  }
+
+  #refreshAddresses(): void {
+    const { log } = this.#options.ports;
+    this.#sockets?.refresh().catch((error: Error) => {
+      log.write("warning", "hb", `peers are told the addresses from before: ${error.message}`);
+    });
   }
 
   #deriveTimes(): void {
@@ -380,6 +344,7 @@ export class ClusterRuntime {
       fabric: this.fabric,
       payload: this.#membership.payload,
       onEffect: (effect) => this.#onHeartbeat(effect),
+      onTold: (told) => this.#addresses.tell(told),
     });
     await sockets.start();
   }
@@ -436,6 +401,7 @@ export class ClusterRuntime {
       const { fabricEndpoints: endpoints, incarnation } = this.heartbeat!.node(node)!;
       this.fabric.arrive(node, incarnation === undefined ? { endpoints } : { endpoints, incarnation });
     }
+    if (kind === "arrived") this.#addresses.onArrived(node);
     this.#tell((listener) => listener.onAdjacent?.(node, kind === "arrived"));
   }
 
@@ -452,7 +418,7 @@ export class ClusterRuntime {
   /** The tables must follow the cluster that a majority has confirmed. */
   #lowerFence(): void {
     if (!this.fence.isRaised || this.heartbeat?.isFenced === true) return;
-    if (this.#committed !== undefined && this.clustering.clusterKey !== this.clusterKey) return;
+    if (this.committed !== undefined && this.clustering.clusterKey !== this.clusterKey) return;
     this.fence.lower();
     this.#options.ports.log.write("info", "clustering", "clients are answered again");
   }
@@ -502,7 +468,7 @@ export class ClusterRuntime {
   }
 
   #onCommit(result: ExchangeResult): void {
-    this.#committed = result;
+    this.committed = result;
     this.generation++;
     this.heartbeat?.calculateSkew();
     this.#rebalancer.apply(result, this.#options.namespaces);
@@ -515,7 +481,7 @@ export class ClusterRuntime {
   }
 
   #onBlocked(): void {
-    this.#committed = undefined;
+    this.committed = undefined;
     this.services.setMembers([]);
     for (const { partitions } of this.#options.namespaces) partitions.block();
     this.#tell((listener) => listener.onBlocked?.());

@@ -143,6 +143,28 @@ describe("ClusterRuntime", () => {
     assertEquals(agreement([alone, joiner]), "true a2 a1");
   });
 
+  it("makes one cluster of three nodes, one with a seed and one that is told by tip, within 2.5 s", async () => {
+    const times: number[] = [];
+    for (const seed of [8, 9, 10, 11]) {
+      const world = new SimWorld({ seed, settle, compute });
+      const machines = ["m1", "m2", "m3"].map((name) => world.addMachine(name));
+      const members: Member[] = [];
+      for (const [at, machine] of machines.entries()) {
+        members.push(await startMember(machine, { id: `A${at + 1}`, seeds: at === 1 ? ["m1"] : [] }));
+      }
+      await world.simulation.runFor(world.simulation.random.between(0, 4000));
+      const startMs = world.simulation.nowUs / 1000;
+      assertEquals(members[2]!.node.cluster.tip({ host: "m1", port: 3002, tls: false }), undefined);
+      await world.simulation.runWhile(() =>
+        members.some(({ node }) => node.cluster.size < 3) && world.simulation.nowUs < 20_000_000
+      );
+      await world.simulation.runFor(50);
+      assertEquals(agreement(members), "true a3 a2 a1");
+      times.push(Math.round(world.simulation.nowUs / 1000 - startMs));
+    }
+    assert(Math.max(...times) <= 2550, times.join(" "));
+  });
+
   it("takes a node that restarts at once for a departure and an arrival", async () => {
     const { world, members } = await startThree(5);
     await world.simulation.runFor(3000);
