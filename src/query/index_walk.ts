@@ -123,6 +123,13 @@ export class IndexWalk implements QueryWalk {
     const at = place * DIGEST_SIZE_BYTES;
     this.#after.set(digests.subarray(at, at + DIGEST_SIZE_BYTES));
     const valueAt = place * VALUE_SIZE_BYTES;
+    const { ranges, text } = this.#query;
+    if (text !== undefined) {
+      // Equal texts have one value, whatever another node, with another hash, has told the client.
+      this.#afterHigh = ranges[0].fromHigh;
+      this.#afterLow = ranges[0].fromLow;
+      return;
+    }
     this.#afterLow = readU32LE(values, valueAt);
     this.#afterHigh = flipSign(readU32LE(values, valueAt + 4));
   }

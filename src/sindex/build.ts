@@ -64,7 +64,8 @@ export class IndexBuild implements BackgroundTask, Waiter {
     const { store } = this.#options;
     while (this.#partition < PARTITION_COUNT) {
       const after = this.#isInside ? this.#after : undefined;
-      if (!store.index.forEach(this.#partition, after, this.#visit)) {
+      const isEmpty = store.index.partitionEntryCounts[this.#partition] === 0;
+      if (!isEmpty && !store.index.forEach(this.#partition, after, this.#visit)) {
         return this.#waits ? undefined : SLICE_PAUSE_MS;
       }
       this.#isInside = false;

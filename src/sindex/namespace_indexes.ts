@@ -8,7 +8,7 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES, equalBytes, readU32LE } from "../base/mod.ts";
+import { DIGEST_SIZE_BYTES, equalBytes, readU32LE, SLICE_MAX_MS } from "../base/mod.ts";
 import type { Clock, RecordChange } from "../port/mod.ts";
 import {
   BinTable,
@@ -232,7 +232,9 @@ export class NamespaceIndexes {
       resume: (task: BackgroundTask) => this.#runner.start(task),
     });
     this.#builds.set(index, build);
-    this.#runner.start(build);
+    // Few records are taken in at once, so that the index can be used by the next request.
+    const nowMs = this.#clock.monotonicMs();
+    if (build.step(this.#clock, nowMs + SLICE_MAX_MS) !== undefined) this.#runner.start(build);
   }
 
   /** Adds a record that the walk of a build has met; its bytes are in the store's `flat`. */

@@ -2,13 +2,13 @@
  * Compares a live server's answer with the recorded one: equal bytes but for what time and chance decide. That is:
  * void-times (both zero or both set; a fresh one must be the request's TTL from now), the order of records in scans
  * and how a scan is cut into frames, the order of rows in a batch reply, and the values of info commands that name
- * the node, its build, its ports, counters and clocks.
+ * the node, its build, its ports, counters and clocks; and the hash by which an index orders texts and blobs.
  *
  * @module
  */
 
 import { toHex, utf8Decode } from "../../src/base/mod.ts";
-import { FIELD, INFO2, INFO3, PROTO_TYPE_AS_MSG, TTL_KEEP } from "../../src/wire/mod.ts";
+import { FIELD, INFO2, INFO3, PARTICLE, PROTO_TYPE_AS_MSG, TTL_KEEP } from "../../src/wire/mod.ts";
 import { isBatch, isQuery } from "./features.ts";
 import {
   decodeMessages,
@@ -149,8 +149,9 @@ function compareScans(
   options: CompareOptions,
 ): Difference | undefined {
   const request = decodeMessages(frameBody(exchange.request))[0];
-  const recorded = scanOf(exchange.replies, options.judgement);
-  const got = scanOf(live, options.judgement);
+  const text: TextOptions = { ...MASKED, maskIndexValue: asksForText(request) };
+  const recorded = scanOf(exchange.replies, options.judgement, text);
+  const got = scanOf(live, options.judgement, text);
   if (recorded.end === undefined || options.judgement.partial) return compareCutScan(recorded, got);
   if (recorded.end !== got.end) {
     return { kind: "end of a scan", expected: recorded.end, got: got.end ?? "no last message" };
@@ -185,7 +186,14 @@ interface Scan {
   end: string | undefined;
 }
 
-function scanOf(frames: readonly Uint8Array[], judgement: Judgement): Scan {
+/** Whether a query by index asks for a text or blob, whose hash each server chooses for itself. */
+function asksForText(request: Message): boolean {
+  const range = fieldOf(request, FIELD.INDEX_RANGE);
+  const type = range === undefined ? undefined : range[2 + range[1]];
+  return type === PARTICLE.STRING || type === PARTICLE.BLOB;
+}
+
+function scanOf(frames: readonly Uint8Array[], judgement: Judgement, options: TextOptions): Scan {
   const messages = messagesOf(frames);
   const last = messages.at(-1);
   const isEnd = last !== undefined && ((last.info3 & INFO3.LAST) !== 0 || last.result !== 0);
@@ -195,7 +203,7 @@ function scanOf(frames: readonly Uint8Array[], judgement: Judgement): Scan {
     const digest = toHex(fieldOf(record, FIELD.DIGEST) ?? new Uint8Array());
     if (judgement.ignoredDigests?.has(digest)) continue;
     texts.push(
-      messageText(record, { ...MASKED, maskGeneration: judgement.maskedDigests?.has(digest) === true }),
+      messageText(record, { ...options, maskGeneration: judgement.maskedDigests?.has(digest) === true }),
     );
   }
   return {
@@ -231,7 +239,7 @@ const MASKED_INFO: ReadonlySet<string> = new Set([
 
 /** Info commands whose value is a list `name=value;…` with values that count or measure. */
 function isStatistics(name: string): boolean {
-  return name === "statistics" || name.startsWith("namespace/") || name.startsWith("get-config:");
+  return name === "statistics" || /^(namespace\/|sindex\/|get-config:)/.test(name);
 }
 
 function compareInfo(expected: string, got: string): Difference | undefined {

@@ -12,16 +12,10 @@ import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Me
 
 /** A part of the protocol that a request can use. */
 export type Feature =
-  | "secondary index"
   | "UDF"
   | "background query";
 
 const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
-  [FIELD.INDEX_NAME]: "secondary index",
-  [FIELD.INDEX_RANGE]: "secondary index",
-  [FIELD.INDEX_CONTEXT]: "secondary index",
-  [FIELD.INDEX_EXPRESSION]: "secondary index",
-  [FIELD.INDEX_TYPE]: "secondary index",
   [FIELD.UDF_FILENAME]: "UDF",
   [FIELD.UDF_FUNCTION]: "UDF",
   [FIELD.UDF_ARGLIST]: "UDF",
@@ -30,7 +24,6 @@ const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
 
 /** Info commands by the start of their name. */
 const FEATURE_OF_INFO: readonly (readonly [prefix: string, feature: Feature])[] = [
-  ["sindex", "secondary index"],
   ["udf-", "UDF"],
   ["query-show", "background query"],
   ["query-abort", "background query"],

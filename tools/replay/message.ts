@@ -304,6 +304,8 @@ export interface TextOptions {
   maskGeneration?: boolean;
   /** Print a void-time other than 0 as `T`. */
   maskVoidTime?: boolean;
+  /** Print the value by which an index ordered a record as `*`. */
+  maskIndexValue?: boolean;
   /** Cut values at this many bytes, for people. */
   valueSizeMax?: number;
 }
@@ -331,6 +333,7 @@ function fieldText(field: Field, options: TextOptions): string {
   if (field.type === FIELD.NAMESPACE || field.type === FIELD.SET) {
     return JSON.stringify(utf8Decode(field.value));
   }
+  if (field.type === FIELD.BVAL_ARRAY && options.maskIndexValue === true) return "*";
   return valueText(field.value, options);
 }
 
