@@ -84,6 +84,9 @@ const EXPECTED_CODES: ReadonlySet<number> = new Set([
 const COMPRESS_CHANCE = 0.1;
 const SEND_KEY_CHANCE = 0.2;
 
+/** Rows of a batch, about. */
+const BATCH_ROW_COUNT = 6;
+
 /** Generation that a batch row or a write policy expects: the one that was read last, or one that is surely wrong. */
 const GENERATION_CHANCE = 0.1;
 
@@ -282,7 +285,8 @@ export class WorkloadLoop {
   async #batch(): Promise<void> {
     const random = this.#random;
     const rows: { row: BatchRow; entry: Entry }[] = [];
-    const keys = this.#keys.filter(() => random.chance(0.5));
+    const share = Math.min(0.5, BATCH_ROW_COUNT / this.#keys.length);
+    const keys = this.#keys.filter(() => random.chance(share));
     for (const key of keys) {
       const action = this.#choose(key, random.pick(["get", "exists", "put", "operate", "delete", "get"]));
       rows.push({

@@ -1,0 +1,116 @@
+import { setImmediate } from "node:timers";
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { createCompute } from "../platform/mod.ts";
+import { checkPolicy, compareCopies, type RecordCopy } from "./cluster_copies.ts";
+import { ClusterInvariants } from "./cluster_invariants.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+import { SimWorld } from "./mod.ts";
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A node as the invariants see it. */
+function fakeMember(index: number, parts: { clusterKey: number; masterOf: number[]; succession?: string[] }) {
+  const fake = {
+    index,
+    id: `A${index}`,
+    startCount: 1,
+    isUp: true,
+    masterOf: new Set(parts.masterOf),
+    partitions: {
+      generation: 0,
+      effectiveReplicationFactor: 2,
+      balance: undefined,
+      admit: (partition: number) => fake.masterOf.has(partition) ? 0 : 11,
+    },
+    node: {
+      cluster: {
+        clusterKey: parts.clusterKey,
+        committed: { clusterKey: parts.clusterKey, succession: parts.succession ?? ["a2", "a1"] },
+      },
+    },
+  };
+  return fake;
+}
+
+function look(...fakes: ReturnType<typeof fakeMember>[]): void {
+  const members = fakes as unknown as ClusterMember[];
+  const invariants = new ClusterInvariants(members);
+  for (const member of members) invariants.look(member);
+}
+
+describe("ClusterInvariants", () => {
+  it("look() accepts a master per partition, and another one in another cluster", () => {
+    look(
+      fakeMember(0, { clusterKey: 7, masterOf: [1, 2] }),
+      fakeMember(1, { clusterKey: 7, masterOf: [3] }),
+      fakeMember(2, { clusterKey: 8, masterOf: [1, 2, 3] }),
+    );
+  });
+
+  it("look() throws when two nodes accept writes of a partition in one cluster", () => {
+    const fakes = [
+      fakeMember(0, { clusterKey: 7, masterOf: [1] }),
+      fakeMember(1, { clusterKey: 7, masterOf: [1] }),
+    ];
+    assertThrows(() => look(...fakes), Error, "accept writes of partition 1");
+  });
+
+  it("look() sees a second master that comes later", () => {
+    const [first, second] = [
+      fakeMember(0, { clusterKey: 7, masterOf: [1] }),
+      fakeMember(1, { clusterKey: 7, masterOf: [] }),
+    ];
+    const members = [first, second] as unknown as ClusterMember[];
+    const invariants = new ClusterInvariants(members);
+    for (const member of members) invariants.look(member);
+    second.masterOf.add(1);
+    invariants.look(members[1]);
+    second.partitions.generation++;
+    assertThrows(() => invariants.look(members[1]), Error, "accept writes of partition 1");
+  });
+
+  it("look() throws when members of a cluster have different lists", () => {
+    const fakes = [
+      fakeMember(0, { clusterKey: 7, masterOf: [] }),
+      fakeMember(1, { clusterKey: 7, masterOf: [], succession: ["a2"] }),
+    ];
+    assertThrows(() => look(...fakes), Error, "a2 a1");
+  });
+});
+
+describe("checkPolicy", () => {
+  const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
+  const member = { id: "A1", machine: world.addMachine("m") } as unknown as ClusterMember;
+  const copy = (generation: number, lastUpdateMs: number, byte = 0): RecordCopy => ({
+    member,
+    generation,
+    lastUpdateMs,
+    voidTime: 0,
+    isTombstone: false,
+    bytes: Uint8Array.of(byte),
+  });
+  const check = (
+    before: RecordCopy[],
+    after: RecordCopy | undefined,
+    policy: "generation" | "last-update-time",
+  ) =>
+    checkPolicy(
+      { before: new Map([["d", before]]), after: new Map(after === undefined ? [] : [["d", [after]]]) },
+      { policy, members: [member], names: new Map([["d", "k1"]]) },
+    );
+
+  it("wants the copy with the highest generation, or the latest one", () => {
+    const [high, late] = [copy(5, 10), copy(3, 20)];
+    check([high, late], high, "generation");
+    check([high, late], late, "last-update-time");
+    assertThrows(() => check([high, late], late, "generation"), Error, "k1 is not what the policy");
+    assertThrows(() => check([high, late], high, "last-update-time"), Error, "k1 is not what the policy");
+    assertThrows(() => check([high, late], undefined, "generation"), Error, "it is gone");
+  });
+
+  it("compareCopies() breaks ties by the bytes", () => {
+    const copies = [copy(1, 1, 3), copy(1, 1, 9), copy(1, 1, 5)].sort(compareCopies("generation"));
+    assertEquals(copies.map(({ bytes }) => bytes[0]), [9, 5, 3]);
+  });
+});

@@ -1,0 +1,151 @@
+import { setImmediate } from "node:timers";
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { createCompute } from "../platform/mod.ts";
+import { checkSafe, checkSplit, ClusterWall, stateOf } from "./cluster_history.ts";
+import { SimWorld } from "./mod.ts";
+import { ABSENT, type Action, type Entry, makeState, type Outcome } from "./record_model.ts";
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+const { simulation } = new SimWorld({ seed: 1, settle, compute: createCompute() });
+
+const put = (value: string): Action => ({ type: "write", steps: [{ type: "put", bin: "a", value }] });
+const append = (text: string): Action => ({ type: "write", steps: [{ type: "append", bin: "s", text }] });
+const state = (generation: number, a: string) =>
+  makeState({ generation, bins: { a }, voidMinS: 0, voidMaxS: 0, sinceTick: 0 });
+
+/** Operations one after the other; those with `returned` end later, or never when it is Infinity. */
+function history(
+  ...rows: readonly { action: Action; outcome: Outcome; returned?: number }[]
+): Entry[] {
+  return rows.map(({ action, outcome, returned }, at) => ({
+    client: "c",
+    key: "k",
+    action,
+    outcome,
+    invokedTick: at * 2,
+    returnedTick: returned ?? at * 2 + 1,
+  }));
+}
+
+const ok = (generation: number, a: string): Outcome => ({ code: 0, generation, bins: { a } });
+const written: Outcome = { code: 0 };
+const inDoubt: Outcome = { code: undefined };
+const get: Action = { type: "get" };
+
+function safe(entries: readonly Entry[], initial = ABSENT) {
+  const counts = { unknown: 0, dirty: 0 };
+  checkSafe({ key: "k", entries, initial }, new ClusterWall(simulation), counts);
+  return counts;
+}
+
+describe("checkSafe", () => {
+  it("accepts a history that a single record explains", () => {
+    const counts = safe(
+      history({ action: put("2"), outcome: written }, { action: get, outcome: ok(4, "2") }),
+      state(3, "1"),
+    );
+    assertEquals(counts, { unknown: 0, dirty: 0 });
+  });
+
+  it("throws when an acknowledged write is lost", () => {
+    const entries = history(
+      { action: put("1"), outcome: written },
+      { action: put("2"), outcome: written },
+      { action: get, outcome: ok(1, "1") },
+    );
+    assertThrows(() => safe(entries), Error, "No order explains");
+  });
+
+  it("throws when a deleted record returns", () => {
+    const entries = history({ action: { type: "delete" }, outcome: written }, {
+      action: get,
+      outcome: ok(3, "1"),
+    });
+    assertThrows(() => safe(entries, state(3, "1")), Error, "No order explains");
+  });
+
+  it("throws when a write happened twice", () => {
+    const add: Action = { type: "write", steps: [{ type: "add", bin: "n", by: 1 }] };
+    const entries = history({ action: add, outcome: written }, {
+      action: get,
+      outcome: { code: 0, generation: 2, bins: { n: 2 } },
+    });
+    assertThrows(() => safe(entries), Error, "No order explains");
+  });
+
+  it("throws when a read gives what was superseded before it was asked", () => {
+    const entries = history(
+      { action: put("2"), outcome: written },
+      { action: get, outcome: ok(3, "1") },
+      { action: get, outcome: ok(4, "2") },
+    );
+    assertThrows(() => safe(entries, state(3, "1")), Error, "No order explains");
+  });
+
+  it("takes a write in doubt as done or not done", () => {
+    for (const final of [ok(3, "1"), ok(4, "2")]) {
+      safe(
+        history({ action: put("2"), outcome: inDoubt, returned: 2.5 }, { action: get, outcome: final }),
+        state(3, "1"),
+      );
+    }
+  });
+
+  it("counts reads of a write in doubt that was lost with its node, and still wants all acknowledged ones", () => {
+    const dirty = history(
+      { action: put("2"), outcome: inDoubt, returned: 4.5 },
+      { action: get, outcome: ok(4, "2") },
+      { action: get, outcome: ok(3, "1") },
+    );
+    assertEquals(safe(dirty, state(3, "1")).dirty, 1);
+    const lost = history(
+      { action: put("2"), outcome: inDoubt, returned: 9.5 },
+      { action: put("3"), outcome: written },
+      { action: put("4"), outcome: written },
+      { action: get, outcome: ok(4, "3") },
+    );
+    assertThrows(() => safe(lost, state(3, "1")), Error, "No order explains");
+  });
+});
+
+describe("checkSplit", () => {
+  const split = (entries: readonly Entry[], initial = state(3, "1"), last = state(4, "2")) =>
+    checkSplit({ key: "k", entries, initial, last });
+
+  it("accepts what was there before and what was written since, of either side", () => {
+    const entries = history({ action: put("2"), outcome: written }, { action: put("3"), outcome: written });
+    split(entries);
+    split(entries, state(3, "1"), state(3, "1"));
+  });
+
+  it("throws when a record holds what was superseded before the split", () => {
+    assertThrows(
+      () => split(history({ action: put("3"), outcome: written })),
+      Error,
+      "superseded before the split",
+    );
+    assertThrows(() => split(history({ action: append("x,"), outcome: written })), Error, "superseded");
+  });
+
+  it("throws when a record is there that was absent and nobody wrote", () => {
+    assertThrows(
+      () => split(history({ action: { type: "delete" }, outcome: written }), ABSENT),
+      Error,
+      "nobody wrote",
+    );
+  });
+
+  it("throws when a record is gone that nobody deleted", () => {
+    assertThrows(
+      () => split(history({ action: put("2"), outcome: written }), state(3, "1"), ABSENT),
+      Error,
+      "nobody deleted",
+    );
+    split(history({ action: { type: "delete" }, outcome: inDoubt }), state(3, "1"), ABSENT);
+  });
+
+  it("lets records with a TTL go", () => {
+    checkSplit({ key: "t1", entries: [], initial: stateOf(ok(1, "1"), "t1"), last: ABSENT });
+  });
+});
