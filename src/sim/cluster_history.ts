@@ -13,15 +13,16 @@ import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { SimConnection } from "./connection.ts";
 import { checkHistory, type Verdict } from "./linearizability.ts";
 import {
-  ABSENT,
   type Action,
   type Entry,
   entryText,
   isRead,
+  makeAbsent,
   makeState,
   type Outcome,
   RecordModel,
   type RecordState,
+  UNKNOWN_GENERATION,
   type WallHistory,
 } from "./record_model.ts";
 import { EventKind, type Simulation } from "./simulation.ts";
@@ -149,7 +150,7 @@ export class EpochHistory implements Recorder {
 
 /** State of a record that was read when everything was quiet. */
 export function stateOf({ code, generation, bins }: Outcome, key: string): RecordState {
-  if (code !== ResultCode.OK) return ABSENT;
+  if (code !== ResultCode.OK) return makeAbsent(UNKNOWN_GENERATION);
   const expiry = key.startsWith("t") ? UNKNOWN_EXPIRY : { voidMinS: 0, voidMaxS: 0, sinceTick: 0 };
   return makeState({ generation: generation!, bins: bins!, ...expiry });
 }
@@ -173,7 +174,7 @@ export function checkSafe(
   wall: WallHistory,
   counts: SafeCounts,
 ): void {
-  const model = new RecordModel(wall);
+  const model = new RecordModel(wall, { keepsTombstones: true });
   const verdict = checkHistory(entries, model, initial);
   if (verdict.result === "unknown") counts.unknown++;
   if (verdict.result !== "violated") return;

@@ -22,16 +22,25 @@ function memberIsIn(phase: ClusterPhase, member: ClusterMember): boolean {
     case "exchange":
       return cluster.exchange.state === "exchanging" || cluster.exchange.state === "ready-to-commit";
     case "migration":
-      return hasMigrations(member);
+      return member.node!.migrator.partitionsRemaining > 0;
     case "hand-off":
+      return member.node!.migrator.partitionsRemaining > 0 && isHandingOff(member);
     case "duplicate resolution":
     case "replica write":
       return false;
   }
 }
 
-/** Whether a node still sends or waits for partitions. */
-export function hasMigrations({ partitions }: ClusterMember): boolean {
+function isHandingOff({ partitions }: ClusterMember): boolean {
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    if (partitions.isHandingOff(partition)) return true;
+  }
+  return false;
+}
+
+/** Whether a node still sends partitions, waits for them or removes what it has given up. */
+export function hasMigrations({ partitions, node }: ClusterMember): boolean {
+  if (node!.migrator.isMigrating) return true;
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (partitions.pendingImmigrations(partition) > 0 || partitions.pendingEmigrations(partition) > 0) {
       return true;

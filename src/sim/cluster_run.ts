@@ -65,6 +65,8 @@ export interface ClusterReport {
 const WHOLE_MAX_MS = 40_000;
 /** How often that is looked at. */
 const WHOLE_LOOK_MS = 50;
+/** All nodes are looked at together this often, in microseconds. */
+const LOOK_AT_ALL_US = 250_000;
 /** Clients' calls must have ended this long after they were told to rest. */
 const REST_MAX_MS = 10_000;
 /** A whole run lasts at least this long. */
@@ -104,6 +106,7 @@ class ClusterRun {
   #operationCount = 0;
   #wholeMsMax = 0;
   #faultCount = 0;
+  #nextLookUs = 0;
 
   constructor(options: ClusterRunOptions) {
     const { schedule, compute, settle } = options;
@@ -170,6 +173,11 @@ class ClusterRun {
 
   #afterEvent({ owner }: SimEvent): void {
     if (owner === undefined) return;
+    const { nowUs } = this.#world.simulation;
+    if (nowUs >= this.#nextLookUs) {
+      this.#nextLookUs = nowUs + LOOK_AT_ALL_US;
+      this.#invariants.lookAtAll();
+    }
     const member = this.#members.ofProcess(owner.id);
     if (member?.process === owner) this.#invariants.look(member);
   }

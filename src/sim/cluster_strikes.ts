@@ -12,8 +12,9 @@ import type { SimMachine, SimWorld } from "./world.ts";
 
 /** A fault that waits for a phase strikes anyway after this time. */
 const PHASE_WAIT_MS = 2500;
-/** How often it looks. */
+/** How often it looks; a look for a hand-off goes over whole tables. */
 const PHASE_LOOK_US = 700;
+const HAND_OFF_LOOK_US = 3000;
 
 /** A fault that would take the last copy waits for full replication this long, then it is left out. */
 const BUDGET_WAIT_MS = 9000;
@@ -80,7 +81,7 @@ export class Strikes {
       return;
     }
     this.#targets.world.simulation.schedule(
-      PHASE_LOOK_US,
+      phase === "hand-off" ? HAND_OFF_LOOK_US : PHASE_LOOK_US,
       EventKind.FAULT,
       undefined,
       () => this.#await(fault, deadlineMs),

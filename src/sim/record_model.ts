@@ -16,8 +16,10 @@ export type ModelBins = Readonly<Record<string, ModelValue>>;
 export interface RecordState {
   /** Equal texts mean equal states. */
   readonly text: string;
-  /** 0 when the record is absent. */
+  /** 0 when the record is absent, {@linkcode UNKNOWN_GENERATION} when it is there with a generation that nobody told. */
   readonly generation: number;
+  /** Generation of the tombstone that an absent record has left; 0 for none. */
+  readonly buried?: number;
   /** Content. */
   readonly bins: ModelBins;
   /** Bounds of the second in which it expires, Unix time; 0 never. */
@@ -98,6 +100,9 @@ const REFUSALS: ReadonlySet<number> = new Set([
 /** Generations go from 65535 to 1. */
 const GENERATION_MAX = 65535;
 
+/** Some generation. */
+export const UNKNOWN_GENERATION = -1;
+
 /** A second for roundings of either side. */
 const EXPIRY_SLACK_S = 1;
 
@@ -112,8 +117,9 @@ export const ABSENT: RecordState = makeState({
 
 /** A state from its parts. */
 export function makeState(parts: Omit<RecordState, "text">): RecordState {
-  const { generation, bins, voidMinS, voidMaxS, sinceTick } = parts;
+  const { generation, buried, bins, voidMinS, voidMaxS, sinceTick } = parts;
   let text = String(generation);
+  if (buried !== undefined && buried !== 0) text += ` buried ${buried}`;
   for (const bin of Object.keys(bins).sort()) text += ` ${bin}=${bins[bin]}`;
   if (voidMinS > 0) text += ` expires ${voidMinS}-${voidMaxS} @${sinceTick}`;
   return { ...parts, text };
@@ -122,10 +128,15 @@ export function makeState(parts: Omit<RecordState, "text">): RecordState {
 /** Operations on records, as the checker wants them. */
 export class RecordModel {
   readonly #wall: WallHistory;
+  readonly #keepsTombstones: boolean;
 
-  /** @param wall decides when records may and must have expired */
-  constructor(wall: WallHistory) {
+  /**
+   * @param wall decides when records may and must have expired
+   * @param options `keepsTombstones`: a record that is made anew goes on with the generation of its tombstone
+   */
+  constructor(wall: WallHistory, options: { keepsTombstones?: boolean } = {}) {
     this.#wall = wall;
+    this.#keepsTombstones = options.keepsTombstones ?? false;
   }
 
   /** States that may follow when the operation takes effect now with the outcome that it had; none when it can't. */
@@ -138,7 +149,8 @@ export class RecordModel {
     if (!mustBeGone) this.#apply(state, entry, found);
     if (mayBeGone) {
       const count = found.length;
-      this.#apply(ABSENT, entry, found);
+      // Where tombstones are kept, nobody can tell whether an expired record has left its generation.
+      this.#apply(this.#keepsTombstones ? makeAbsent(UNKNOWN_GENERATION) : ABSENT, entry, found);
       // What left nothing behind left the hidden record; a clock that goes back brings it back.
       if (this.#wall.wentBack && found.slice(count).includes(ABSENT)) found.push(state);
     }
@@ -166,7 +178,7 @@ export class RecordModel {
         break;
       case "delete":
         if (codeMatches(outcome, seen.generation === 0 ? ResultCode.NOT_FOUND : ResultCode.OK)) {
-          found.push(ABSENT);
+          found.push(this.#removed(seen));
         }
         break;
       case "write":
@@ -175,6 +187,11 @@ export class RecordModel {
       case "wipe":
         break;
     }
+  }
+
+  #removed(seen: RecordState): RecordState {
+    if (!this.#keepsTombstones || seen.generation === 0) return this.#keepsTombstones ? seen : ABSENT;
+    return makeAbsent(seen.generation === UNKNOWN_GENERATION ? UNKNOWN_GENERATION : nextGeneration(seen));
   }
 
   #write(seen: RecordState, entry: Entry, action: Action & { type: "write" }, found: RecordState[]): void {
@@ -188,9 +205,10 @@ export class RecordModel {
     const bins: Record<string, ModelValue> = replaces ? {} : { ...seen.bins };
     const answer: Record<string, ModelValue> = {};
     for (const step of action.steps) runStep(step, bins, answer);
-    const generation = seen.generation === GENERATION_MAX ? 1 : seen.generation + 1;
+    const expected = nextGeneration(seen);
     if (!codeMatches(outcome, ResultCode.OK)) return;
-    if (outcome.generation !== undefined && outcome.generation !== generation) return;
+    if (outcome.generation !== undefined && !sameGeneration(outcome.generation, expected)) return;
+    const generation = outcome.generation ?? expected;
     if (outcome.bins !== undefined && !sameBins(outcome.bins, answer)) return;
     found.push(makeState({ generation, bins, ...this.#newExpiry(seen, entry, action.ttlS ?? -1) }));
   }
@@ -208,6 +226,22 @@ export class RecordModel {
   }
 }
 
+/** An absent record whose tombstone, if any, has this generation. */
+export function makeAbsent(buried: number): RecordState {
+  return makeState({ generation: 0, buried, bins: {}, voidMinS: 0, voidMaxS: 0, sinceTick: 0 });
+}
+
+/** Generation that a write gives. */
+function nextGeneration({ generation, buried = 0 }: RecordState): number {
+  const last = generation === 0 ? buried : generation;
+  if (last === UNKNOWN_GENERATION) return UNKNOWN_GENERATION;
+  return last === GENERATION_MAX ? 1 : last + 1;
+}
+
+function sameGeneration(told: number, expected: number): boolean {
+  return told === expected || expected === UNKNOWN_GENERATION;
+}
+
 /** Whether an operation leaves records as they are. */
 export function isRead(action: Action): boolean {
   return action.type === "get" || action.type === "exists" || action.type === "seen";
@@ -221,7 +255,7 @@ function readMatches(seen: RecordState, action: Action, outcome: Outcome): boole
   if (action.type === "seen" && !action.found) return seen.generation === 0;
   if (seen.generation === 0) return codeMatches(outcome, ResultCode.NOT_FOUND);
   if (!codeMatches(outcome, ResultCode.OK)) return false;
-  if (outcome.generation !== undefined && outcome.generation !== seen.generation) return false;
+  if (outcome.generation !== undefined && !sameGeneration(outcome.generation, seen.generation)) return false;
   if (outcome.bins === undefined) return true;
   return sameBins(outcome.bins, action.type === "get" ? chosen(seen.bins, action.bins) : seen.bins);
 }
@@ -241,7 +275,7 @@ function sameBins(left: ModelBins, right: ModelBins): boolean {
 
 /** The code with which a policy refuses a write in this state; undefined when it doesn't. */
 function refusalOf(seen: RecordState, action: Action & { type: "write" }): number | undefined {
-  const present = seen.generation > 0;
+  const present = seen.generation !== 0;
   const { exists, generation, steps } = action;
   if (exists === "create-only" && present) return ResultCode.RECORD_EXISTS;
   if (!present && (exists === "update-only" || exists === "replace-only")) return ResultCode.NOT_FOUND;
@@ -249,7 +283,7 @@ function refusalOf(seen: RecordState, action: Action & { type: "write" }): numbe
   if (!present && steps.every((step) => step.type === "touch" || step.type === "read")) {
     return ResultCode.NOT_FOUND;
   }
-  if (generation !== undefined && generation !== seen.generation) return ResultCode.GENERATION;
+  if (generation !== undefined && !sameGeneration(generation, seen.generation)) return ResultCode.GENERATION;
   return undefined;
 }
 
