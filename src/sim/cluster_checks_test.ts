@@ -21,6 +21,9 @@ function fakeMember(index: number, parts: { clusterKey: number; masterOf: number
       generation: 0,
       effectiveReplicationFactor: 2,
       balance: undefined,
+      pendingImmigrations: () => 0,
+      pendingEmigrations: () => 0,
+      workingMaster: () => undefined,
       admit: (partition: number) => fake.masterOf.has(partition) ? 0 : 11,
     },
     node: {
