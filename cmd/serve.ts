@@ -15,6 +15,7 @@ import {
   severalNodesProblems,
   SHORT_FLAG_HELP,
   splitSettingFlags,
+  type StorageSettings,
   yamlForm,
 } from "../src/config/mod.ts";
 import type { HttpServer } from "../src/http/mod.ts";
@@ -258,6 +259,13 @@ async function openHttp(node: AerieNode): Promise<HttpServer | undefined> {
   }
 }
 
+/** Where a namespace's records are. */
+function placeText({ kind, files, devices }: StorageSettings): string {
+  const paths = [...files, ...devices].join(", ");
+  if (paths === "") return "in memory";
+  return kind === "memory" ? `in memory and ${paths}` : `in ${paths}`;
+}
+
 /** Facts for the person who started the node: one screen. */
 function startScreen(node: AerieNode, http: HttpServer | undefined): string {
   const labels = {
@@ -274,7 +282,9 @@ function startScreen(node: AerieNode, http: HttpServer | undefined): string {
     `  ${listener.kind.padEnd(9)} ${endpointText(listener).padEnd(22)} ${labels[listener.kind]}`
   );
   const namespaces = node.namespaces.map(({ settings, store }) =>
-    `  namespace ${settings.name.padEnd(22)} in memory, ${Math.round(store.arena.totalBytes / 2 ** 20)} MiB`
+    `  namespace ${settings.name.padEnd(22)} ${placeText(settings.storage)}, ${
+      Math.round(store.space.totalBytes / 2 ** 20)
+    } MiB`
   );
   const onLoopback = open.every(({ host }) => isLoopback(host));
   return [
@@ -282,7 +292,9 @@ function startScreen(node: AerieNode, http: HttpServer | undefined): string {
     `  node id   ${node.identity.id.padEnd(22)} ${node.identity.origin}`,
     ...listeners,
     ...namespaces,
-    "  Data is kept in memory only: it is gone when the node stops.",
+    ...(node.namespaces.some(({ store }) => store.disk === undefined)
+      ? ["  Data in memory is gone when the node stops; --data DIR keeps it in files."]
+      : []),
     onLoopback
       ? "  Only this machine can connect; --bind 0.0.0.0 opens the node to the network."
       : "  Everyone who reaches these addresses can read and write: there is no access control.",

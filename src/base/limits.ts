@@ -344,3 +344,9 @@ export const UDF_LOG_LINE_COUNT_MAX = 64;
 
 /** Nesting of a pattern's parts while it is matched, as Lua limits it. */
 export const UDF_PATTERN_DEPTH_MAX = 200;
+
+/** Reads of single records that run at once per namespace; more wait their turn. The system's pool has fewer threads. */
+export const READS_IN_FLIGHT_MAX = 128;
+
+/** Bytes of records that were read and are kept a little, because who asked for one may ask again. */
+export const READ_STAGE_SIZE_MAX_BYTES = 1024 * 1024;

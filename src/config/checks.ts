@@ -55,10 +55,14 @@ function checkNamespace(namespace: NamespaceSettings, input: CheckInput): Diagno
   const fromFile = input.origins.get(key)?.kind === "file";
   if (fromFile && !input.origins.has(`${key}.storage-engine`)) {
     problems.push(
-      problem(input, key, "has no storage-engine; add storage-engine memory { with data-size inside"),
+      problem(
+        input,
+        key,
+        "has no storage-engine; add storage-engine memory { with data-size inside, or storage-engine device { with file and filesize",
+      ),
     );
-  } else if (fromFile && !input.origins.has(`${key}.storage-engine.data-size`)) {
-    problems.push(problem(input, `${key}.storage-engine`, "has no data-size; give the memory for records"));
+  } else {
+    problems.push(...checkStorage(namespace, { key, fromFile, input }));
   }
   const { geo2dsphereWithin: geo } = namespace;
   if (geo.minLevel > geo.maxLevel) {
@@ -73,6 +77,37 @@ function checkNamespace(namespace: NamespaceSettings, input: CheckInput): Diagno
   }
   return problems;
 }
+
+function checkStorage(
+  { storage }: NamespaceSettings,
+  { key, fromFile, input }: { key: string; fromFile: boolean; input: CheckInput },
+): Diagnostic[] {
+  const engine = `${key}.storage-engine`;
+  const { kind, files, devices, filesize } = storage;
+  if (files.length > 0 && devices.length > 0) {
+    return [problem(input, `${engine}.device`, "is given together with file; use one kind of them")];
+  }
+  if (files.length + devices.length > DEVICE_COUNT_MAX) {
+    return [problem(input, engine, `has more than ${DEVICE_COUNT_MAX} devices or files`)];
+  }
+  if (files.length > 0 && filesize === 0) {
+    return [problem(input, `${engine}.file`, "has no filesize; add filesize, for example 4G")];
+  }
+  if (files.length + devices.length > 0) return [];
+  if (kind === "device") {
+    return [problem(input, engine, "has neither file nor device; add file PATH and filesize SIZE")];
+  }
+  if (storage.commitToDevice) {
+    return [problem(input, `${engine}.commit-to-device`, "needs a file or device to commit to")];
+  }
+  if (fromFile && !input.origins.has(`${engine}.data-size`)) {
+    return [problem(input, engine, "has no data-size; give the memory for records")];
+  }
+  return [];
+}
+
+/** Devices of one namespace, as in the stock server. */
+const DEVICE_COUNT_MAX = 128;
 
 function expires(namespace: NamespaceSettings): boolean {
   return namespace.nsupPeriod !== 0 || namespace.allowTtlWithoutNsup;

@@ -76,11 +76,10 @@ const storageEngines: readonly ContextSpec[] = [
   }),
   block("namespace.storage-engine device", "Records on devices or in files.", deviceStorageOptions, {
     braceOptional: true,
-    unsupported: `${later}; use storage-engine memory with data-size`,
   }),
   block("namespace.storage-engine pmem", "Records in persistent memory.", pmemStorageOptions, {
     braceOptional: true,
-    unsupported: `${later}; use storage-engine memory with data-size`,
+    unsupported: `${later}; use storage-engine device or memory, with a file`,
   }),
 ];
 

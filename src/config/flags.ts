@@ -7,6 +7,7 @@
  * | `--port N` | `--network.service.port N` |
  * | `--http N` or `off` | `--network.http.port N` |
  * | `--data-size SIZE` | `storage-engine.data-size` of every namespace |
+ * | `--data DIR` | every namespace keeps its records in a file `DIR/NAME.dat`; DIR is the work directory, too |
  *
  * @module
  */
@@ -29,13 +30,14 @@ export interface SplitArguments {
   rest: string[];
 }
 
-const shortFlags = ["--bind", "--port", "--http", "--data-size"];
+const shortFlags = ["--bind", "--port", "--http", "--data-size", "--data"];
 
 /** The short flags with what follows them, for `--help`. */
 export const SHORT_FLAG_HELP: readonly (readonly [flag: string, doc: string])[] = [
   ["--bind ADDRESS", "listen address of service, info and HTTP, for example 0.0.0.0"],
   ["--port N", "service port (default 3000)"],
   ["--http N|off", "HTTP port (default 8081)"],
+  ["--data DIR", "keep records in files in a folder, so that they are there again after a restart"],
   ["--data-size SIZE", "memory for the records of each namespace, for example 2G"],
   ["--CONTEXT.NAME VALUE", "any option, for example --namespace.test.default-ttl 30D"],
 ];
@@ -84,8 +86,35 @@ function isValue(word: string | undefined): word is string {
  */
 export function flagOverrides(flags: readonly SettingFlag[], settings: Settings): Override[] {
   return flags.flatMap(({ name, value }) =>
-    pathsOf(name, settings).map((path): Override => ({ kind: "flag", source: name, path, value }))
+    name === "--data"
+      ? dataOverrides(value, settings)
+      : pathsOf(name, settings).map((path): Override => ({ kind: "flag", source: name, path, value }))
   );
+}
+
+/** Size of a file that `--data` asks for, unless `filesize` says otherwise. It is sparse. */
+const DATA_FILE_SIZE = "4G";
+/** Blocks in memory of a namespace that `--data` asks for: it is meant for small machines. */
+const DATA_CACHE_SIZE = "64M";
+
+function dataOverrides(folder: string | undefined, { namespaces }: Settings): Override[] {
+  const make = (path: string[], value: string | undefined): Override => ({
+    kind: "flag",
+    source: "--data",
+    path,
+    value,
+  });
+  const directory = folder?.replace(/(?<=.)\/+$/, "");
+  const engines = namespaces.flatMap(({ name, storage }) => {
+    const engine = ["namespace", name, "storage-engine"];
+    return [
+      make(engine, "device"),
+      make([...engine, "file"], directory === undefined ? undefined : `${directory}/${name}.dat`),
+      ...(storage.filesize === 0 ? [make([...engine, "filesize"], DATA_FILE_SIZE)] : []),
+      make([...engine, "post-write-cache"], DATA_CACHE_SIZE),
+    ];
+  });
+  return [...engines, make(["service", "work-directory"], directory)];
 }
 
 function pathsOf(name: string, settings: Settings): string[][] {

@@ -15,8 +15,7 @@ import {
   serviceListenerOptions,
 } from "./network_options.ts";
 import { serviceOptions } from "./service_options.ts";
-import { type NamespaceSettings, type Settings, STORAGE_STRIPE_COUNT } from "./settings.ts";
-import { memoryStorageOptions } from "./storage_options.ts";
+import { type NamespaceSettings, type Settings, STORAGE_STRIPE_COUNT, storageTable } from "./settings.ts";
 import { formatValue } from "./value.ts";
 
 /** Parameters of the command; other names are ignored, as the stock server does. */
@@ -91,6 +90,7 @@ function networkLines({ network }: Settings): string[] {
  */
 export function namespaceLines(namespace: NamespaceSettings): string[] {
   const { storage } = namespace;
+  const isBacked = storage.files.length + storage.devices.length > 0;
   const stripes = Array.from({ length: STORAGE_STRIPE_COUNT }, (_, index) => index);
   return [
     ...tableLines(namespaceOptions, namespace),
@@ -98,14 +98,22 @@ export function namespaceLines(namespace: NamespaceSettings): string[] {
     `index-type=${namespace.indexType}`,
     `sindex-type=${namespace.sindexType}`,
     `storage-engine=${storage.kind}`,
-    ...stripes.map((index) => `storage-engine.stripe[${index}]=stripe-${index}`),
-    ...tableLines(memoryStorageOptions, storage, { prefix: "storage-engine.", keep: printedWithoutBacking }),
+    ...(isBacked ? [] : stripes.map((index) => `storage-engine.stripe[${index}]=stripe-${index}`)),
+    ...tableLines(storageTable(storage), storage, {
+      prefix: "storage-engine.",
+      keep: isBacked ? printedWithBacking : printedWithoutBacking,
+    }),
   ];
 }
 
 /** The stock server prints these two only for an engine with a key, or with files behind it. */
 function printedWithoutBacking(option: Option): boolean {
   return option.name !== "encryption" && option.name !== "flush-size";
+}
+
+/** The data size of an engine with files is theirs; no cipher is printed without a key. */
+function printedWithBacking(option: Option): boolean {
+  return option.name !== "encryption" && option.name !== "data-size";
 }
 
 function tableLines(

@@ -50,25 +50,24 @@ export function imageEnvironment(env: Readonly<Record<string, string | undefined
   };
   // The stock server keeps defaults for these two when they are 0.
   const nonZero = (source: string) => given(source) === "0" ? undefined : given(source);
-  const storage = ["namespace", namespace, "storage-engine", "data-size"];
   add("SERVICE_ADDRESS", ["network", "service", "address"]);
   add("SERVICE_PORT", ["network", "service", "port"]);
   add("DEFAULT_TTL", ["namespace", namespace, "default-ttl"], nonZero("DEFAULT_TTL"));
   add("NSUP_PERIOD", ["namespace", namespace, "nsup-period"], given("NSUP_PERIOD"));
-  if (gigabytes("STORAGE_GB") !== undefined) add("STORAGE_GB", storage, gigabytes("STORAGE_GB"));
-  else add("MEM_GB", storage, gigabytes("MEM_GB"));
   const logFile = given("LOGFILE");
   if (logFile !== undefined) add("LOGFILE", ["logging", "file", logFile, "any"], "info");
   const inMemory = given("DATA_IN_MEMORY")?.toLowerCase();
-  if (inMemory === "true") {
-    diagnostics.push(remark("warning", "records are kept in memory only; a restart loses them"));
-  }
-  if (inMemory === "false") {
-    diagnostics.push(
-      remark("error", "storage on devices or in files is not supported yet; set it to true or unset it"),
-    );
-  } else if (inMemory !== undefined && inMemory !== "true") {
-    diagnostics.push({ ...remark("error", `is "${inMemory}"`), allowed: "true or false" });
+  const engine = ["namespace", namespace, "storage-engine"];
+  if (inMemory === "true" || inMemory === "false") {
+    add("DATA_IN_MEMORY", engine, inMemory === "true" ? "memory" : "device");
+    add("DATA_IN_MEMORY", [...engine, "file"], `/opt/aerospike/data/${namespace}.dat`);
+    add("STORAGE_GB", [...engine, "filesize"], gigabytes("STORAGE_GB") ?? "4G");
+  } else {
+    const source = gigabytes("STORAGE_GB") === undefined ? "MEM_GB" : "STORAGE_GB";
+    add(source, [...engine, "data-size"], gigabytes(source));
+    if (inMemory !== undefined) {
+      diagnostics.push({ ...remark("error", `is "${inMemory}"`), allowed: "true or false" });
+    }
   }
   return { namespace, overrides, diagnostics };
 }

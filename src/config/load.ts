@@ -147,7 +147,11 @@ class Loader {
     const [first, name, keyword] = path;
     if (first !== "namespace" || context.kind === undefined) return;
     const namespace = this.settings.namespaces.find((candidate) => candidate.name === name);
-    if (namespace === undefined || context.kind !== "shmem") return;
+    if (namespace === undefined) return;
+    if (keyword === "storage-engine") {
+      namespace.storage.kind = context.kind === "device" ? "device" : "memory";
+    }
+    if (context.kind !== "shmem") return;
     if (keyword === "index-type") namespace.indexType = "shmem";
     if (keyword === "sindex-type") namespace.sindexType = "shmem";
   }

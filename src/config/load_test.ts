@@ -67,7 +67,7 @@ describe("loadSettings() without a file", () => {
     const { ok, settings, origins } = loadSettings({ env });
     assert(ok);
     const [namespace] = settings.namespaces;
-    assertEquals([namespace.name, namespace.defaultTtl, namespace.nsupPeriod, namespace.storage.dataSize], [
+    assertEquals([namespace.name, namespace.defaultTtl, namespace.nsupPeriod, namespace.storage.filesize], [
       "shop",
       86400,
       30,
@@ -79,9 +79,19 @@ describe("loadSettings() without a file", () => {
     assertEquals(loadSettings({ env, fileText: small }).settings.network.service.port, 3000);
   });
 
-  it("refuses storage on devices, which DATA_IN_MEMORY false asks for", () => {
-    assertEquals(texts({ env: { DATA_IN_MEMORY: "false" } }), [
-      "DATA_IN_MEMORY: error: storage on devices or in files is not supported yet; set it to true or unset it",
+  it("keeps records in a file when DATA_IN_MEMORY says where they are read from", () => {
+    for (const [value, kind] of [["false", "device"], ["true", "memory"]]) {
+      const { diagnostics, settings } = loadSettings({ env: { DATA_IN_MEMORY: value, STORAGE_GB: "2" } });
+      assertEquals(diagnostics, []);
+      const { storage } = settings.namespaces[0];
+      assertEquals([storage.kind, storage.files, storage.filesize], [
+        kind,
+        ["/opt/aerospike/data/test.dat"],
+        2 * GIB,
+      ]);
+    }
+    assertEquals(texts({ env: { DATA_IN_MEMORY: "maybe" } }), [
+      'DATA_IN_MEMORY: error: is "maybe"; allowed: true or false',
     ]);
   });
 });
@@ -106,10 +116,14 @@ describe("loadSettings() with a file", () => {
     assertEquals(origins.get("namespace.test.default-ttl"), { kind: "file", text: "sample.conf:45" });
   });
 
-  it("reads the container's template but for its storage on a device", async () => {
-    assertEquals(texts(await file("container_template.conf")), [
-      "container_template.conf:32: error: namespace.test.storage-engine device: is not supported yet; " +
-      "use storage-engine memory with data-size",
+  it("reads the container's template", async () => {
+    const { diagnostics, settings } = loadSettings(await file("container_template.conf"));
+    assertEquals(diagnostics.filter(({ severity }) => severity === "error"), []);
+    const { storage } = settings.namespaces[0];
+    assertEquals([storage.kind, storage.files, storage.filesize], [
+      "device",
+      ["/opt/aerospike/data/test.dat"],
+      4 * GIB,
     ]);
   });
 
@@ -144,6 +158,16 @@ describe("loadSettings() with a file", () => {
   const checks: [string, string, string][] = [
     ["there is no namespace", "service {\n}\n", "f: error: namespace: there is none"],
     ["storage-engine is missing", "namespace a {\n}\n", "f:1: error: namespace.a: has no storage-engine"],
+    [
+      "filesize is missing",
+      "namespace a {\n  storage-engine device {\n    file /a\n  }\n}\n",
+      "f:3: error: namespace.a.storage-engine.file: has no filesize",
+    ],
+    [
+      "nothing is there to commit to",
+      "namespace a {\n  storage-engine memory {\n    data-size 1G\n    commit-to-device true\n  }\n}\n",
+      "f:4: error: namespace.a.storage-engine.commit-to-device: needs a file or device to commit to",
+    ],
     [
       "data-size is missing",
       "namespace a {\n  storage-engine memory\n}\n",
@@ -297,6 +321,19 @@ describe("loadSettings() with environment and flags", () => {
     assertEquals(settings.network.service.accessAddresses, ["a", "b", "c"]);
   });
 
+  it("keeps records in files of a folder with --data", () => {
+    const data = (args: string[]) => loadSettings({ flags: splitSettingFlags(args).flags }).settings;
+    const { namespaces: [{ storage }], service } = data(["--data", "/var/lib/aerie/"]);
+    assertEquals([storage.kind, storage.files, storage.filesize, service.workDirectory], [
+      "device",
+      ["/var/lib/aerie/test.dat"],
+      4 * GIB,
+      "/var/lib/aerie",
+    ]);
+    const small = data(["--data", "/d", "--namespace.test.storage-engine.filesize", "64M"]).namespaces[0];
+    assertEquals(small.storage.filesize, 64 * MIB);
+  });
+
   const wrong: [string[], string][] = [
     [
       ["--service.proto-fd-mx", "1"],
@@ -315,7 +352,7 @@ describe("loadSettings() with environment and flags", () => {
     [["--namespace.test", "1"], '--namespace.test: error: unknown name "test" in namespace NAME'],
     [
       ["--namespace.x.storage-engine", "device"],
-      "--namespace.x.storage-engine: error: is not supported yet; use storage-engine memory with data-size",
+      "--namespace.x.storage-engine: error: namespace.x.storage-engine: has neither file nor device; add file PATH and filesize SIZE",
     ],
     [["--security.enable-quotas", "true"], "--security.enable-quotas: error: is not supported yet"],
     [

@@ -46,7 +46,7 @@ export {
 } from "./several_nodes.ts";
 export { referencePage } from "./reference_page.ts";
 export * from "./settings.ts";
-export type { MemoryStorageOptions } from "./storage_options.ts";
+export type { DeviceStorageOptions, MemoryStorageOptions } from "./storage_options.ts";
 export { describeAllowed, formatValue, sizeText } from "./value.ts";
 export { printSettings, settingEntries, type SettingEntry } from "./walk.ts";
 

@@ -62,8 +62,14 @@ describe("the option table", () => {
     const structure = ["geo2dsphereWithin", "indexType", "name", "sets", "sindexType", "storage"];
     assertEquals(table("namespace.test"), fields(namespace).filter((field) => !structure.includes(field)));
     assertEquals(table("namespace.test.geo2dsphere-within"), fields(namespace.geo2dsphereWithin));
+    const memoryFields = table("namespace.test.storage-engine")!;
+    namespace.storage.kind = "device";
+    const deviceFields = settingEntries(settings)
+      .filter(({ path }) => pathText(path) === "namespace.test.storage-engine").map(({ option }) =>
+        option.field
+      );
     assertEquals(
-      table("namespace.test.storage-engine"),
+      [...new Set([...memoryFields, ...deviceFields])].sort(),
       fields(namespace.storage).filter((field) => field !== "kind"),
     );
     assertEquals(table("namespace.test.set.s"), fields(setDefaults));

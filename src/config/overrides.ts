@@ -67,9 +67,12 @@ class OverrideReader implements Layer {
   readonly diagnostics: Diagnostic[] = [];
   /** Namespaces by name, with the names of their sets. */
   readonly #namespaces: Map<string, Set<string>>;
+  /** Kinds of the namespaces' storage engines. */
+  readonly #engines: Map<string, string>;
   readonly #lists = new Map<string, Extract<Assignment, { what: "set" }>>();
 
   constructor(settings: Settings) {
+    this.#engines = new Map(settings.namespaces.map(({ name, storage }) => [name, storage.kind]));
     this.#namespaces = new Map(
       settings.namespaces.map((namespace) => [namespace.name, new Set(namespace.sets.keys())]),
     );
@@ -90,6 +93,7 @@ class OverrideReader implements Layer {
     if (engine.unsupported !== undefined) return this.#error(site, engine.unsupported);
     const name = this.#existing(given, this.#namespaces.keys(), override) ?? given;
     const origin = originOf(override);
+    this.#engines.set(name, engine.kind!);
     if (!this.#namespaces.has(name)) {
       this.#namespaces.set(name, new Set());
       this.assignments.push({ what: "open", path: ["namespace", name], context: namespace, origin });
@@ -108,7 +112,7 @@ class OverrideReader implements Layer {
     let index = 0;
     while (index < override.path.length - 1) {
       const keyword = override.path[index];
-      const next = this.#child(context, keyword, override);
+      const next = this.#child(context, keyword, { override, path });
       if (next === undefined) return this.#unknown(override, context, index);
       if (next.unsupported !== undefined) return this.#error(siteOf(override), next.unsupported);
       context = next;
@@ -125,14 +129,17 @@ class OverrideReader implements Layer {
     this.#set(override, context, path);
   }
 
-  /** The storage engine's kind is not part of the path; there is one engine that works. */
-  #child(context: ContextSpec, keyword: string, override: Override): ContextSpec | undefined {
+  /** The storage engine's kind is not part of the path: it is the one that the namespace has. */
+  #child(
+    context: ContextSpec,
+    keyword: string,
+    { override, path }: { override: Override; path: readonly string[] },
+  ): ContextSpec | undefined {
     const candidates = childrenNamed(context, keyword);
-    return candidates.length > 1 && override.path.length > 3
-      ? candidates[0]
-      : candidates.length === 1
-      ? candidates[0]
-      : undefined;
+    if (candidates.length <= 1) return candidates[0];
+    if (override.path.length <= 3) return undefined;
+    const kind = this.#engines.get(path[1]);
+    return candidates.find((candidate) => candidate.kind === kind) ?? candidates[0];
   }
 
   #name(

@@ -18,8 +18,7 @@ import {
 } from "./network_options.ts";
 import type { Option, OptionTable, OptionValue } from "./option.ts";
 import { serviceOptions } from "./service_options.ts";
-import { defaultSet, type NamespaceSettings, type Settings } from "./settings.ts";
-import { memoryStorageOptions } from "./storage_options.ts";
+import { defaultSet, type NamespaceSettings, type Settings, storageTable } from "./settings.ts";
 import { describeAllowed, formatValue, parseValue, sameValue } from "./value.ts";
 
 /** One option that was changed. */
@@ -131,7 +130,11 @@ function networkReach({ network }: Settings): Reach[] {
 }
 
 function namespaceReach(namespace: NamespaceSettings): Reach[] {
-  const storage = { table: memoryStorageOptions, fields: namespace.storage, printed: "storage-engine." };
+  const storage = {
+    table: storageTable(namespace.storage),
+    fields: namespace.storage,
+    printed: "storage-engine.",
+  };
   const geo = {
     table: geo2dsphereWithinOptions,
     fields: namespace.geo2dsphereWithin,

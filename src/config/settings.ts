@@ -30,7 +30,12 @@ import {
 } from "./network_options.ts";
 import { modLuaOptions, type ModLuaSettings } from "./security_options.ts";
 import { serviceOptions, type ServiceSettings } from "./service_options.ts";
-import { type MemoryStorageOptions, memoryStorageOptions } from "./storage_options.ts";
+import {
+  type DeviceStorageOptions,
+  deviceStorageOptions,
+  type MemoryStorageOptions,
+  memoryStorageOptions,
+} from "./storage_options.ts";
 
 /** All listeners. An optional one that is absent is not opened. */
 export interface NetworkSettings {
@@ -51,14 +56,11 @@ export interface NetworkSettings {
 /** Stripes that an engine without files reports in get-config and namespace statistics, as the stock server does. */
 export const STORAGE_STRIPE_COUNT = 8;
 
-/** The storage engine that keeps records in memory. */
-export interface MemoryStorageSettings extends MemoryStorageOptions {
-  /** Tells the engines apart. */
-  kind: "memory";
+/** Settings of a storage engine: those of all kinds together, so that one kind can be chosen after the other. */
+export interface StorageSettings extends MemoryStorageOptions, DeviceStorageOptions {
+  /** Where records are read from. */
+  kind: "memory" | "device";
 }
-
-/** Settings of a storage engine. */
-export type StorageSettings = MemoryStorageSettings;
 
 /** One namespace. */
 export interface NamespaceSettings extends NamespaceOptions {
@@ -132,7 +134,11 @@ export function defaultNamespace(name: string): NamespaceSettings {
     geo2dsphereWithin: fromTable<Geo2dsphereWithinSettings>(geo2dsphereWithinOptions),
     indexType: "mem",
     sindexType: "mem",
-    storage: { kind: "memory", ...fromTable<MemoryStorageOptions>(memoryStorageOptions) },
+    storage: {
+      kind: "memory",
+      ...fromTable<DeviceStorageOptions>(deviceStorageOptions),
+      ...fromTable<MemoryStorageOptions>(memoryStorageOptions),
+    },
   };
 }
 
@@ -245,4 +251,9 @@ function merge(target: Plain, source: Plain): void {
 
 function isPlain(value: unknown): value is Plain {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map);
+}
+
+/** The rows of a namespace's storage engine. */
+export function storageTable(storage: StorageSettings): OptionTable {
+  return storage.kind === "memory" ? memoryStorageOptions : deviceStorageOptions;
 }

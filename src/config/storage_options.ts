@@ -21,10 +21,10 @@ import {
   TIB,
 } from "./option.ts";
 
-/** Remark about devices and files behind the memory. */
-const NO_BACKING = "is not supported yet: records are kept in memory only; give data-size instead";
+/** Smallest and largest device: smaller than the stock server's 128 MiB, for small machines. */
+const DEVICE_SIZE_RANGE: readonly [number, number] = [16 * MIB, 2 * TIB];
 
-/** Settings of the storage engine that keeps records in memory. */
+/** Settings of the storage engine that keeps records in memory, with devices or files behind it if there are any. */
 export interface MemoryStorageOptions {
   /** Flush each write first. */
   commitToDevice: boolean;
@@ -34,7 +34,7 @@ export interface MemoryStorageOptions {
   compressionAcceleration: number;
   /** Zstd level (9 when 0). */
   compressionLevel: number;
-  /** Memory for records; a hard limit. */
+  /** Memory for records; a hard limit. Not used with devices or files, whose size it is then. */
   dataSize: number;
   /** Blocks less full than this are defragmented. */
   defragLwmPct: number;
@@ -44,7 +44,7 @@ export interface MemoryStorageOptions {
   defragSleep: number;
   /** Wait at start until this percent is free. */
   defragStartupMinimum: number;
-  /** Raw device, optional shadow device. */
+  /** Raw devices. */
   devices: string[];
   /** O_DIRECT for files. */
   directFiles: boolean;
@@ -60,7 +60,7 @@ export interface MemoryStorageOptions {
   encryptionOldKeyFile: string;
   /** Evict above this used percent, 0 = off. */
   evictUsedPct: number;
-  /** File path, optional shadow file. */
+  /** File paths. */
   files: string[];
   /** Size of each file. */
   filesize: number;
@@ -78,9 +78,25 @@ export interface MemoryStorageOptions {
   tombRaiderSleep: number;
 }
 
+/** Settings of the storage engine that keeps records on devices. */
+export interface DeviceStorageOptions extends Omit<MemoryStorageOptions, "dataSize"> {
+  /** Prole writes enter the post-write cache. */
+  cacheReplicaWrites: boolean;
+  /** Ignore stored data at start. */
+  coldStartEmpty: boolean;
+  /** Recently written blocks kept in memory. */
+  postWriteCache: number;
+  /** Use the system's page cache for reads. */
+  readPageCache: boolean;
+  /** One device at a time. */
+  serializeTombRaider: boolean;
+  /** Build secondary indexes by device scan. */
+  sindexStartupDeviceScan: boolean;
+}
+
 /** Rows of `namespace.storage-engine memory`. */
 export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOptions>({
-  commitToDevice: bool(false, { status: "unsupported", doc: "flush each write first" }),
+  commitToDevice: bool(false, { doc: "replies wait until what they tell of is synced" }),
   compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
     status: "unsupported",
     dynamic: true,
@@ -100,7 +116,10 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
     special: [0],
     doc: "zstd level (9 when 0)",
   }),
-  dataSize: size(GIB, { range: [16 * MIB, 256 * TIB], doc: "memory for records; a hard limit" }),
+  dataSize: size(GIB, {
+    range: [16 * MIB, 256 * TIB],
+    doc: "memory for records; a hard limit. With files or devices their size counts instead",
+  }),
   defragLwmPct: percent(50, {
     dynamic: true,
     range: [1, 99],
@@ -119,13 +138,12 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
   }),
   devices: list({
     name: "device",
-    status: "unsupported",
-    instead: NO_BACKING,
-    wordsMax: 2,
-    doc: "raw device, optional shadow device",
+    doc: "raw device",
   }),
   directFiles: bool(false, { status: "accepted", doc: "O_DIRECT for files" }),
-  disableOdsync: bool(false, { status: "accepted", doc: "no O_DSYNC" }),
+  disableOdsync: bool(false, {
+    doc: "no sync after flushes; after a power cut more may be lost, see docs/format/device.md",
+  }),
   enableBenchmarksStorage: bool(false, { status: "accepted", dynamic: true, doc: "device histograms" }),
   encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
   encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
@@ -133,40 +151,31 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
   evictUsedPct: percent(0, { dynamic: true, doc: "evict above this used percent, 0 = off" }),
   files: list({
     name: "file",
-    status: "unsupported",
-    instead: NO_BACKING,
-    wordsMax: 2,
-    doc: "file path, optional shadow file",
+    doc: "file path; the file is made when it is missing",
   }),
   filesize: size(0, {
-    status: "unsupported",
-    instead: NO_BACKING,
-    range: [128 * MIB, 2 * TIB],
+    range: DEVICE_SIZE_RANGE,
     special: [0],
     doc: "size of each file",
   }),
   flushMaxMs: ms(1000, {
-    status: "accepted",
     dynamic: true,
     range: [0, 1000],
-    doc: "partial block flush after this idle time",
+    doc: "what was written is flushed after this time at the latest; 0: only full units",
   }),
   flushSize: size(MIB, {
-    status: "accepted",
     dynamic: true,
     range: [4 * KIB, 8 * MIB],
     powerOfTwo: true,
     doc: "write unit, power of two",
   }),
   maxWriteCache: size(64 * MIB, {
-    status: "accepted",
     dynamic: true,
     doc: "bytes waiting to be written before 18",
   }),
   stopWritesAvailPct: percent(5, { dynamic: true, doc: "stop writes below this contiguous free percent" }),
   stopWritesUsedPct: percent(70, { dynamic: true, doc: "stop writes at this used percent" }),
   tombRaiderSleep: int(1000, {
-    status: "unsupported",
     dynamic: true,
     unit: "µs",
     doc: "microseconds between reads",
@@ -174,14 +183,14 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
 });
 
 /** Rows of `namespace.storage-engine device`. */
-export const deviceStorageOptions: OptionTable = defineNames({
+export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOptions>({
   cacheReplicaWrites: bool(false, {
-    status: "unsupported",
+    status: "accepted",
     dynamic: true,
     doc: "prole writes enter the post-write cache",
   }),
-  coldStartEmpty: bool(false, { status: "unsupported", doc: "ignore stored data at start" }),
-  commitToDevice: bool(false, { status: "unsupported", doc: "flush each write first" }),
+  coldStartEmpty: bool(false, { doc: "ignore stored data at start" }),
+  commitToDevice: bool(false, { doc: "replies wait until what they tell of is synced" }),
   compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
     status: "unsupported",
     dynamic: true,
@@ -202,93 +211,81 @@ export const deviceStorageOptions: OptionTable = defineNames({
     doc: "zstd level (9 when 0)",
   }),
   defragLwmPct: percent(50, {
-    status: "unsupported",
     dynamic: true,
     range: [1, 99],
     doc: "blocks less full than this are defragmented",
   }),
   defragQueueMin: int(0, {
-    status: "unsupported",
     dynamic: true,
     doc: "defrag only when the queue is longer",
   }),
   defragSleep: int(1000, {
-    status: "unsupported",
     dynamic: true,
     unit: "µs",
     doc: "microseconds between defrag reads of flush-size",
   }),
   defragStartupMinimum: int(0, {
-    status: "unsupported",
+    status: "accepted",
     range: [0, 99],
     doc: "wait at start until this percent is free",
   }),
   devices: list({
     name: "device",
-    status: "unsupported",
-    wordsMax: 2,
-    doc: "raw device, optional shadow device",
+    doc: "raw device",
   }),
-  directFiles: bool(false, { status: "unsupported", doc: "O_DIRECT for files" }),
-  disableOdsync: bool(false, { status: "unsupported", doc: "no O_DSYNC" }),
-  enableBenchmarksStorage: bool(false, { status: "unsupported", dynamic: true, doc: "device histograms" }),
+  directFiles: bool(false, { status: "accepted", doc: "O_DIRECT for files" }),
+  disableOdsync: bool(false, {
+    doc: "no sync after flushes; after a power cut more may be lost, see docs/format/device.md",
+  }),
+  enableBenchmarksStorage: bool(false, { status: "accepted", dynamic: true, doc: "device histograms" }),
   encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
   encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
   encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
   evictUsedPct: percent(0, {
-    status: "unsupported",
     dynamic: true,
     doc: "evict above this used percent, 0 = off",
   }),
-  files: list({ name: "file", status: "unsupported", wordsMax: 2, doc: "file path, optional shadow file" }),
+  files: list({ name: "file", doc: "file path; the file is made when it is missing" }),
   filesize: size(0, {
-    status: "unsupported",
-    range: [128 * MIB, 2 * TIB],
+    range: DEVICE_SIZE_RANGE,
     special: [0],
     doc: "size of each file",
   }),
   flushMaxMs: ms(1000, {
-    status: "unsupported",
     dynamic: true,
     range: [0, 1000],
-    doc: "partial block flush after this idle time",
+    doc: "what was written is flushed after this time at the latest; 0: only full units",
   }),
   flushSize: size(MIB, {
-    status: "unsupported",
     dynamic: true,
     range: [4 * KIB, 8 * MIB],
     powerOfTwo: true,
     doc: "write unit, power of two",
   }),
   maxWriteCache: size(64 * MIB, {
-    status: "unsupported",
     dynamic: true,
     doc: "bytes waiting to be written before 18",
   }),
   postWriteCache: size(256 * MIB, {
-    status: "unsupported",
     dynamic: true,
     doc: "recently written blocks kept in memory",
   }),
   readPageCache: bool(false, {
-    status: "unsupported",
+    status: "accepted",
     dynamic: true,
     doc: "use the OS page cache for reads",
   }),
-  serializeTombRaider: bool(false, { status: "unsupported", doc: "one device at a time" }),
-  sindexStartupDeviceScan: bool(false, { status: "unsupported", doc: "build sindexes by device scan" }),
+  serializeTombRaider: bool(false, { status: "accepted", doc: "one device at a time" }),
+  sindexStartupDeviceScan: bool(false, { status: "accepted", doc: "build sindexes by device scan" }),
   stopWritesAvailPct: percent(5, {
-    status: "unsupported",
     dynamic: true,
     doc: "stop writes below this contiguous free percent",
   }),
   stopWritesUsedPct: percent(70, {
-    status: "unsupported",
     dynamic: true,
     doc: "stop writes at this used percent",
   }),
   tombRaiderSleep: int(1000, {
-    status: "unsupported",
     dynamic: true,
     unit: "µs",
     doc: "microseconds between reads",

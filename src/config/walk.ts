@@ -17,8 +17,7 @@ import { logContextOptions } from "./logging_options.ts";
 import type { Option, OptionTable, OptionValue } from "./option.ts";
 import { modLuaOptions } from "./security_options.ts";
 import { serviceOptions } from "./service_options.ts";
-import type { NamespaceSettings, Settings } from "./settings.ts";
-import { memoryStorageOptions } from "./storage_options.ts";
+import { type NamespaceSettings, type Settings, storageTable } from "./settings.ts";
 import { formatValue } from "./value.ts";
 
 /** One option of resolved settings. */
@@ -59,7 +58,7 @@ function namespaceEntries(namespace: NamespaceSettings): SettingEntry[] {
     ...entries(namespaceOptions, namespace, path),
     ...[...namespace.sets].flatMap(([name, set]) => entries(setOptions, set, [...path, "set", name])),
     ...entries(geo2dsphereWithinOptions, namespace.geo2dsphereWithin, [...path, "geo2dsphere-within"]),
-    ...entries(memoryStorageOptions, namespace.storage, [...path, "storage-engine"]),
+    ...entries(storageTable(namespace.storage), namespace.storage, [...path, "storage-engine"]),
   ];
 }
 

@@ -96,7 +96,7 @@ describe("/metrics", () => {
     assertEquals(stripes.length, 8);
     assertEquals(
       stripes.reduce((sum, { value }) => sum + value, 0),
-      test.node.namespaces[0].store.arena.usedBytes,
+      test.node.namespaces[0].store.space.usedBytes,
     );
     assertEquals(
       find("aerospike_sets_objects"),

@@ -92,8 +92,8 @@ function namespaceStatus(namespace: AerieNode["namespaces"][number]): NamespaceS
     tombstones: store.tombstoneCount,
     sets: setsOf(namespace).length,
     indexUsedBytes: store.index.usedBytes,
-    dataUsedBytes: store.arena.usedBytes,
-    dataTotalBytes: store.arena.totalBytes,
+    dataUsedBytes: store.space.usedBytes,
+    dataTotalBytes: store.space.totalBytes,
     dataAvailPct: store.dataAvailPct,
     stopWrites: store.stopWrites ? store.supervision.stopWritesReason : null,
   };

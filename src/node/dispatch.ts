@@ -169,6 +169,11 @@ export class Dispatcher {
     }
   }
 
+  /** Keeps a session's replies back until what its job has written is synced. */
+  holdForJob(session: Session): void {
+    for (const { store } of this.#namespaces) if (store.hasHolds) session.hold(store);
+  }
+
   /** A session's connection is gone. */
   onSessionClosed(session: Session): void {
     this.#node.listeners.onSessionClosed(session);
@@ -277,6 +282,7 @@ export class Dispatcher {
       return "suspended";
     }
     reply.endProto();
+    if (namespace.store.hasHolds) session.hold(namespace.store);
     if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) {
       this.#compressReply(session, replyAt, namespace.stats.compression);
     }

@@ -6,7 +6,7 @@
  */
 
 import { DIGEST_SIZE_BYTES, encodeBase64, fromHex } from "../base/mod.ts";
-import { EntryRef, type NamespaceStore, UNIT_SIZE_BYTES } from "../storage/mod.ts";
+import { EntryRef, LOADED, type NamespaceStore, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
 import { clockLines, clusterLines, fabricLines, heartbeatLines, skewLines } from "./info_cluster_dumps.ts";
 import { type InfoContext, type InfoRow, OK, safeText } from "./info_row.ts";
@@ -55,10 +55,10 @@ const dumps: readonly Dump[] = [
   { name: "jem-stats", context: "alloc", doc: "memory of the process", lines: memoryLines },
 ];
 
-function blockLine({ settings, store: { arena } }: Namespace): string {
-  const used = arena.blockCountMax - arena.freeBlockCount;
-  return `{${settings.name}} blocks: ${used} of ${arena.blockCountMax} in use, ${arena.sparseBlockCount} sparse, ` +
-    `${arena.defragmentedBlocks} emptied so far; records take ${arena.usedBytes} bytes`;
+function blockLine({ settings, store: { space } }: Namespace): string {
+  const used = space.blockCountMax - space.freeBlockCount;
+  return `{${settings.name}} blocks: ${used} of ${space.blockCountMax} in use, ${space.sparseBlockCount} sparse, ` +
+    `${space.defragmentedBlocks} emptied so far; records take ${space.usedBytes} bytes`;
 }
 
 function memoryLines({ ports }: AerieNode): string[] {
@@ -112,7 +112,9 @@ function debugRecord(context: InfoContext): string {
   if (typeof found === "string") return found;
   const { store } = found.namespace;
   const meta = recordMeta(found);
-  if (!store.load(found.entry, { wake() {} })) return "ERROR:9:the record is being read, ask again";
+  const loaded = store.load(found.entry, { wake() {} });
+  if (loaded === LOADED.PENDING) return "ERROR:9:the record is being read, ask again";
+  if (loaded === LOADED.FAILED) return "ERROR:1:the record can't be read, the log says why";
   return `${meta};flat=${encodeBase64(flatBytes(store))}`;
 }
 

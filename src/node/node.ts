@@ -1,9 +1,10 @@
 /**
  * A node: namespaces, listeners, background work, and the order in which they start and stop.
  *
- * Start: identity → metadata → namespaces → background work → fabric and heartbeat → listeners; then the node is ready.
- * A node without seeds serves at once, another one once it belongs to a cluster.
- * Stop: listeners close → sessions finish what runs → sessions close → the node leaves its cluster → background work ends.
+ * Start: identity → metadata → devices → namespaces → records of the devices → background work → fabric and heartbeat →
+ * listeners; then the node is ready. A node without seeds serves at once, another one once it belongs to a cluster.
+ * Stop: listeners close → sessions finish what runs → sessions close → the node leaves its cluster → background work
+ * ends → devices are written out and closed.
  *
  * A failed assertion anywhere in the node fails it: listeners and sessions close at once, and whoever made the node is
  * told. The executable ends then; a host program that embeds the node lives on.
@@ -12,11 +13,17 @@
  */
 
 import type { SmdContent } from "../cluster/mod.ts";
-import type { NamespaceSettings, Settings } from "../config/mod.ts";
+import type { Settings } from "../config/mod.ts";
 import { Migrator, PartitionTable } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
-import { NamespaceStore, NamespaceSupervisor, type RecordDevice } from "../storage/mod.ts";
+import {
+  loadStore,
+  type NamespaceStore,
+  NamespaceSupervisor,
+  openStore,
+  type RecordDevice,
+} from "../storage/mod.ts";
 import { Namespace } from "../transaction/mod.ts";
 import { UdfModules } from "../udf/mod.ts";
 import { PEER_MESSAGE } from "../wire/mod.ts";
@@ -92,16 +99,18 @@ export class AerieNode {
   readonly #onFailure: ((error: unknown) => void) | undefined;
 
   /** Use {@linkcode createNode}. */
-  constructor(options: NodeOptions, identity: NodeIdentity, kept: ReadonlyMap<number, SmdContent>) {
+  constructor(options: NodeOptions, parts: NodeParts) {
+    const { identity, kept, stores } = parts;
     this.#onFailure = options.onFailure;
     this.settings = options.settings;
     this.settings.service.nodeId = identity.id;
-    this.ports = guardPorts(options.ports, (error) => this.fail(error));
+    this.ports = parts.ports;
+    parts.onFailure = (error) => this.fail(error);
     this.identity = identity;
-    this.startedMs = options.ports.clock.monotonicMs();
+    this.startedMs = parts.startedMs;
     this.udf = new UdfModules({ ...this.ports, settings: this.settings.modLua });
-    this.namespaces = options.settings.namespaces.map((namespace) =>
-      createNamespace(namespace, { ...options, ports: this.ports }, this.udf)
+    this.namespaces = stores.map((store) =>
+      createNamespace(store, { ...options, ports: this.ports }, this.udf)
     );
     const { clock, host, log } = this.ports;
     this.supervisors = this.namespaces.map(({ store }) =>
@@ -154,7 +163,7 @@ export class AerieNode {
   }
 
   /**
-   * Starts background work, joins or forms the cluster, and opens the listeners. A node that has seeds is ready before
+   * Reads what is on devices, starts background work, joins or forms the cluster, and opens the listeners. A node that has seeds is ready before
    * it belongs to a cluster; until then it serves no record.
    *
    * @param options `listen`: false opens no listeners, for a node that only its own process uses
@@ -162,6 +171,8 @@ export class AerieNode {
    */
   async start(options: { listen?: boolean } = {}): Promise<void> {
     const listen = options.listen ?? true;
+    const { clock, log } = this.ports;
+    await Promise.all(this.namespaces.map(({ store }) => loadStore(store, { clock, log })));
     for (const supervisor of this.supervisors) supervisor.start();
     for (const { indexes } of this.namespaces) indexes.followSettings();
     try {
@@ -171,6 +182,7 @@ export class AerieNode {
       this.cluster.stop();
       this.#stopSupervisors();
       this.state = "stopped";
+      await this.#closeStores();
       throw error;
     }
     this.state = "ready";
@@ -197,6 +209,7 @@ export class AerieNode {
     this.metadata.stop();
     this.#stopSupervisors();
     await this.metadata.flush();
+    await this.#closeStores();
     this.state = "stopped";
     return this.ports.clock.monotonicMs() - startMs;
   }
@@ -226,6 +239,10 @@ export class AerieNode {
     });
   }
 
+  async #closeStores(): Promise<void> {
+    await Promise.all(this.namespaces.map(({ store }) => store.close()));
+  }
+
   #stopSupervisors(): void {
     for (const supervisor of this.supervisors) supervisor.stop();
     for (const { indexes } of this.namespaces) indexes.stop();
@@ -243,15 +260,41 @@ export class AerieNode {
   }
 }
 
+/** What {@linkcode createNode} prepares. */
+interface NodeParts {
+  identity: NodeIdentity;
+  kept: ReadonlyMap<number, SmdContent>;
+  stores: readonly NamespaceStore[];
+  ports: Ports;
+  startedMs: number;
+  /** Where failures go; the node puts itself in. */
+  onFailure: (error: unknown) => void;
+}
+
 /**
  * Makes a node; `start` opens it.
  *
- * @throws {Error} when metadata that an earlier run kept can't be read
+ * @throws {Error} when metadata that an earlier run kept can't be read, or a device can't be opened
  */
 export async function createNode(options: NodeOptions): Promise<AerieNode> {
-  const { settings, ports } = options;
-  const identity = await findNodeIdentity(settings, ports);
-  return new AerieNode(options, identity, await loadMetadata(settings, ports));
+  const { settings } = options;
+  const startedMs = options.ports.clock.monotonicMs();
+  const identity = await findNodeIdentity(settings, options.ports);
+  const kept = await loadMetadata(settings, options.ports);
+  const onFailure = (error: unknown) => parts.onFailure(error);
+  const ports = guardPorts(options.ports, onFailure);
+  const parts: NodeParts = {
+    identity,
+    kept,
+    ports,
+    startedMs,
+    stores: [],
+    onFailure: (error) => {
+      throw error;
+    },
+  };
+  parts.stores = await openStores({ ...options, ports }, onFailure);
+  return new AerieNode(options, parts);
 }
 
 /** Migrations, which follow the cluster that the node is in. */
@@ -274,14 +317,38 @@ function createMigrator({ cluster, ports, settings, namespaces }: AerieNode): Mi
   return migrator;
 }
 
-function createNamespace(settings: NamespaceSettings, options: NodeOptions, udf: UdfModules): Namespace {
-  const { clock, random, log } = options.ports;
-  const store = new NamespaceStore({
-    settings,
-    clock,
-    random,
-    ...(options.wrapDevice === undefined ? {} : { wrapDevice: options.wrapDevice }),
-  });
+/** Opens the stores of all namespaces; when one can't be opened the others are closed again. */
+async function openStores(
+  { settings, ports, wrapDevice }: NodeOptions,
+  onFailure: (error: unknown) => void,
+): Promise<NamespaceStore[]> {
+  const { clock, random, disk, log } = ports;
+  const stores: NamespaceStore[] = [];
+  try {
+    for (const namespace of settings.namespaces) {
+      const wrap = wrapDevice === undefined ? {} : { wrapDevice };
+      const cluster = settings.service.clusterName;
+      stores.push(
+        await openStore({ settings: namespace, clock, random, disk, log, cluster, onFailure, ...wrap }),
+      );
+    }
+    return stores;
+  } catch (error) {
+    await Promise.all(stores.map((store) => store.close()));
+    throw error;
+  }
+}
+
+function createNamespace(store: NamespaceStore, options: NodeOptions, udf: UdfModules): Namespace {
+  const { clock, log } = options.ports;
   const service = options.settings.service;
-  return new Namespace({ settings, service, store, partitions: new PartitionTable(), udf, clock, log });
+  return new Namespace({
+    settings: store.settings,
+    service,
+    store,
+    partitions: new PartitionTable(),
+    udf,
+    clock,
+    log,
+  });
 }

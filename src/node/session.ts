@@ -7,7 +7,7 @@
  * one request, some read-ahead and a bounded amount of replies, no more.
  *
  * All replies of one readable event leave in one write. Two buffers take turns: one is with the system, the other
- * gathers.
+ * gathers. With `commit-to-device` nothing leaves that tells of what is not synced; requests go on meanwhile.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import {
   SESSION_OUTPUT_HIGH_WATER_BYTES,
 } from "../base/mod.ts";
 import type { CloseReason, Connection, ConnectionHandler, Timer } from "../port/mod.ts";
-import type { Waiter } from "../storage/mod.ts";
+import type { DurableWaiter, NamespaceStore, Waiter } from "../storage/mod.ts";
 import { type Namespace, TransactionContext } from "../transaction/mod.ts";
 import { PROTO_HEADER_SIZE, protoBodySize, protoFault, ReplyWriter } from "../wire/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
@@ -37,7 +37,7 @@ export type SessionKind = "service" | "admin" | "info";
 export type FrameOutcome = "done" | "suspended" | "close" | Job;
 
 /** One client connection. */
-export class Session implements ConnectionHandler, Waiter {
+export class Session implements ConnectionHandler, Waiter, DurableWaiter {
   /** Port that the connection came in by. */
   readonly kind: SessionKind;
   /** Where replies gather; frames are appended whole. */
@@ -66,6 +66,7 @@ export class Session implements ConnectionHandler, Waiter {
   #suspendTimer: Timer | undefined;
   #job: Job | undefined;
   #isJobScheduled = false;
+  #holdCount = 0;
   #closing = false;
 
   /** @param options the connection, its port, and who runs its requests */
@@ -151,9 +152,21 @@ export class Session implements ConnectionHandler, Waiter {
     this.#throttle();
   }
 
-  /** Sends what has been gathered, unless a write is under way. */
+  /** Keeps all replies back until what the last transactions of a store have written or shown is synced. */
+  hold(store: NamespaceStore): void {
+    for (const unit of store.takeHolds()) if (unit.wait(this)) this.#holdCount++;
+  }
+
+  /** See {@linkcode DurableWaiter}. */
+  onDurable(): void {
+    if (--this.#holdCount > 0 || this.closed) return;
+    this.flush();
+    if (this.#closing && !this.#writing) this.#connection.close();
+  }
+
+  /** Sends what has been gathered, unless a write is under way or something must be synced first. */
   flush(): void {
-    if (this.#writing || this.closed || this.out.length === 0) return;
+    if (this.#writing || this.closed || this.out.length === 0 || this.#holdCount > 0) return;
     if (this.kind === "service" && this.#dispatcher.fence.isRaised) {
       this.#dispatcher.fence.wait(this.#goOn);
       return;
@@ -170,7 +183,7 @@ export class Session implements ConnectionHandler, Waiter {
   closeAfterFlush(): void {
     this.#closing = true;
     this.flush();
-    if (!this.#writing) this.#connection.close();
+    if (!this.#writing && this.#holdCount === 0) this.#connection.close();
   }
 
   /** Closes the connection at once. */
@@ -275,6 +288,7 @@ export class Session implements ConnectionHandler, Waiter {
     const job = this.#job!;
     const step = job.step(this.#dispatcher.clock, this.#dispatcher.scheduler.deadlineMs());
     this.nowMs = this.#dispatcher.clock.monotonicMs();
+    this.#dispatcher.holdForJob(this);
     if (step === "done") this.#job = undefined;
     else if (step === "suspended") this.#suspended = true;
     else if (!this.isFlooded) this.#scheduleJob();

@@ -35,6 +35,7 @@ function startJob(clock: TestClock, scheduler: JobScheduler, sliceCount: number)
     runFrame: () => job,
     fence: new ClientFence(),
     holdsClients: () => false,
+    holdForJob: () => {},
     abandon: () => {},
     onSessionClosed: () => {},
   } as unknown as Dispatcher;

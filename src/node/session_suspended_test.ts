@@ -35,6 +35,7 @@ class TestSession {
       },
       fence: new ClientFence(),
       holdsClients: () => false,
+      holdForJob: () => {},
       abandon: (session: Session) => void this.abandoned.push(session),
       budgetMs: () => 1000,
       onSuspendTimeout: (session: Session) => {

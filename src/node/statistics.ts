@@ -30,7 +30,7 @@ export function zeros(prefix: string, names: string): Statistic[] {
 
 /** Checks of `best-practices` that fail. */
 export function failedBestPractices(node: AerieNode): string[] {
-  const dataBytes = node.namespaces.reduce((sum, { store }) => sum + store.arena.totalBytes, 0);
+  const dataBytes = node.namespaces.reduce((sum, { store }) => sum + store.space.totalBytes, 0);
   return dataBytes > node.ports.host.memory().systemTotalBytes ? ["memory"] : [];
 }
 

@@ -9,7 +9,7 @@
 import { PARTITION_COUNT } from "../base/mod.ts";
 import { STORAGE_STRIPE_COUNT } from "../config/mod.ts";
 import { ROLE } from "../partition/mod.ts";
-import type { Arena } from "../storage/mod.ts";
+import type { RecordSpace } from "../storage/mod.ts";
 import { KIND, type Kind, type Namespace, ORIGIN, type Origin, OUTCOME } from "../transaction/mod.ts";
 import type { AerieNode } from "./node.ts";
 import { type Statistic, zeros } from "./statistics.ts";
@@ -96,7 +96,7 @@ function lifeStatistics({ store }: Namespace): Statistic[] {
 }
 
 function memoryStatistics({ indexes, store, settings, stats }: Namespace): Statistic[] {
-  const { arena, index } = store;
+  const { space, index } = store;
   const budgetBytes = settings.indexesMemoryBudget;
   const indexBytes = index.usedBytes + indexes.usedBytes + indexes.setIndexUsedBytes;
   const indexShare: Statistic[] = budgetBytes === 0
@@ -108,12 +108,12 @@ function memoryStatistics({ indexes, store, settings, stats }: Namespace): Stati
     ["set_index_used_bytes", indexes.setIndexUsedBytes],
     ["sindex_used_bytes", indexes.usedBytes],
     ...indexShare,
-    ["data_total_bytes", arena.totalBytes],
-    ["data_used_bytes", arena.usedBytes],
+    ["data_total_bytes", space.totalBytes],
+    ["data_used_bytes", space.usedBytes],
     ["data_used_pct", store.dataUsedPct],
     ["data_avail_pct", store.dataAvailPct],
     ["data_compression_ratio", "1.000"],
-    ...stripeStatistics(arena),
+    ...stripeStatistics(space),
     ["record_proto_uncompressed_pct", stats.compression.uncompressedPct.toFixed(3)],
     ["record_proto_compression_ratio", stats.compression.ratio.toFixed(3)],
     ["query_proto_uncompressed_pct", "0.000"],
@@ -122,14 +122,14 @@ function memoryStatistics({ indexes, store, settings, stats }: Namespace): Stati
 }
 
 /** The stock server splits memory into stripes; here it is one piece, so each stripe is told an equal share of it. */
-function stripeStatistics(arena: Arena): Statistic[] {
-  const blocksOpened = arena.blockCountMax - arena.freeBlockCount + arena.defragmentedBlocks;
+function stripeStatistics(space: RecordSpace): Statistic[] {
+  const blocksOpened = space.blockCountMax - space.freeBlockCount + space.defragmentedBlocks;
   const totals: readonly (readonly [string, number])[] = [
-    ["used_bytes", arena.usedBytes],
-    ["free_wblocks", arena.freeBlockCount],
+    ["used_bytes", space.usedBytes],
+    ["free_wblocks", space.freeBlockCount],
     ["writes", blocksOpened],
-    ["defrag_q", arena.sparseBlockCount],
-    ["defrag_reads", arena.defragmentedBlocks],
+    ["defrag_q", space.sparseBlockCount],
+    ["defrag_reads", space.defragmentedBlocks],
     ["defrag_writes", 0],
   ];
   const stripes: Statistic[] = [];

@@ -27,7 +27,10 @@ export interface RecordChange {
   digestAt: number;
   /** Handle of the record's index entry, before and after; of the former entry when the record is gone. */
   handle: number;
-  /** The record before, in flat form; undefined when there was none. Lent until the subscriber returns. */
+  /**
+   * The record before, in flat form; undefined when there was none, or when it is on a device and was not read. Lent
+   * until the subscriber returns.
+   */
   old: Uint8Array | undefined;
   /** The record after, in flat form; undefined when it is gone. Lent until the subscriber returns. */
   new: Uint8Array | undefined;

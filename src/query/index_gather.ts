@@ -8,7 +8,7 @@
 
 import { DIGEST_SIZE_BYTES, ResultCode } from "../base/mod.ts";
 import { hasGeometry } from "../record/mod.ts";
-import type { EntryRef, Waiter } from "../storage/mod.ts";
+import { type EntryRef, LOADED, type Waiter } from "../storage/mod.ts";
 import { EntryFacts, type Namespace } from "../transaction/mod.ts";
 import { IndexMatch, needsMatch } from "./index_match.ts";
 import { fillGeoRanges, type IndexQuery } from "./index_range.ts";
@@ -96,11 +96,13 @@ export class IndexGather {
     const { isWanted, namespace: { store }, waiter } = this.#options;
     if (isWanted(entry)) {
       const match = this.#match;
-      if (match !== undefined && !store.load(entry, waiter)) {
+      const loaded = match === undefined ? LOADED.HERE : store.load(entry, waiter);
+      if (loaded === LOADED.PENDING) {
         this.#isPending = true;
         return false;
       }
-      if (match === undefined || this.#isRight(match, entry)) this.#keep(entry);
+      const isRight = loaded === LOADED.HERE && (match === undefined || this.#isRight(match, entry));
+      if (isRight) this.#keep(entry);
     }
     this.walk.passed(entry);
     return ++this.#passedCount < PASSED_COUNT_MAX;

@@ -26,6 +26,7 @@ import { flipSign } from "../sindex/mod.ts";
 import {
   ENTRY_FLAG,
   type EntryRef,
+  LOADED,
   type NamespaceStore,
   NO_SET,
   type VisitEntry,
@@ -277,9 +278,17 @@ export class ScanJob implements Waiter {
       return false;
     }
     const match = this.#match;
-    if ((hasKey || !headerOnly || asksBins || match !== undefined) && !this.#store.load(entry, this)) {
-      this.#stop = STOP.PENDING;
-      return false;
+    if (hasKey || !headerOnly || asksBins || match !== undefined) {
+      const loaded = this.#store.load(entry, this);
+      if (loaded === LOADED.PENDING) {
+        this.#stop = STOP.PENDING;
+        return false;
+      }
+      if (loaded === LOADED.FAILED) {
+        this.#work += RECORD_WORK;
+        this.#progress.recordsFailed++;
+        return true;
+      }
     }
     if (match !== undefined && !this.#isRightEntry(match)) return true;
     if (this.#rate.isLimited) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
-import { type EntryRef, UNIT_SIZE_BYTES } from "../storage/mod.ts";
+import type { EntryRef } from "../storage/mod.ts";
 import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 
@@ -50,21 +50,19 @@ export function collectCopies(members: readonly ClusterMember[]): CopiesByDigest
 
 function forEachCopy(member: ClusterMember, visit: (digest: Uint8Array, copy: RecordCopy) => void): void {
   const { store } = member;
-  const { index, arena } = store;
+  const { index, space } = store;
   const digest = new Uint8Array(20);
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (index.partitionEntryCounts[partition] === 0) continue;
     index.forEach(partition, undefined, (entry: EntryRef) => {
       entry.copyDigest(digest, 0);
-      const block = arena.block(entry.location);
-      const offset = arena.offset(entry.location);
       visit(digest, {
         member,
         generation: entry.generation,
         lastUpdateMs: entry.lastUpdateMs,
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
-        bytes: block.slice(offset, offset + entry.sizeUnits * UNIT_SIZE_BYTES),
+        bytes: space.peek(entry.location, entry.sizeUnits)!.slice(),
       });
       return true;
     });

@@ -9,7 +9,7 @@ import { DIGEST_SIZE_BYTES, PARTITION_COUNT, SLICE_MAX_MS } from "../base/mod.ts
 import type { Clock } from "../port/mod.ts";
 import { hasGeometry } from "../record/mod.ts";
 import type { BackgroundTask, EntryRef, NamespaceStore, Waiter } from "../storage/mod.ts";
-import { ENTRY_FLAG, NO_SET, SLICE_PAUSE_MS } from "../storage/mod.ts";
+import { ENTRY_FLAG, LOADED, NO_SET, SLICE_PAUSE_MS } from "../storage/mod.ts";
 import type { SecondaryIndex } from "./secondary_index.ts";
 import { ValueIndex } from "./secondary_index.ts";
 
@@ -94,11 +94,12 @@ export class IndexBuild implements BackgroundTask, Waiter {
     const isInSet = setName === undefined ||
       (entry.setId !== NO_SET && store.sets.byId(entry.setId)!.name === setName);
     if (isInSet && (entry.flags & ENTRY_FLAG.TOMBSTONE) === 0) {
-      if (definition.kind === "value" && !store.load(entry, this)) {
+      const loaded = definition.kind === "value" ? store.load(entry, this) : LOADED.HERE;
+      if (loaded === LOADED.PENDING) {
         this.#waits = true;
         return false;
       }
-      add(this.index, entry);
+      if (loaded === LOADED.HERE) add(this.index, entry);
     }
     entry.copyDigest(this.#after, 0);
     this.#isInside = true;

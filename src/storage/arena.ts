@@ -22,8 +22,9 @@
  * @module
  */
 
-import { assert } from "../base/mod.ts";
+import { assert, copyBytes } from "../base/mod.ts";
 import { FLAT_MAGIC, flatSizeUnits, UNIT_SIZE_BYTES } from "./flat.ts";
+import { NO_LOCATION, type RecordSpace } from "./space.ts";
 
 /** Bytes of a write block; a record must fit into one. */
 export const BLOCK_SIZE_BYTES = 8 * 1024 * 1024;
@@ -46,11 +47,12 @@ const SLOT = { MAGIC: 0, UNITS: 1, NEXT: 2, PREVIOUS: 3 } as const;
 /** Life of a block. */
 export const BLOCK_STATE = { EMPTY: 0, OPEN: 1, CLOSED: 2, EMPTYING: 3 } as const;
 
-/** No place: what `allocate` answers when all blocks are in use. Location 0 is never given out. */
-export const NO_LOCATION = 0;
-
 /** Memory in blocks. */
-export class Arena {
+export class Arena implements RecordSpace {
+  /** Memory is gone with the process. */
+  readonly keepsOldCopies = false;
+  /** A record and the unit that is never in use fit into a block. */
+  readonly recordUnitsMax: number = BLOCK_UNITS - 1;
   /** Blocks that the arena may use. */
   readonly blockCountMax: number;
   /** Units that records take. */
@@ -156,6 +158,20 @@ export class Arena {
     this.usedUnits += units;
     this.#blockUsedUnits[location >>> BLOCK_UNIT_BITS] += units;
     return location;
+  }
+
+  /** See {@linkcode RecordSpace.append}. */
+  append(source: Uint8Array, units: number): number {
+    const location = this.allocate(units);
+    if (location === NO_LOCATION) return NO_LOCATION;
+    copyBytes(source, 0, this.block(location), this.offset(location), units * UNIT_SIZE_BYTES);
+    return location;
+  }
+
+  /** See {@linkcode RecordSpace.peek}. */
+  peek(location: number, units: number): Uint8Array {
+    const at = this.offset(location);
+    return this.block(location).subarray(at, at + units * UNIT_SIZE_BYTES);
   }
 
   /** Gives room back; the bytes there are overwritten. */

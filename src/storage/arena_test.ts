@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readU32LE, writeU32LE } from "../base/mod.ts";
-import { Arena, BLOCK_SIZE_BYTES, NO_LOCATION } from "./arena.ts";
+import { Arena, BLOCK_SIZE_BYTES } from "./arena.ts";
+import { NO_LOCATION } from "./space.ts";
 import { FLAT_MAGIC, UNIT_SIZE_BYTES } from "./flat.ts";
 import { TestRandom } from "./testing.ts";
 

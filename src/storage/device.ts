@@ -15,6 +15,18 @@ export interface Waiter {
   wake(): void;
 }
 
+/** Answers to the question for a record's bytes. */
+export const LOADED = {
+  /** The waiter will be woken. */
+  PENDING: 0,
+  /** They are here now. */
+  HERE: 1,
+  /** They can't be read, or are damaged; that was reported. */
+  FAILED: 2,
+} as const;
+/** One of {@linkcode LOADED}. */
+export type Loaded = (typeof LOADED)[keyof typeof LOADED];
+
 /** Gives access to the bytes of flat records. */
 export interface RecordDevice {
   /** Buffer of the record last loaded; valid until the turn ends or the device is used again. */
@@ -25,10 +37,10 @@ export interface RecordDevice {
    * Brings a record within reach.
    *
    * @param location where it is
-   * @param waiter woken once, in a later turn, when the answer is false
-   * @returns true when the bytes are here now
+   * @param units its size in 16-byte units
+   * @param waiter woken once, in a later turn, when the answer is PENDING
    */
-  load(location: number, waiter: Waiter): boolean;
+  load(location: number, units: number, waiter: Waiter): Loaded;
 }
 
 /** Records in memory. */
@@ -44,11 +56,11 @@ export class MemoryDevice implements RecordDevice {
     this.#arena = arena;
   }
 
-  /** See {@linkcode RecordDevice.load}; always true. */
-  load(location: number, _waiter: Waiter): boolean {
+  /** See {@linkcode RecordDevice.load}; always HERE. */
+  load(location: number, _units: number, _waiter: Waiter): Loaded {
     this.bytes = this.#arena.block(location);
     this.at = this.#arena.offset(location);
-    return true;
+    return LOADED.HERE;
   }
 }
 
@@ -86,8 +98,8 @@ export class PendingDevice implements RecordDevice {
   }
 
   /** See {@linkcode RecordDevice.load}. */
-  load(location: number, waiter: Waiter): boolean {
-    if (this.#here.has(location)) return this.#inner.load(location, waiter);
+  load(location: number, units: number, waiter: Waiter): Loaded {
+    if (this.#here.has(location)) return this.#inner.load(location, units, waiter);
     this.pendingCount++;
     this.#clock.after(this.#delayMs, () => {
       this.#here.add(location);
@@ -97,6 +109,6 @@ export class PendingDevice implements RecordDevice {
         this.#here.delete(location);
       }
     });
-    return false;
+    return LOADED.PENDING;
   }
 }

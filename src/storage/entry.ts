@@ -7,8 +7,8 @@
  * | 0-4  | 160   | digest, five big-endian words                                             |
  * | 5    | 32    | left child handle; next free entry while the entry is free                |
  * | 6    | 32    | right child handle                                                        |
- * | 7    | 32    | location of the flat record, in 16-byte units                             |
- * | 8    | 20    | size of the flat record in units; 12 bits: device number and spare        |
+ * | 7    | 32    | location of the flat record, in 16-byte units, lower bits                 |
+ * | 8    | 20+12 | size of the flat record in units; location, upper bits                    |
  * | 9    | 32    | void-time in seconds since 2010, 0 for never                              |
  * | 10   | 32    | last update time, lower bits of milliseconds since 2010                   |
  * | 11   | 8+16+8| last update time, upper bits; generation; flags                           |
@@ -47,8 +47,13 @@ export const ENTRY_FLAG = {
   TOMBSTONE: 0x01,
   /** The user's key is stored with the record. */
   KEY_STORED: 0x02,
+  /** An older copy on a device would outlive the record: its void-time is later, or it has none. */
+  OUTLIVED: 0x04,
+  /** A tombstone that goes unless an older copy is found; see `disk/tomb_scan.ts`. */
+  DOOMED: 0x08,
 } as const;
 
+const SIZE_BITS = 20;
 const SIZE_MASK = 0x000f_ffff;
 const SET_ID_MASK = 0x0fff;
 const WRITE_EPOCH_SHIFT = 24;
@@ -68,7 +73,8 @@ export class EntryRef {
 
   /** Location of the flat record in 16-byte units. */
   get location(): number {
-    return this.words[this.base + WORD.LOCATION];
+    return (this.words[this.base + WORD.SIZE] >>> SIZE_BITS) * TWO_TO_32 +
+      this.words[this.base + WORD.LOCATION];
   }
 
   /** Size of the flat record in 16-byte units. */
@@ -109,9 +115,8 @@ export class EntryRef {
 
   /** Points the entry at another place. */
   setLocation(location: number, sizeUnits: number): void {
-    this.words[this.base + WORD.LOCATION] = location;
-    const word = this.base + WORD.SIZE;
-    this.words[word] = (this.words[word] & ~SIZE_MASK) | sizeUnits;
+    this.words[this.base + WORD.LOCATION] = location % TWO_TO_32;
+    this.words[this.base + WORD.SIZE] = (Math.floor(location / TWO_TO_32) << SIZE_BITS) | sizeUnits;
   }
 
   /** Sets the void-time. */
@@ -124,6 +129,12 @@ export class EntryRef {
     const upper = Math.floor(lastUpdateMs / TWO_TO_32);
     this.words[this.base + WORD.LUT_LOW] = lastUpdateMs % TWO_TO_32;
     this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] = (upper << 24) | (generation << 8) | flags;
+  }
+
+  /** Sets or clears flag bits. */
+  setFlags(flags: number, isSet: boolean): void {
+    const word = this.base + WORD.LUT_HIGH_GENERATION_FLAGS;
+    this.words[word] = isSet ? this.words[word] | flags : this.words[word] & ~flags;
   }
 
   /** Sets the set id. */

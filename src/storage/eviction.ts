@@ -23,7 +23,7 @@ export type EvictionDepth = { ttlS: number } | { refusal: string };
 export function breachedMark(store: NamespaceStore): string | undefined {
   const { settings } = store;
   const { evictUsedPct } = settings.storage;
-  if (evictUsedPct > 0 && store.arena.usedBytes * 100 > store.arena.totalBytes * evictUsedPct) {
+  if (evictUsedPct > 0 && store.space.usedBytes * 100 > store.space.totalBytes * evictUsedPct) {
     return `data use is above evict-used-pct (${evictUsedPct})`;
   }
   const { evictIndexesMemoryPct, indexesMemoryBudget } = settings;

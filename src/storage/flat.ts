@@ -67,6 +67,7 @@ const HAS_SET = FLAT_FLAG.SET;
 const HAS_KEY = FLAT_FLAG.KEY;
 const HAS_BINS = FLAT_FLAG.BINS;
 const HAS_EXTRA = FLAT_FLAG.EXTRA;
+const TREE_ID_SHIFT = 26;
 const BIN_HAS_METADATA = 0x80;
 const BIN_METADATA_LUT = 0x01;
 const BIN_METADATA_SOURCE = 0x02;
@@ -85,6 +86,8 @@ export interface FlatMeta {
   set: Uint8Array;
   /** User key with its particle type byte; undefined when it is not stored. Lent. */
   key: Uint8Array | undefined;
+  /** Tree id of the partition, 0 to 63; 0 when it is not given. */
+  treeId?: number;
 }
 
 /** A view of one flat record; made once and moved from record to record. */
@@ -147,6 +150,11 @@ export class FlatRecord {
     this.#binsAt = (flags & HAS_BINS) !== 0 ? next + variableSize(this.binCount) : next;
   }
 
+  /** Shows no record: header without bins, set and key. What was open before is not shown by mistake. */
+  clear(): void {
+    this.open(NO_RECORD, 0);
+  }
+
   /** Generation. */
   get generation(): number {
     return readU16LE(this.bytes, this.at + GENERATION_AT);
@@ -167,6 +175,11 @@ export class FlatRecord {
     return flatSizeUnits(this.bytes, this.at);
   }
 
+  /** Tree id of the record's partition when it was stored. */
+  get treeId(): number {
+    return readU32LE(this.bytes, this.at + 4) >>> TREE_ID_SHIFT;
+  }
+
   /** A view of the user key, undefined when it is not stored. */
   key(): Uint8Array | undefined {
     return this.keyAt < 0 ? undefined : this.bytes.subarray(this.keyAt, this.keyAt + this.keySize);
@@ -183,6 +196,15 @@ export class FlatRecord {
       at = loadValue(bytes, at, table, row);
     }
   }
+}
+
+const NO_RECORD = new Uint8Array(3 * UNIT_SIZE_BYTES);
+writeU32LE(NO_RECORD, 0, FLAT_MAGIC);
+writeU32LE(NO_RECORD, FLAT_FLAGS_AT, 2);
+
+/** Offset of the digest of the flat record at an offset. */
+export function flatDigestAt(at: number): number {
+  return at + DIGEST_AT;
 }
 
 /** Size of the flat record at an offset, in 16-byte units. */
@@ -277,24 +299,29 @@ export function encodeFlat(
   bytes.fill(0, at, start + units * UNIT_SIZE_BYTES);
   out.length = start + units * UNIT_SIZE_BYTES;
   writeU32LE(bytes, start, FLAT_MAGIC);
-  writeU32LE(bytes, start + 4, flags | ((units - 1) & SIZE_BITS));
+  writeU32LE(bytes, start + 4, flags | ((meta.treeId ?? 0) << TREE_ID_SHIFT) | ((units - 1) & SIZE_BITS));
   return units;
 }
 
 /**
- * Appends a flat record from another node as it is stored here: padded, and without the tree id of its sender.
+ * Appends a flat record from another node as it is stored here: padded, and with this node's tree id.
  *
- * @param bytes buffer that holds the record, which was measured before
- * @param at offset of the record
- * @param sizeBytes bytes of the record without padding
+ * @param source buffer and offset of the record, which was measured before, and its bytes without padding
+ * @param treeId tree id of the partition, 0 to 63
  * @returns size in 16-byte units
  */
-export function copyFlat(out: ByteBuffer, bytes: Uint8Array, at: number, sizeBytes: number): number {
+export function copyFlat(
+  out: ByteBuffer,
+  source: { bytes: Uint8Array; at: number; sizeBytes: number },
+  treeId: number,
+): number {
+  const { bytes, at, sizeBytes } = source;
   const units = Math.ceil(sizeBytes / UNIT_SIZE_BYTES);
   const start = out.reserve(units * UNIT_SIZE_BYTES);
   copyBytes(bytes, at, out.bytes, start, sizeBytes);
   out.bytes.fill(0, start + sizeBytes, start + units * UNIT_SIZE_BYTES);
-  writeU32LE(out.bytes, start + 4, (readU32LE(out.bytes, start + 4) & ~TREE_ID_BITS) >>> 0);
+  const flags = readU32LE(out.bytes, start + 4) & ~TREE_ID_BITS;
+  writeU32LE(out.bytes, start + 4, (flags | (treeId << TREE_ID_SHIFT)) >>> 0);
   out.length = start + units * UNIT_SIZE_BYTES;
   return units;
 }

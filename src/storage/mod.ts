@@ -8,6 +8,7 @@
 export * from "./arena.ts";
 export * from "./background.ts";
 export * from "./device.ts";
+export * from "./disk/mod.ts";
 export * from "./entry.ts";
 export * from "./flat.ts";
 export * from "./flat_check.ts";
@@ -15,6 +16,7 @@ export * from "./index.ts";
 export * from "./replace.ts";
 export * from "./sets.ts";
 export * from "./size_histograms.ts";
+export * from "./space.ts";
 export * from "./store.ts";
 export * from "./supervision.ts";
 export * from "./supervisor.ts";

@@ -25,7 +25,7 @@
 
 import { PLANTED, ResultCode } from "../base/mod.ts";
 import type { ChangeOrigin } from "../port/mod.ts";
-import type { Waiter } from "./device.ts";
+import { LOADED, type Waiter } from "./device.ts";
 import { EntryRef } from "./entry.ts";
 import { type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
 import { measureFlat } from "./flat_check.ts";
@@ -42,7 +42,7 @@ export const REPLACED = {
   LOCAL_BETTER: 2,
   /** A truncation mark covers it: nothing to store. */
   TRUNCATED: 3,
-  /** There is no room. */
+  /** There is no room, or too much waits to be written. */
   OUT_OF_SPACE: 4,
   /** It is no flat record, or one that can't be stored here; nothing changed. */
   MALFORMED: 5,
@@ -105,7 +105,7 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
   const isCurrent = options.rule === "lut" || options.lineage === "successor";
   const resultCode = store.putTaken(entry, { exists, set, origin: options.origin, isCurrent });
   if (resultCode === ResultCode.OK) return REPLACED.APPLIED;
-  return resultCode === ResultCode.OUT_OF_SPACE ? REPLACED.OUT_OF_SPACE : REPLACED.MALFORMED;
+  return resultCode === ResultCode.RECORD_TOO_BIG ? REPLACED.MALFORMED : REPLACED.OUT_OF_SPACE;
 }
 
 /**
@@ -144,7 +144,10 @@ function compareCopies(
   if (order !== 0 && rule === "policy" && isOlder && lineage === "successor") return 1;
   if (order !== 0) return PLANTED.replicaTakesOlder && rule === "lut" ? 1 : order;
   if (PLANTED.wrongTieBreak) return -1;
-  if (!store.load(entry, waiter)) return undefined;
+  const loaded = store.load(entry, waiter);
+  if (loaded === LOADED.PENDING) return undefined;
+  // What can't be read any more is mended by a copy that should be the same.
+  if (loaded === LOADED.FAILED) return 1;
   const byBytes = compareBytes(record, store.flat);
   return rule === "policy" && isOlder && lineage === "successor" ? Math.abs(byBytes) : byBytes;
 }

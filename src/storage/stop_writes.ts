@@ -1,9 +1,9 @@
 /**
- * When client writes must stop for want of memory or space. Source: server-operations reference, section 17.3.
+ * When client writes must stop for want of memory or space, or because a device takes nothing. Source: server-operations reference, section 17.3.
  *
  * `data_avail_pct` is the share of the memory that new records can get: blocks not yet used, the rest of the open block,
  * and the slots of removed records. Counting empty blocks alone, as the stock server does, would stop a namespace of two
- * blocks as soon as it opens the second.
+ * blocks as soon as it opens the second. On devices, whose blocks are not filled again in places, it is empty blocks.
  *
  * @module
  */
@@ -21,6 +21,9 @@ export function stopWritesReason(store: NamespaceStore, systemUsedPct: number): 
   const { settings } = store;
   const { stopWritesSysMemoryPct, indexesMemoryBudget } = settings;
   const { stopWritesUsedPct, stopWritesAvailPct } = settings.storage;
+  const fault = store.disk?.fault ?? "";
+  if (fault !== "") return `writing to a device fails: ${fault}`;
+  const room = store.disk === undefined ? "data-size" : "the devices";
   if (stopWritesSysMemoryPct > 0 && systemUsedPct > stopWritesSysMemoryPct) {
     return `the machine uses ${
       systemUsedPct.toFixed(1)
@@ -32,12 +35,12 @@ export function stopWritesReason(store: NamespaceStore, systemUsedPct: number): 
       `(${indexesMemoryBudget}); delete or truncate records, or raise it`;
   }
   if (stopWritesAvailPct > 0 && store.dataAvailPct < stopWritesAvailPct) {
-    return `${store.dataAvailPct} % of data-size is left for new records, less than stop-writes-avail-pct ` +
-      `(${stopWritesAvailPct}); delete or truncate records, or raise data-size`;
+    return `${store.dataAvailPct} % of ${room} is left for new records, less than stop-writes-avail-pct ` +
+      `(${stopWritesAvailPct}); delete or truncate records, or make room`;
   }
   if (stopWritesUsedPct > 0 && store.dataUsedPct >= stopWritesUsedPct) {
-    return `${store.dataUsedPct} % of data-size is used, as much as stop-writes-used-pct ` +
-      `(${stopWritesUsedPct}); delete or truncate records, or raise data-size`;
+    return `${store.dataUsedPct} % of ${room} is used, as much as stop-writes-used-pct ` +
+      `(${stopWritesUsedPct}); delete or truncate records, or make room`;
   }
   return undefined;
 }

@@ -22,15 +22,19 @@ import {
 } from "../base/mod.ts";
 import type { NamespaceSettings } from "../config/mod.ts";
 import type { ChangeOrigin, Clock, Random, RecordChange, RecordChangeSubscriber } from "../port/mod.ts";
-import type { BinTable } from "../record/mod.ts";
-import { Arena, BLOCK_SIZE_BYTES, NO_LOCATION } from "./arena.ts";
-import { MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
+import { BinTable } from "../record/mod.ts";
+import { Arena } from "./arena.ts";
+import { LOADED, type Loaded, MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
+import type { DiskSpace } from "./disk/disk_space.ts";
+import type { FlushUnit } from "./disk/flush_unit.ts";
+import { PartitionPages } from "./disk/partition_pages.ts";
 import { ENTRY_FLAG, EntryRef } from "./entry.ts";
 import {
   copyFlat,
   encodeFlat,
   FLAT_FLAG,
   FLAT_FLAGS_AT,
+  flatDigestAt,
   type FlatMeta,
   FlatRecord,
   UNIT_SIZE_BYTES,
@@ -38,6 +42,7 @@ import {
 import { PrimaryIndex } from "./index.ts";
 import { SizeHistograms } from "./size_histograms.ts";
 import { NO_SET, type SetInfo, SetTable } from "./sets.ts";
+import { NO_LOCATION, type RecordSpace } from "./space.ts";
 import { Supervision } from "./supervision.ts";
 
 const GENERATION_MAX = 0xffff;
@@ -51,6 +56,8 @@ export interface StoreOptions {
   clock: Clock;
   /** Key of the index's balance. */
   random: Random;
+  /** Open devices with the records; without them records are kept in memory alone. */
+  disk?: DiskSpace;
   /** Puts another device between the store and its records; tests use it. */
   wrapDevice?: (device: RecordDevice, clock: Clock) => RecordDevice;
 }
@@ -91,8 +98,12 @@ export class NamespaceStore {
   readonly settings: NamespaceSettings;
   /** Digest to entry. */
   readonly index: PrimaryIndex;
-  /** Blocks of flat records. */
-  readonly arena: Arena;
+  /** Where flat records are. */
+  readonly space: RecordSpace;
+  /** The devices, undefined when records are in memory alone. */
+  readonly disk: DiskSpace | undefined;
+  /** What a cluster has to remember of each partition; on the devices, if there are any. */
+  readonly partitionMeta: PartitionPages;
   /** Sets. */
   readonly sets: SetTable = new SetTable();
   /** Header of the record last loaded. */
@@ -133,6 +144,7 @@ export class NamespaceStore {
   readonly #meta: FlatMeta;
   readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
   readonly #moveEntry = new EntryRef();
+  readonly #noBins = new BinTable(1);
 
   /** @param options settings and ports */
   constructor(options: StoreOptions) {
@@ -143,9 +155,17 @@ export class NamespaceStore {
       seeds: [options.random.u32(), options.random.u32()],
     });
     this.hashSeed = options.random.u32();
-    const storage = options.settings.storage;
-    this.arena = new Arena(storage.dataSize, storage.defragLwmPct);
-    const device = new MemoryDevice(this.arena);
+    const { storage } = options.settings;
+    this.disk = options.disk;
+    this.partitionMeta = options.disk?.pages ?? new PartitionPages();
+    let device: RecordDevice;
+    if (options.disk === undefined) {
+      const arena = new Arena(storage.dataSize, storage.defragLwmPct);
+      this.space = arena;
+      device = new MemoryDevice(arena);
+    } else {
+      this.space = device = options.disk;
+    }
     this.#device = options.wrapDevice?.(device, options.clock) ?? device;
     this.#change = {
       digest: this.#digest,
@@ -155,7 +175,20 @@ export class NamespaceStore {
       new: undefined,
       origin: "client",
     };
-    this.#meta = { generation: 0, lastUpdateMs: 0, voidTime: 0, set: new Uint8Array(0), key: undefined };
+    this.#meta = {
+      generation: 0,
+      lastUpdateMs: 0,
+      voidTime: 0,
+      set: new Uint8Array(0),
+      key: undefined,
+      treeId: 0,
+    };
+  }
+
+  /** The blocks in memory; only for a namespace that has no devices. */
+  get arena(): Arena {
+    assert(this.space instanceof Arena, "The namespace keeps its records in memory alone");
+    return this.space;
   }
 
   /** Present time in ms since 2010. */
@@ -168,14 +201,14 @@ export class NamespaceStore {
     return this.index.entryCount - this.tombstoneCount;
   }
 
-  /** Share of the data memory that records take, in whole percent. */
+  /** Share of the room for data that records take, in whole percent. */
   get dataUsedPct(): number {
-    return Math.floor(this.arena.usedBytes * 100 / this.arena.totalBytes);
+    return Math.floor(this.space.usedBytes * 100 / this.space.totalBytes);
   }
 
-  /** Share of the data memory that new records can get, in whole percent; see `stop_writes.ts`. */
+  /** Share of the room for data that new records can get, in whole percent; see `stop_writes.ts`. */
   get dataAvailPct(): number {
-    return Math.floor(this.arena.availableBytes * 100 / this.arena.totalBytes);
+    return Math.floor(this.space.availableBytes * 100 / this.space.totalBytes);
   }
 
   /** A new cluster begins: what is written from now on is told from what was there. */
@@ -207,6 +240,26 @@ export class NamespaceStore {
     for (const set of this.sets) set.truncating = false;
   }
 
+  /** Whether a change needs the bytes of the record before, because somebody is told of them and they may be on a device. */
+  get needsOldBytes(): boolean {
+    return this.disk !== undefined && this.#subscribers.length > 0;
+  }
+
+  /** Whether the reply to the present transaction must wait for something to be synced. */
+  get hasHolds(): boolean {
+    return this.disk !== undefined && this.disk.holds.length > 0;
+  }
+
+  /** What must be synced before the present transaction may be answered; each is told once. */
+  takeHolds(): readonly FlushUnit[] {
+    return this.disk?.takeHolds() ?? [];
+  }
+
+  /** Writes out what waits, and closes the devices. */
+  async close(): Promise<void> {
+    await this.disk?.close();
+  }
+
   /** Finds the entry of a digest; whether it is live is another question. */
   find(digest: Uint8Array, at: number, entry: EntryRef): boolean {
     return this.index.find(digest, at, entry);
@@ -234,14 +287,15 @@ export class NamespaceStore {
   /**
    * Opens a record's bytes in `flat`.
    *
-   * @param waiter woken in a later turn when the answer is false
+   * @param waiter woken in a later turn when the answer is PENDING
    * @returns whether the bytes are here
    */
-  load(entry: EntryRef, waiter: Waiter): boolean {
+  load(entry: EntryRef, waiter: Waiter): Loaded {
     const device = this.#device;
-    if (!device.load(entry.location, waiter)) return false;
-    this.flat.open(device.bytes, device.at);
-    return true;
+    const loaded = device.load(entry.location, entry.sizeUnits, waiter);
+    if (loaded === LOADED.HERE) this.flat.open(device.bytes, device.at);
+    else this.flat.clear();
+    return loaded;
   }
 
   /** The last update time for a write: now, but later than the stored one and than every truncation mark. */
@@ -257,11 +311,11 @@ export class NamespaceStore {
    *
    * @param entry the digest's entry (moved to the new one when `exists` is false)
    * @param exists whether the digest has an entry, live or not
-   * @returns OK, RECORD_TOO_BIG or OUT_OF_SPACE; then nothing has changed
+   * @returns OK, RECORD_TOO_BIG, OUT_OF_SPACE or DEVICE_OVERLOAD; nothing has changed unless it is OK
    */
   put(write: RecordWrite, entry: EntryRef, exists: boolean): ResultCode {
     const units = this.#encode(write);
-    if (units * UNIT_SIZE_BYTES > Math.min(this.settings.maxRecordSize, BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES)) {
+    if (units * UNIT_SIZE_BYTES > this.settings.maxRecordSize || units > this.space.recordUnitsMax) {
       return ResultCode.RECORD_TOO_BIG;
     }
     return this.#place(write, { entry, exists, isCurrent: true });
@@ -277,7 +331,8 @@ export class NamespaceStore {
    */
   take(bytes: Uint8Array, at: number, sizeBytes: number): FlatRecord {
     this.#encoded.reset();
-    copyFlat(this.#encoded, bytes, at, sizeBytes);
+    const treeId = this.partitionMeta.treeId(partitionId(bytes, flatDigestAt(at)));
+    copyFlat(this.#encoded, { bytes, at, sizeBytes }, treeId);
     this.#taken.open(this.#encoded.bytes, 0);
     return this.#taken;
   }
@@ -288,16 +343,14 @@ export class NamespaceStore {
    * @param entry the digest's entry (moved to the new one when `exists` is false)
    * @param record whether the digest has an entry, the record's set, the cause of the change, and whether the record
    * was written in the present cluster
-   * @returns OK, RECORD_TOO_BIG or OUT_OF_SPACE; then nothing has changed
+   * @returns OK, RECORD_TOO_BIG, OUT_OF_SPACE or DEVICE_OVERLOAD; nothing has changed unless it is OK
    */
   putTaken(
     entry: EntryRef,
     record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin; isCurrent: boolean },
   ): ResultCode {
     const flat = this.#taken;
-    if (flat.sizeUnits * UNIT_SIZE_BYTES > BLOCK_SIZE_BYTES - UNIT_SIZE_BYTES) {
-      return ResultCode.RECORD_TOO_BIG;
-    }
+    if (flat.sizeUnits > this.space.recordUnitsMax) return ResultCode.RECORD_TOO_BIG;
     const placed: PlacedRecord = {
       digest: flat.bytes,
       digestAt: flat.digestAt,
@@ -317,15 +370,12 @@ export class NamespaceStore {
   ): ResultCode {
     const flatFlags = readU32LE(this.#encoded.bytes, FLAT_FLAGS_AT);
     const units = (flatFlags & FLAT_FLAG.SIZE_BITS) + 1;
-    const location = this.arena.allocate(units);
-    if (location === NO_LOCATION) return ResultCode.OUT_OF_SPACE;
-    copyBytes(
-      this.#encoded.bytes,
-      0,
-      this.arena.block(location),
-      this.arena.offset(location),
-      units * UNIT_SIZE_BYTES,
-    );
+    const { space } = this;
+    const location = space.append(this.#encoded.bytes, units, write.origin);
+    if (location <= NO_LOCATION) {
+      return location === NO_LOCATION ? ResultCode.OUT_OF_SPACE : ResultCode.DEVICE_OVERLOAD;
+    }
+    const outlived = space.keepsOldCopies && exists && isOutlived(entry, write.voidTime);
     const oldLocation = exists ? entry.location : NO_LOCATION;
     const oldUnits = exists ? entry.sizeUnits : 0;
     if (exists) this.#uncount(entry, write.digest, write.digestAt);
@@ -334,7 +384,7 @@ export class NamespaceStore {
     entry.setVoidTime(write.voidTime);
     entry.setSetId(write.set?.id ?? NO_SET);
     const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
-      ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0);
+      ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
     entry.setVersion(write.lastUpdateMs, write.generation, flags);
     entry.setWriteEpoch(isCurrent ? this.writeEpoch : 0);
     this.#count(entry, write.digest, write.digestAt);
@@ -346,8 +396,43 @@ export class NamespaceStore {
       handle: entry.handle,
       origin: write.origin,
     });
-    if (oldLocation !== NO_LOCATION) this.arena.release(oldLocation, oldUnits);
+    if (oldLocation !== NO_LOCATION) space.release(oldLocation, oldUnits);
     return ResultCode.OK;
+  }
+
+  /**
+   * Removes a record that is over. Where an older copy on a device would come back at the next start, a tombstone takes
+   * its place; when there is no room for one the record stays, invisible.
+   *
+   * @returns false when it stays
+   */
+  expunge(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): boolean {
+    const mayComeBack = (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 && !entry.isTombstone;
+    if (mayComeBack && (origin === "expiry" || origin === "eviction")) {
+      return this.bury(digest, at, entry, origin) === ResultCode.OK;
+    }
+    this.remove(digest, at, entry, origin);
+    return true;
+  }
+
+  /** Puts a tombstone in a record's place. */
+  bury(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): ResultCode {
+    const set = this.sets.byId(entry.setId);
+    return this.put(
+      {
+        digest,
+        digestAt: at,
+        lastUpdateMs: this.nextLastUpdateMs(entry, set),
+        generation: nextGeneration(entry.generation),
+        voidTime: 0,
+        set,
+        key: undefined,
+        table: this.#noBins,
+        origin,
+      },
+      entry,
+      true,
+    );
   }
 
   /** Removes a record and its entry. */
@@ -365,7 +450,41 @@ export class NamespaceStore {
       handle,
       origin,
     });
-    this.arena.release(location, units);
+    this.space.release(location, units);
+  }
+
+  /**
+   * Takes over a record that was found on a device at the start, if it is the newest of its digest so far.
+   *
+   * @param record its header; its checksum is right
+   */
+  adopt(record: FlatRecord, location: number): void {
+    const { bytes, digestAt, voidTime, lastUpdateMs, generation, sizeUnits } = record;
+    const set = record.setAt < 0 ? undefined : this.sets.findOrCreate(bytes, record.setAt, record.setSize);
+    if (lastUpdateMs <= Math.max(this.truncateLutMs, set?.truncateLutMs ?? 0)) return;
+    const entry = this.#moveEntry;
+    const exists = this.index.find(bytes, digestAt, entry);
+    if (exists && !isNewer(record, entry)) {
+      const isOlderLonger = entry.voidTime !== 0 && (voidTime === 0 || voidTime > entry.voidTime);
+      if (isOlderLonger) entry.setFlags(ENTRY_FLAG.OUTLIVED, true);
+      return;
+    }
+    const outlived = exists && isOutlived(entry, voidTime);
+    if (exists) {
+      this.#uncount(entry, bytes, digestAt);
+      this.space.release(entry.location, entry.sizeUnits);
+    } else {
+      this.index.insert(bytes, digestAt, entry);
+    }
+    entry.setLocation(location, sizeUnits);
+    entry.setVoidTime(voidTime);
+    entry.setSetId(set?.id ?? NO_SET);
+    const flags = (record.binCount === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
+      (record.keyAt >= 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
+    entry.setVersion(lastUpdateMs, generation, flags);
+    this.#count(entry, bytes, digestAt);
+    this.disk!.claim(location, sizeUnits);
+    if (this.#subscribers.length > 0) this.#tell(record, entry.handle);
   }
 
   /** Hears of every change from now on. */
@@ -380,25 +499,26 @@ export class NamespaceStore {
   }
 
   /**
-   * Moves a record out of a block that is being emptied.
+   * Moves a record out of a block in memory that is being emptied.
    *
    * @param location where it is
    * @returns false when there is no room elsewhere
    */
   relocate(location: number): boolean {
-    const bytes = this.arena.block(location);
-    const at = this.arena.offset(location);
+    const { arena } = this;
+    const bytes = arena.block(location);
+    const at = arena.offset(location);
     const record = this.flat;
     record.open(bytes, at);
     const units = record.sizeUnits;
     const entry = this.#moveEntry;
     const isCurrent = this.index.find(bytes, record.digestAt, entry) && entry.location === location;
     assert(isCurrent, "Every record in memory is the one its entry points at");
-    const target = this.arena.allocate(units);
+    const target = arena.allocate(units);
     if (target === NO_LOCATION) return false;
-    copyBytes(bytes, at, this.arena.block(target), this.arena.offset(target), units * UNIT_SIZE_BYTES);
+    copyBytes(bytes, at, arena.block(target), arena.offset(target), units * UNIT_SIZE_BYTES);
     entry.setLocation(target, units);
-    this.arena.release(location, units);
+    arena.release(location, units);
     return true;
   }
 
@@ -410,6 +530,7 @@ export class NamespaceStore {
     meta.voidTime = write.voidTime;
     meta.set = write.set?.nameBytes ?? NO_BYTES;
     meta.key = write.key;
+    meta.treeId = this.partitionMeta.treeId(partitionId(write.digest, write.digestAt));
     return encodeFlat(this.#encoded, write.digest, write.digestAt, meta, write.table);
   }
 
@@ -447,11 +568,34 @@ export class NamespaceStore {
     for (const subscriber of this.#subscribers) subscriber(this.#change);
   }
 
-  #recordView(location: number, units: number): Uint8Array | undefined {
-    if (location === NO_LOCATION) return undefined;
-    const at = this.arena.offset(location);
-    return this.arena.block(location).subarray(at, at + units * UNIT_SIZE_BYTES);
+  /** Tells of a record that was found at the start. */
+  #tell({ bytes, at, digestAt, sizeUnits }: FlatRecord, handle: number): void {
+    copyBytes(bytes, digestAt, this.#digest, 0, DIGEST_SIZE_BYTES);
+    const change = this.#change;
+    change.handle = handle;
+    change.old = undefined;
+    change.new = bytes.subarray(at, at + sizeUnits * UNIT_SIZE_BYTES);
+    change.origin = "cold-start";
+    for (const subscriber of this.#subscribers) subscriber(change);
   }
+
+  #recordView(location: number, units: number): Uint8Array | undefined {
+    return location === NO_LOCATION ? undefined : this.space.peek(location, units);
+  }
+}
+
+/** Whether a copy of an entry's record, or one that is older still, would outlive a new version. */
+function isOutlived(entry: EntryRef, voidTime: number): boolean {
+  if (voidTime === 0) return false;
+  return entry.voidTime === 0 || entry.voidTime > voidTime || (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0;
+}
+
+/** Whether a record that was found is newer than the one its digest has; of two that are equal either will do. */
+function isNewer(record: FlatRecord, entry: EntryRef): boolean {
+  const { lastUpdateMs, generation } = record;
+  if (lastUpdateMs !== entry.lastUpdateMs) return lastUpdateMs > entry.lastUpdateMs;
+  if (generation !== entry.generation) return generation > entry.generation;
+  return record.voidTime > entry.voidTime;
 }
 
 const NO_BYTES = new Uint8Array(0);

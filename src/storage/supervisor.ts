@@ -11,6 +11,7 @@
 import type { Clock, Host, Log, Timer } from "../port/mod.ts";
 import { BackgroundRunner } from "./background.ts";
 import { DefragmentationTask } from "./defragmentation.ts";
+import { DiskDefragmentationTask } from "./disk/disk_defragmentation.ts";
 import { NsupCycle } from "./nsup.ts";
 import { HistogramCollection } from "./size_histograms.ts";
 import { stopWritesReason } from "./stop_writes.ts";
@@ -45,7 +46,7 @@ export class NamespaceSupervisor {
   readonly #log: Log;
   readonly #mayRaid: () => boolean;
   readonly #runner: BackgroundRunner;
-  readonly #defragmentation: DefragmentationTask;
+  readonly #defragmentation: DefragmentationTask | DiskDefragmentationTask;
   readonly #truncation: TruncationTask;
   #cycle: NsupCycle | undefined;
   #raid: TombRaid | undefined;
@@ -66,7 +67,9 @@ export class NamespaceSupervisor {
     this.#log = options.log;
     this.#mayRaid = options.mayRaidTombstones ?? (() => true);
     this.#runner = new BackgroundRunner(options.clock);
-    this.#defragmentation = new DefragmentationTask(options.store);
+    this.#defragmentation = options.store.disk === undefined
+      ? new DefragmentationTask(options.store)
+      : new DiskDefragmentationTask(options.store);
     this.#truncation = new TruncationTask(options.store);
   }
 
@@ -80,7 +83,7 @@ export class NamespaceSupervisor {
       this.#truncation.noteMark();
       this.#runner.start(this.#truncation);
     };
-    store.arena.onPressure = () => {
+    store.space.onPressure = () => {
       if (this.#defragmentation.isNeeded) this.#runner.start(this.#defragmentation);
     };
     store.histograms.onDemand = () => this.#collect();
@@ -94,7 +97,7 @@ export class NamespaceSupervisor {
     this.#tickTimer?.cancel();
     this.#runner.stop();
     this.#store.onTruncate = undefined;
-    this.#store.arena.onPressure = undefined;
+    this.#store.space.onPressure = undefined;
     this.#store.histograms.onDemand = undefined;
   }
 
@@ -120,7 +123,7 @@ export class NamespaceSupervisor {
   #tick(): void {
     this.#tickTimer = this.#clock.after(TICK_MS, () => this.#tick());
     const nowMs = this.#clock.monotonicMs();
-    const { settings, arena, tombstoneCount } = this.#store;
+    const { settings, space, tombstoneCount } = this.#store;
     this.#judgeWrites(nowMs);
     const isDue = settings.nsupPeriod > 0 && nowMs - this.#nsupMs >= settings.nsupPeriod * 1000;
     if (isDue && !this.#store.clockSkewStopsWrites) this.startCycle();
@@ -129,11 +132,11 @@ export class NamespaceSupervisor {
     }
     if (settings.tombRaiderPeriod > 0 && nowMs - this.#raidMs >= settings.tombRaiderPeriod * 1000) {
       this.#raidMs = nowMs;
-      if (tombstoneCount > 0) this.#startRaid();
+      if (tombstoneCount > 0 && this.#store.disk === undefined) this.#startRaid();
     }
     if (this.#lowWaterPct !== settings.storage.defragLwmPct) {
       this.#lowWaterPct = settings.storage.defragLwmPct;
-      arena.setLowWater(this.#lowWaterPct);
+      space.setLowWater(this.#lowWaterPct);
     }
     if (this.#defragmentation.isNeeded) this.#runner.start(this.#defragmentation);
   }

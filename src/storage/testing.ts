@@ -11,7 +11,7 @@ import type { ChangeOrigin, Clock, Log, LogLevel, Random, Timer } from "../port/
 import { BinTable } from "../record/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import { EntryRef } from "./entry.ts";
-import type { RecordDevice } from "./device.ts";
+import { LOADED, type RecordDevice } from "./device.ts";
 import { NamespaceStore, nextGeneration } from "./store.ts";
 
 /** Wall time at which every {@linkcode TestClock} starts: 2025-11-05, 500,000,000 s after 2010. */
@@ -204,7 +204,9 @@ export class TestStore {
     const { store } = this;
     const entry = this.#entry;
     if (!store.find(testDigest(number), 0, entry) || !store.isLive(entry, store.nowMs())) return undefined;
-    if (!store.load(entry, { wake: () => {} })) throw new Error("A test store answers at once");
+    if (store.load(entry, { wake: () => {} }) !== LOADED.HERE) {
+      throw new Error("A test store answers at once");
+    }
     this.#table.reset(store.flat.bytes, store.flat.bytes);
     store.flat.loadBins(this.#table);
     const at = this.#table.valueAt[0];

@@ -29,7 +29,13 @@ export const CAUSE = {
   outOfSpace: {
     code: ResultCode.OUT_OF_SPACE,
     phase: "storage",
-    text: "data-size is used up; delete, truncate or let records expire, or raise data-size",
+    text:
+      "data-size is used up, or no block of the files is free; delete, truncate or let records expire, or give more",
+  },
+  deviceOverload: {
+    code: ResultCode.DEVICE_OVERLOAD,
+    phase: "storage",
+    text: "more waits to be written than max-write-cache; the device is slower than the load, or faulty",
   },
   keyBusy: {
     code: ResultCode.KEY_BUSY,

@@ -20,6 +20,7 @@ import {
 import {
   ENTRY_FLAG,
   type EntryRef,
+  LOADED,
   type NamespaceStore,
   NO_SET,
   UNIT_SIZE_BYTES,
@@ -121,6 +122,8 @@ export const FILTERED = {
   OUT: 1,
   /** The record's bytes, or geometry, are not here yet; the waiter will be woken. */
   PENDING: 2,
+  /** The record's bytes can't be had. */
+  FAILED: 3,
 } as const;
 
 /**
@@ -133,7 +136,8 @@ export function askFilter(filter: ExpProgram, context: TransactionContext, names
   if (filter.usesGeometry && !hasGeometry(context.waiter)) return FILTERED.PENDING;
   const byFacts = filter.testFacts(scope);
   if (byFacts !== TRILEAN.UNKNOWN) return byFacts === TRILEAN.TRUE ? FILTERED.IN : FILTERED.OUT;
-  if (!store.load(namespace.entry, context.waiter)) return FILTERED.PENDING;
+  const loaded = store.load(namespace.entry, context.waiter);
+  if (loaded !== LOADED.HERE) return loaded === LOADED.PENDING ? FILTERED.PENDING : FILTERED.FAILED;
   table.reset(store.flat.bytes, context.request.bytes);
   store.flat.loadBins(table);
   return filter.testBins(scope) === TRILEAN.TRUE ? FILTERED.IN : FILTERED.OUT;

@@ -6,7 +6,7 @@
 
 import { ResultCode } from "../base/mod.ts";
 import { type Applied, applyRead, hasGeometry, NEEDS_GEOMETRY, replyAllBins } from "../record/mod.ts";
-import { ENTRY_FLAG } from "../storage/mod.ts";
+import { ENTRY_FLAG, LOADED } from "../storage/mod.ts";
 import { FIELD, INFO1, OP } from "../wire/mod.ts";
 import {
   findRecord,
@@ -41,11 +41,14 @@ export function runRead(context: TransactionContext, namespace: Namespace): Step
     const filtered = askFilter(filter, context, namespace);
     if (filtered === FILTERED.PENDING) return STEP.SUSPENDED;
     if (filtered === FILTERED.OUT) return end(context, namespace, ResultCode.FILTERED_OUT, true);
+    if (filtered === FILTERED.FAILED) return end(context, namespace, ResultCode.UNKNOWN, false);
   }
   const checksKey = request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
   const headerOnly = (request.info1 & INFO1.GET_NO_BINS) !== 0;
   if (checksKey || !headerOnly) {
-    if (!store.load(entry, context.waiter)) return STEP.SUSPENDED;
+    const loaded = store.load(entry, context.waiter);
+    if (loaded === LOADED.PENDING) return STEP.SUSPENDED;
+    if (loaded === LOADED.FAILED) return end(context, namespace, ResultCode.UNKNOWN, false);
     if (keyDiffers(request, store.flat.key())) {
       return end(context, namespace, ResultCode.KEY_MISMATCH, true);
     }

@@ -7,7 +7,7 @@
  */
 
 import { DIGEST_SIZE_BYTES, ResultCode } from "../base/mod.ts";
-import { EntryRef, nextGeneration, type Waiter } from "../storage/mod.ts";
+import { EntryRef, LOADED, nextGeneration, type Waiter } from "../storage/mod.ts";
 import type { Namespace, TransactionContext } from "./context.ts";
 import { readTouchPct } from "./ttl.ts";
 
@@ -49,7 +49,12 @@ class ReadTouch implements Waiter {
       stats.readTouchSkip++;
       return;
     }
-    if (!store.load(entry, this)) return;
+    const loaded = store.load(entry, this);
+    if (loaded === LOADED.PENDING) return;
+    if (loaded === LOADED.FAILED) {
+      stats.readTouchError++;
+      return;
+    }
     table.reset(store.flat.bytes, this.#digest);
     store.flat.loadBins(table);
     const set = store.sets.byId(entry.setId);

@@ -1,14 +1,14 @@
 /**
  * Deletes of one record, and what a delete leaves behind. Source: wire-protocol reference, section 4.13.
  *
- * A delete leaves a tombstone when the client asks for a durable one, or when an older copy of the record may be
- * somewhere else and come back. Otherwise the entry goes at once.
+ * A delete leaves a tombstone when the client asks for a durable one, or when an older copy of the record may be on a
+ * device or somewhere else and come back. Otherwise the entry goes at once.
  *
  * @module
  */
 
 import { partitionId, ResultCode } from "../base/mod.ts";
-import { ENTRY_FLAG, nextGeneration } from "../storage/mod.ts";
+import { ENTRY_FLAG, LOADED } from "../storage/mod.ts";
 import { FIELD, INFO2 } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
 import {
@@ -67,10 +67,14 @@ function tryDelete(context: TransactionContext, namespace: Namespace): number {
     const filtered = askFilter(filter, context, namespace);
     if (filtered === FILTERED.PENDING) return PENDING;
     if (filtered === FILTERED.OUT) return ResultCode.FILTERED_OUT;
+    if (filtered === FILTERED.FAILED) return ResultCode.UNKNOWN;
   }
-  if (request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0) {
-    if (!store.load(entry, context.waiter)) return PENDING;
-    if (keyDiffers(request, store.flat.key())) return ResultCode.KEY_MISMATCH;
+  const checksKey = request.has(FIELD.KEY) && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
+  if (checksKey || store.needsOldBytes) {
+    const loaded = store.load(entry, context.waiter);
+    if (loaded === LOADED.PENDING) return PENDING;
+    if (loaded === LOADED.FAILED) return ResultCode.UNKNOWN;
+    if (checksKey && keyDiffers(request, store.flat.key())) return ResultCode.KEY_MISMATCH;
   }
   return removeRecord(context, namespace);
 }
@@ -78,31 +82,24 @@ function tryDelete(context: TransactionContext, namespace: Namespace): number {
 /**
  * Removes the live record under `namespace.entry`, leaving a tombstone where one is needed.
  *
- * @returns OK, or OUT_OF_SPACE when there is no room for the tombstone
+ * @returns OK, or OUT_OF_SPACE or DEVICE_OVERLOAD when the tombstone could not be stored
  */
 export function removeRecord(context: TransactionContext, namespace: Namespace): ResultCode {
   const { request, digestAt } = context;
-  const { entry, store, table, partitions } = namespace;
-  const isDurable = (request.info2 & INFO2.DURABLE_DELETE) !== 0;
-  if (!isDurable && !partitions.mayHaveOtherCopies(partitionId(request.bytes, digestAt))) {
+  const { entry, store, partitions } = namespace;
+  const leavesTombstone = (request.info2 & INFO2.DURABLE_DELETE) !== 0 || store.space.keepsOldCopies ||
+    partitions.mayHaveOtherCopies(partitionId(request.bytes, digestAt));
+  if (!leavesTombstone) {
     store.remove(request.bytes, digestAt, entry, "client");
     return ResultCode.OK;
   }
-  table.clear();
-  const set = store.sets.byId(entry.setId);
-  return store.put(
-    {
-      digest: request.bytes,
-      digestAt,
-      lastUpdateMs: store.nextLastUpdateMs(entry, set),
-      generation: nextGeneration(entry.generation),
-      voidTime: 0,
-      set,
-      key: undefined,
-      table,
-      origin: "client",
-    },
-    entry,
-    true,
-  );
+  const resultCode = store.bury(request.bytes, digestAt, entry, "client");
+  if (resultCode !== ResultCode.OK) noteStorageRefusal(namespace, resultCode);
+  return resultCode;
+}
+
+/** Says in the log why a record could not be stored. */
+export function noteStorageRefusal(namespace: Namespace, resultCode: number): void {
+  if (resultCode === ResultCode.OUT_OF_SPACE) namespace.refusals.note(CAUSE.outOfSpace);
+  else if (resultCode === ResultCode.DEVICE_OVERLOAD) namespace.refusals.note(CAUSE.deviceOverload);
 }

@@ -11,7 +11,7 @@
 
 import { ByteBuffer, ResultCode, SET_NAME_SIZE_MAX, utf8, writeU16 } from "../base/mod.ts";
 import { applyWrite, checkWrite, hasGeometry, NEEDS_GEOMETRY } from "../record/mod.ts";
-import { ENTRY_FLAG, nextGeneration, type SetInfo, UNIT_SIZE_BYTES } from "../storage/mod.ts";
+import { ENTRY_FLAG, LOADED, nextGeneration, type SetInfo, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import { UdfChanges, type UdfRecord } from "../udf/mod.ts";
 import {
   AS_MSG_HEADER_SIZE,
@@ -110,8 +110,13 @@ function callAdmitted(context: TransactionContext, namespace: Namespace): Step {
     const filtered = askFilter(filter, context, namespace);
     if (filtered === FILTERED.PENDING) return STEP.SUSPENDED;
     if (filtered === FILTERED.OUT) return refuse(context, namespace, ResultCode.FILTERED_OUT);
+    if (filtered === FILTERED.FAILED) return refuse(context, namespace, ResultCode.UNKNOWN);
   }
-  if (context.live && !store.load(entry, context.waiter)) return STEP.SUSPENDED;
+  if (context.live) {
+    const loaded = store.load(entry, context.waiter);
+    if (loaded === LOADED.PENDING) return STEP.SUSPENDED;
+    if (loaded === LOADED.FAILED) return refuse(context, namespace, ResultCode.UNKNOWN);
+  }
   const hasKey = context.live && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
   if (hasKey && keyDiffers(request, store.flat.key())) {
     return refuse(context, namespace, ResultCode.KEY_MISMATCH);

@@ -10,7 +10,7 @@
 
 import { assert, ResultCode, SET_NAME_SIZE_MAX } from "../base/mod.ts";
 import { applyWrite, checkWrite, hasGeometry, NEEDS_GEOMETRY, type WriteShape } from "../record/mod.ts";
-import { ENTRY_FLAG, nextGeneration, type SetInfo } from "../storage/mod.ts";
+import { ENTRY_FLAG, LOADED, nextGeneration, type SetInfo } from "../storage/mod.ts";
 import { FIELD, INFO2, INFO3 } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
 import {
@@ -26,7 +26,7 @@ import {
   type TransactionContext,
 } from "./context.ts";
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
-import { removeRecord } from "./remove.ts";
+import { noteStorageRefusal, removeRecord } from "./remove.ts";
 import { KIND } from "./stats.ts";
 import { voidTimeOf } from "./ttl.ts";
 
@@ -79,11 +79,19 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
     const filtered = askFilter(filter, context, namespace);
     if (filtered === FILTERED.PENDING) return STEP.SUSPENDED;
     if (filtered === FILTERED.OUT) return refuse(context, namespace, ResultCode.FILTERED_OUT);
+    if (filtered === FILTERED.FAILED) return refuse(context, namespace, ResultCode.UNKNOWN);
   }
   const replaces = (request.info3 & (INFO3.CREATE_OR_REPLACE | INFO3.REPLACE_ONLY)) !== 0;
   const keyStored = context.live && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
-  const needsBytes = context.live && (!replaces || keyStored);
-  if (needsBytes && !store.load(entry, context.waiter)) return STEP.SUSPENDED;
+  const needsBytes = context.live && (!replaces || keyStored || store.needsOldBytes);
+  if (needsBytes) {
+    const loaded = store.load(entry, context.waiter);
+    if (loaded === LOADED.PENDING) return STEP.SUSPENDED;
+    // A record that can't be read may be replaced: that mends it.
+    if (loaded === LOADED.FAILED && (!replaces || keyStored)) {
+      return refuse(context, namespace, ResultCode.UNKNOWN);
+    }
+  }
   if (needsBytes && keyDiffers(request, store.flat.key())) {
     return refuse(context, namespace, ResultCode.KEY_MISMATCH);
   }
@@ -176,7 +184,7 @@ function storeRecord(
   assert(table.binCount > 0, "A record that is stored has bins");
   const generation = write.generation;
   const resultCode = store.put(write, entry, exists);
-  if (resultCode === ResultCode.OUT_OF_SPACE) namespace.refusals.note(CAUSE.outOfSpace);
+  if (resultCode !== ResultCode.OK) noteStorageRefusal(namespace, resultCode);
   if (resultCode !== ResultCode.OK) return refuse(context, namespace, resultCode);
   context.finish(ResultCode.OK, generation, record.voidTime);
   namespace.stats.add(context.origin, KIND.WRITE, ResultCode.OK);

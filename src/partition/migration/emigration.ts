@@ -22,7 +22,7 @@
 
 import { CorruptionError, DIGEST_SIZE_BYTES, PLANTED } from "../../base/mod.ts";
 import type { NodeId } from "../../cluster/mod.ts";
-import { EntryRef, UNIT_SIZE_BYTES } from "../../storage/mod.ts";
+import { EntryRef, LOADED, UNIT_SIZE_BYTES } from "../../storage/mod.ts";
 import {
   FABRIC_CHANNEL,
   MIGRATE_FEATURE_META_MERGE,
@@ -332,7 +332,10 @@ export class Emigration implements SliceTask {
   #load(entry: EntryRef): "here" | "pending" | "unreadable" {
     const { store, settings } = this.plan.namespace;
     try {
-      return store.load(entry, this.#waiter) ? "here" : "pending";
+      const loaded = store.load(entry, this.#waiter);
+      if (loaded !== LOADED.FAILED) return loaded === LOADED.HERE ? "here" : "pending";
+      this.#host.statistics.recordsUnreadable++;
+      return "unreadable";
     } catch (error) {
       if (!(error instanceof CorruptionError) || !settings.migrateSkipUnreadable) throw error;
       this.#host.statistics.recordsUnreadable++;

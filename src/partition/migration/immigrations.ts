@@ -34,6 +34,7 @@ import {
 import type { NodeId } from "../../cluster/mod.ts";
 import {
   EntryRef,
+  LOADED,
   REPLACED,
   type ReplaceOptions,
   replaceRecord,
@@ -331,7 +332,10 @@ export class Immigrations {
       return "refused";
     }
     if (state === "ended" || !store.find(meta, 0, entry) || !isSameVersion(meta, 0, entry)) return "taken";
-    if (!store.load(entry, waiter)) return "suspended";
+    const loaded = store.load(entry, waiter);
+    if (loaded === LOADED.PENDING) return "suspended";
+    // What can't be read here can't be compared, and stays.
+    if (loaded === LOADED.FAILED) return "taken";
     const { flat } = store;
     const hash = contentHash(flat.bytes, flat.at, flat.at + flat.sizeUnits * UNIT_SIZE_BYTES);
     if (hash === metaHash(meta, 0)) store.remove(meta, 0, entry, "migration");

@@ -11,7 +11,7 @@ import {
   MIGRATE_META_UNACKED_COUNT_MAX,
 } from "../../base/mod.ts";
 import type { NodeId } from "../../cluster/mod.ts";
-import { type EntryRef, UNIT_SIZE_BYTES } from "../../storage/mod.ts";
+import { type EntryRef, LOADED, UNIT_SIZE_BYTES } from "../../storage/mod.ts";
 import { FABRIC_CHANNEL } from "../../wire/mod.ts";
 import { contentHash, META_SIZE_BYTES, writeMeta } from "./meta.ts";
 import { CallWaiter, PartitionWalk, VISIT, type Visit } from "./partition_walk.ts";
@@ -103,7 +103,9 @@ export class MetaSender implements SliceTask {
     const { store, settings } = this.#of.namespace;
     if (this.#filledCount === MIGRATE_META_BATCH_COUNT_MAX) return VISIT.AGAIN;
     try {
-      if (!store.load(entry, this.#waiter)) return VISIT.AGAIN;
+      const loaded = store.load(entry, this.#waiter);
+      if (loaded === LOADED.PENDING) return VISIT.AGAIN;
+      if (loaded === LOADED.FAILED) return VISIT.NEXT;
     } catch (error) {
       // What can't be read here is told as absent, and comes anew.
       if (!(error instanceof CorruptionError) || !settings.migrateSkipUnreadable) throw error;

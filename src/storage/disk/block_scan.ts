@@ -1,0 +1,167 @@
+/**
+ * Finds the records in the bytes of a write block: unit by unit, and after damage at the next unit that is sound.
+ *
+ * @module
+ */
+
+import { CorruptionError, readU32LE } from "../../base/mod.ts";
+import { FLAT_MAGIC, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
+import {
+  type BlockPlace,
+  blockSeed,
+  type ChecksumRange,
+  decodeUnitHeader,
+  PAGE_SIZE_BYTES,
+  recordChecksum,
+  storedSize,
+  UNIT_HEADER_SIZE_BYTES,
+  type UnitHeader,
+} from "./layout.ts";
+
+/** Smallest flat record: the fixed header, padded. */
+const RECORD_UNITS_MIN = 3;
+
+/** Where a scan is. */
+export interface ScanPlace extends BlockPlace {
+  /** Path of the device, for reports. */
+  path: string;
+  /** Offset of the block on the device, for reports. */
+  deviceOffset: number;
+}
+
+/** The units of a block's present life, and its number. */
+export interface BlockContent {
+  /** The block's sequence, 0 when no unit is sound. */
+  sequence: number;
+  /** Sound units, in order. */
+  units: UnitHeader[];
+}
+
+/** Finds the sound units of a block; of several lives only the last counts. */
+export function findUnits(bytes: Uint8Array, place: BlockPlace): BlockContent {
+  const all: UnitHeader[] = [];
+  let sequence = 0;
+  for (let at = 0; at + UNIT_HEADER_SIZE_BYTES <= bytes.length; at += PAGE_SIZE_BYTES) {
+    const unit = decodeUnitHeader(bytes, at, place);
+    if (unit === undefined || endOf(unit) > bytes.length) continue;
+    all.push(unit);
+    sequence = Math.max(sequence, unit.sequence);
+  }
+  // What looks like a unit inside another one of the same life is part of a record.
+  let endBytes = 0;
+  const units = all.filter((unit) => {
+    if (unit.sequence !== sequence || unit.offsetBytes < endBytes) return false;
+    endBytes = endOf(unit);
+    return true;
+  });
+  return { sequence, units };
+}
+
+function endOf({ offsetBytes, recordBytes }: UnitHeader): number {
+  return offsetBytes + UNIT_HEADER_SIZE_BYTES + recordBytes;
+}
+
+/** What is found: the offset of a record whose checksum is right, or damage. */
+export interface BlockVisitor {
+  /** A record. */
+  record(at: number, units: number): void;
+  /** Something that should be a record and is none, and all that follows it in its unit. */
+  damage(error: CorruptionError): void;
+}
+
+/** Walks over the records of a block, a slice at a time. */
+export class BlockWalk {
+  readonly #bytes: Uint8Array;
+  readonly #place: ScanPlace;
+  readonly #units: readonly UnitHeader[];
+  readonly #range: ChecksumRange;
+  readonly #checks: boolean;
+  #unit = 0;
+  #at = 0;
+
+  /**
+   * @param bytes the block
+   * @param content its units
+   * @param options `place`: where it is. `checks`: false to look at the form of records alone; the visitor then checks
+   *   what it uses, with {@linkcode BlockWalk.isSound}
+   */
+  constructor(bytes: Uint8Array, content: BlockContent, options: { place: ScanPlace; checks: boolean }) {
+    this.#bytes = bytes;
+    this.#place = options.place;
+    this.#checks = options.checks;
+    this.#units = content.units;
+    this.#range = { seed: blockSeed(options.place, content.sequence), offsetBytes: 0 };
+  }
+
+  /**
+   * Walks on.
+   *
+   * @param countMax records to look at
+   * @returns whether the end was reached
+   */
+  step(visitor: BlockVisitor, countMax: number): boolean {
+    for (let count = 0; this.#unit < this.#units.length; count++) {
+      if (count >= countMax) return false;
+      const { offsetBytes, recordBytes } = this.#units[this.#unit];
+      const start = offsetBytes + UNIT_HEADER_SIZE_BYTES;
+      const end = start + recordBytes;
+      this.#at = Math.max(this.#at, start);
+      if (this.#at >= end || !this.#visit(visitor, end)) {
+        this.#unit++;
+        this.#at = 0;
+      }
+    }
+    return true;
+  }
+
+  /** Whether the record at an offset has its checksum. */
+  isSound(at: number, units: number): boolean {
+    return this.#found(at, units) === readU32LE(this.#bytes, this.#trailerAt(at, units));
+  }
+
+  /** The report of a record without its checksum. */
+  damageAt(at: number, units: number): CorruptionError {
+    const expected = readU32LE(this.#bytes, this.#trailerAt(at, units));
+    return this.#damage(
+      at,
+      `a record with checksum ${hex(expected)}`,
+      `checksum ${hex(this.#found(at, units))}`,
+    );
+  }
+
+  /** Visits the record here and moves behind it; false when what follows in the unit can't be told apart. */
+  #visit(visitor: BlockVisitor, end: number): boolean {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    const magic = readU32LE(bytes, at);
+    const units = flatSizeUnits(bytes, at);
+    if (magic !== FLAT_MAGIC || units < RECORD_UNITS_MIN || at + storedSize(units) > end) {
+      visitor.damage(
+        this.#damage(at, `a record of at most ${end - at} bytes`, `magic ${hex(magic)}, ${units} units`),
+      );
+      return false;
+    }
+    this.#at += storedSize(units);
+    if (!this.#checks || this.isSound(at, units)) visitor.record(at, units);
+    else visitor.damage(this.damageAt(at, units));
+    return true;
+  }
+
+  #found(at: number, units: number): number {
+    this.#range.offsetBytes = at;
+    return recordChecksum(this.#bytes, at, this.#trailerAt(at, units), this.#range);
+  }
+
+  #trailerAt(at: number, units: number): number {
+    return at + units * UNIT_SIZE_BYTES;
+  }
+
+  #damage(at: number, expected: string, found: string): CorruptionError {
+    const { path, deviceOffset } = this.#place;
+    return new CorruptionError({ device: path, offsetBytes: deviceOffset + at, expected, found });
+  }
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}

@@ -1,0 +1,310 @@
+/**
+ * The devices of a namespace: opening, telling ours from others', headers. docs/format/device.md says who may open what.
+ *
+ * @module
+ */
+
+import { ConfigError } from "../../base/mod.ts";
+import type { Disk, DiskFile, Log, Random } from "../../port/mod.ts";
+import {
+  BLOCK_SIZE_MAX_BYTES,
+  BLOCK_SIZE_MIN_BYTES,
+  decodeHeader,
+  DEVICE_SIZE_MIN_BYTES,
+  type DeviceHeader,
+  encodeHeader,
+  FORMAT_VERSION,
+  FORMAT_VERSION_READABLE_BY,
+  HEADER_AREA_SIZE_BYTES,
+  HEADER_FLAG,
+  ID_SIZE_BYTES,
+  idText,
+  PAGE_SIZE_BYTES,
+} from "./layout.ts";
+import { PARTITION_PAGES_END_BYTES, type PartitionPages } from "./partition_pages.ts";
+
+/** What the devices of a namespace are. */
+export interface DeviceOptions {
+  /** Name of the namespace. */
+  namespace: string;
+  /** Name of the cluster, empty for none. */
+  cluster: string;
+  /** Paths of files, made with `filesizeBytes` when they are missing. */
+  files: readonly string[];
+  /** Paths of raw devices. */
+  devices: readonly string[];
+  /** Bytes of each file. */
+  filesizeBytes: number;
+  /** Largest record that is to fit, in bytes: decides the block size of new devices. */
+  recordSizeMaxBytes: number;
+  /** Files. */
+  disk: Disk;
+  /** Makes ids. */
+  random: Random;
+  /** Lines about what was found. */
+  log: Log;
+}
+
+/** One open device. */
+export interface OpenDevice {
+  /** Path as configured. */
+  path: string;
+  /** Statistics call it `file[N]` or `device[N]`. */
+  label: string;
+  /** The file. */
+  file: DiskFile;
+  /** Its header, as it is on the device. */
+  header: DeviceHeader;
+  /** Offset of the first block of the device among all blocks of the namespace. */
+  firstBlock: number;
+  /** Whole blocks. */
+  blockCount: number;
+  /** It had no header before. */
+  isNew: boolean;
+}
+
+interface Candidate {
+  path: string;
+  label: string;
+  file: DiskFile;
+  sizeBytes: number;
+  header: DeviceHeader | undefined;
+}
+
+/**
+ * Opens all devices of a namespace, makes headers for new ones, and reads the partition pages.
+ *
+ * @throws {ConfigError} when a device belongs to something else, or does not fit the others
+ * @throws {Error} when a device can't be opened, read or written
+ */
+export async function openDevices(options: DeviceOptions, pages: PartitionPages): Promise<OpenDevice[]> {
+  const candidates: Candidate[] = [];
+  try {
+    for (const place of placesOf(options)) candidates.push(await openCandidate(place, options));
+    const countBefore = Math.max(0, ...candidates.map(({ header }) => header?.deviceCount ?? 0));
+    const devices = await claim(candidates, options);
+    await loadPages(devices, pages, options);
+    judgeCompleteness(devices, { countBefore, pages, options });
+    return devices;
+  } catch (error) {
+    for (const { file } of candidates) await file.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Writes a header in place of its older copy, and syncs. */
+export async function writeHeader(device: OpenDevice, change: Partial<DeviceHeader>): Promise<void> {
+  const header = { ...device.header, ...change, sequence: device.header.sequence + 1 };
+  await device.file.write((header.sequence % 2) * PAGE_SIZE_BYTES, encodeHeader(header));
+  await device.file.sync();
+  device.header = header;
+}
+
+interface Place {
+  path: string;
+  label: string;
+  isFile: boolean;
+}
+
+function placesOf({ files, devices }: DeviceOptions): Place[] {
+  const places = [
+    ...devices.map((path, index) => ({ path, label: `device[${index}]`, isFile: false })),
+    ...files.map((path, index) => ({ path, label: `file[${index}]`, isFile: true })),
+  ];
+  const seen = new Set<string>();
+  for (const { path } of places) {
+    if (seen.has(path)) throw new ConfigError(`"${path}" is given twice; give each device or file once`);
+    seen.add(path);
+  }
+  return places;
+}
+
+async function openCandidate({ path, label, isFile }: Place, options: DeviceOptions): Promise<Candidate> {
+  if (isFile) await options.disk.makeDirectory(folderOf(path));
+  const file = await options.disk.open(path, { write: true, create: isFile });
+  try {
+    let sizeBytes = await file.size();
+    if (isFile && sizeBytes < options.filesizeBytes) {
+      await file.truncate(options.filesizeBytes);
+      sizeBytes = options.filesizeBytes;
+    }
+    if (sizeBytes < DEVICE_SIZE_MIN_BYTES) {
+      throw new ConfigError(
+        `"${path}" has ${sizeBytes} bytes; a device needs at least ${DEVICE_SIZE_MIN_BYTES}`,
+      );
+    }
+    const header = await readHeader(file, path);
+    if (header !== undefined) checkHeader(header, { path, sizeBytes, options });
+    return { path, label, file, sizeBytes, header };
+  } catch (error) {
+    await file.close().catch(() => {});
+    throw error;
+  }
+}
+
+function folderOf(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at < 0 ? "." : at === 0 ? "/" : path.slice(0, at);
+}
+
+async function readHeader(file: DiskFile, path: string): Promise<DeviceHeader | undefined> {
+  const bytes = new Uint8Array(2 * PAGE_SIZE_BYTES);
+  await file.read(0, bytes);
+  const copies = [0, 1].map((copy) =>
+    decodeHeader(bytes.subarray(copy * PAGE_SIZE_BYTES, (copy + 1) * PAGE_SIZE_BYTES))
+  );
+  const [first, second] = copies;
+  if (first === undefined && second === undefined) {
+    if (bytes.every((byte) => byte === 0)) return undefined;
+    throw new ConfigError(
+      `"${path}" holds something that is not aerie's, or both copies of its header are damaged; it is left alone. ` +
+        "To use it all the same, fill its first MiB with zeros: everything in it is lost then",
+    );
+  }
+  if (first === undefined || second === undefined) return first ?? second;
+  return first.sequence > second.sequence ? first : second;
+}
+
+function checkHeader(
+  header: DeviceHeader,
+  { path, sizeBytes, options }: { path: string; sizeBytes: number; options: DeviceOptions },
+): void {
+  if (header.version > FORMAT_VERSION && header.readableBy > FORMAT_VERSION) {
+    throw new ConfigError(
+      `"${path}" has format version ${header.version}; this program reads versions up to ${FORMAT_VERSION}. ` +
+        "Start the newer program, or restore a backup",
+    );
+  }
+  if (header.namespace !== options.namespace) {
+    throw new ConfigError(
+      `"${path}" belongs to namespace "${header.namespace}", not to "${options.namespace}"; correct the path`,
+    );
+  }
+  if (header.sizeBytes > sizeBytes) {
+    throw new ConfigError(
+      `"${path}" has ${sizeBytes} bytes, but had ${header.sizeBytes} when it was last in use: it was cut short`,
+    );
+  }
+  const { blockSizeBytes } = header;
+  const isPower = (blockSizeBytes & (blockSizeBytes - 1)) === 0;
+  if (!isPower || blockSizeBytes < BLOCK_SIZE_MIN_BYTES || blockSizeBytes > BLOCK_SIZE_MAX_BYTES) {
+    throw new ConfigError(
+      `"${path}" has write blocks of ${blockSizeBytes} bytes, which this program can't use`,
+    );
+  }
+  if (header.cluster !== options.cluster && header.cluster !== "") {
+    options.log.write(
+      "warning",
+      "drv_ssd",
+      `{${options.namespace}} "${path}" was made in cluster "${header.cluster}", this is "${options.cluster}"`,
+    );
+  }
+}
+
+/** Checks the devices against each other and gives new ones their headers. */
+async function claim(candidates: readonly Candidate[], options: DeviceOptions): Promise<OpenDevice[]> {
+  const known = candidates.filter(({ header }) => header !== undefined);
+  checkSet(known);
+  const setId = known[0]?.header?.setId ?? freshId(options.random);
+  const blockSizeBytes = known[0]?.header?.blockSizeBytes ?? chooseBlockSize(options);
+  const devices: OpenDevice[] = [];
+  let firstBlock = 0;
+  for (const [index, { path, label, file, sizeBytes, header }] of candidates.entries()) {
+    const blockCount = Math.floor((sizeBytes - HEADER_AREA_SIZE_BYTES) / blockSizeBytes);
+    const base: DeviceHeader = header ?? {
+      version: FORMAT_VERSION,
+      readableBy: FORMAT_VERSION_READABLE_BY,
+      sequence: 0,
+      deviceId: freshId(options.random),
+      setId,
+      deviceCount: 0,
+      deviceIndex: 0,
+      blockSizeBytes,
+      sizeBytes,
+      flags: HEADER_FLAG.STOPPED_IN_ORDER,
+      namespace: options.namespace,
+      cluster: options.cluster,
+    };
+    const isNew = header === undefined;
+    const device = { path, label, file, header: base, firstBlock, blockCount, isNew };
+    await writeHeader(device, {
+      deviceCount: candidates.length,
+      deviceIndex: index,
+      sizeBytes,
+      flags: base.flags & ~HEADER_FLAG.STOPPED_IN_ORDER,
+    });
+    devices.push(device);
+    firstBlock += blockCount;
+  }
+  return devices;
+}
+
+function checkSet(known: readonly Candidate[]): void {
+  const ids = new Map<string, string>();
+  for (const { path, header } of known) {
+    const id = idText(header!.deviceId);
+    const twin = ids.get(id);
+    if (twin !== undefined) {
+      throw new ConfigError(`"${twin}" and "${path}" are the same device or copies of one; give each once`);
+    }
+    ids.set(id, path);
+    const first = known[0];
+    if (idText(first.header!.setId) !== idText(header!.setId)) {
+      throw new ConfigError(
+        `"${first.path}" and "${path}" were not made together; they can't be used together`,
+      );
+    }
+    if (first.header!.blockSizeBytes !== header!.blockSizeBytes) {
+      throw new ConfigError(
+        `"${first.path}" and "${path}" have different write blocks; one header is damaged`,
+      );
+    }
+  }
+}
+
+/** Room for a few records of the largest size, within what a block may be. */
+function chooseBlockSize({ recordSizeMaxBytes }: DeviceOptions): number {
+  let sizeBytes = BLOCK_SIZE_MIN_BYTES;
+  while (sizeBytes < 2 * recordSizeMaxBytes && sizeBytes < BLOCK_SIZE_MAX_BYTES) sizeBytes *= 2;
+  return sizeBytes;
+}
+
+function freshId(random: Random): Uint8Array {
+  const id = new Uint8Array(ID_SIZE_BYTES);
+  random.fill(id);
+  // An id of zeros would look like none.
+  id[0] |= 1;
+  return id;
+}
+
+async function loadPages(
+  devices: readonly OpenDevice[],
+  pages: PartitionPages,
+  { namespace, log }: DeviceOptions,
+): Promise<void> {
+  const area = new Uint8Array(PARTITION_PAGES_END_BYTES);
+  for (const { path, file, header, isNew } of devices) {
+    if (isNew) continue;
+    await file.read(0, area);
+    const damagedCount = pages.load(area, header.deviceId);
+    if (damagedCount === 0) continue;
+    log.write("warning", "drv_ssd", `{${namespace}} "${path}": ${damagedCount} partition pages are damaged`);
+  }
+}
+
+/** When a device is missing or empty, so are its records: nothing that is known of partitions holds any more. */
+function judgeCompleteness(
+  devices: readonly OpenDevice[],
+  { countBefore, pages, options }: { countBefore: number; pages: PartitionPages; options: DeviceOptions },
+): void {
+  const oldCount = devices.filter(({ isNew }) => !isNew).length;
+  if (oldCount === 0 || (oldCount === devices.length && countBefore <= oldCount)) return;
+  options.log.write(
+    "warning",
+    "drv_ssd",
+    `{${options.namespace}} ${oldCount} of the ${countBefore} devices of the last start are here, ` +
+      `${devices.length - oldCount} are new: records may be missing, partitions count as incomplete`,
+  );
+  pages.forgetAll();
+  pages.markAllDirty();
+}

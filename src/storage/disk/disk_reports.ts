@@ -1,0 +1,81 @@
+/**
+ * Faults of devices: counted, and told in the log, one line per device, kind and ten seconds.
+ *
+ * @module
+ */
+
+import { CorruptionError } from "../../base/mod.ts";
+import type { Clock, Log } from "../../port/mod.ts";
+import type { OpenDevice } from "./device_file.ts";
+
+const LINE_PERIOD_MS = 10_000;
+
+/** What reports need. */
+export interface DiskReportsOptions {
+  /** Name of the namespace. */
+  namespace: string;
+  /** The devices. */
+  devices: readonly OpenDevice[];
+  /** Time. */
+  clock: Clock;
+  /** Where lines go. */
+  log: Log;
+}
+
+/** See the head of the file. */
+export class DiskReports {
+  /** Reads that failed, per device. */
+  readonly readErrors: Uint32Array;
+  /** Writes and syncs that failed, per device. */
+  readonly writeErrors: Uint32Array;
+  /** Records whose bytes were damaged, per device. */
+  readonly corruptRecords: Uint32Array;
+  readonly #options: DiskReportsOptions;
+  readonly #lines = new Map<string, { nextMs: number; skipped: number }>();
+
+  /** @param options devices and log */
+  constructor(options: DiskReportsOptions) {
+    this.#options = options;
+    this.readErrors = new Uint32Array(options.devices.length);
+    this.writeErrors = new Uint32Array(options.devices.length);
+    this.corruptRecords = new Uint32Array(options.devices.length);
+  }
+
+  /** Damaged records of all devices. */
+  get corruptCount(): number {
+    return this.corruptRecords.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** A read has failed, or gave what was not written. */
+  readFault(error: Error, device: number): void {
+    const isCorrupt = error instanceof CorruptionError;
+    if (isCorrupt) this.corruptRecords[device]++;
+    else this.readErrors[device]++;
+    this.#write(`${isCorrupt ? "corrupt" : "read"} ${device}`, error.message);
+  }
+
+  /** A write or sync has failed; it will be done again. */
+  writeFault(error: Error, device: number): void {
+    this.writeErrors[device]++;
+    this.#write(
+      `write ${device}`,
+      `${error.message}; nothing is lost yet, client writes are refused until writing works again. ` +
+        "Make room on the file system, or replace the device",
+    );
+  }
+
+  #write(kind: string, message: string): void {
+    const { clock, log, namespace } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const line = this.#lines.get(kind) ?? { nextMs: -Infinity, skipped: 0 };
+    this.#lines.set(kind, line);
+    if (nowMs < line.nextMs) {
+      line.skipped++;
+      return;
+    }
+    const more = line.skipped === 0 ? "" : ` (and ${line.skipped} more)`;
+    line.nextMs = nowMs + LINE_PERIOD_MS;
+    line.skipped = 0;
+    log.write("critical", "drv_ssd", `{${namespace}} ${message}${more}`);
+  }
+}

@@ -1,0 +1,428 @@
+/**
+ * Records on devices: a log of write blocks. Every record is appended; the index alone knows which copy is current. What
+ * is being filled, what waits to be written and what was written lately is in memory, everything else is read.
+ *
+ * The engine that keeps records in memory with files behind it is the same with all blocks kept in memory.
+ *
+ * An append returns at once. Whoever must not answer before it is synced takes the units touched (`takeHolds`) and
+ * waits for them. See `blocks.ts` for when a place is used again, `flusher.ts` for how writing goes on after a fault.
+ *
+ * @module
+ */
+
+import { assert, readU32 } from "../../base/mod.ts";
+import type { StorageSettings } from "../../config/mod.ts";
+import type { ChangeOrigin, Clock, Log, Timer } from "../../port/mod.ts";
+import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
+import { UNIT_SIZE_BYTES } from "../flat.ts";
+import { NO_LOCATION, OVERLOADED, type RecordSpace } from "../space.ts";
+import { BlockCache } from "./block_cache.ts";
+import { BlockReader } from "./block_reader.ts";
+import { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
+import { type OpenDevice, writeHeader } from "./device_file.ts";
+import { DiskReports } from "./disk_reports.ts";
+import { Flusher, PageWriter } from "./flusher.ts";
+import type { FlushUnit } from "./flush_unit.ts";
+import { HEADER_FLAG, storedSize, TRAILER_SIZE_BYTES, UNIT_FLAG, UNIT_HEADER_SIZE_BYTES } from "./layout.ts";
+import type { PartitionPages } from "./partition_pages.ts";
+import { SparseQueue } from "./sparse_queue.ts";
+import { WriteStream } from "./write_stream.ts";
+
+/** Offset of the digest's last word in a flat record; it chooses the device. */
+const DEVICE_WORD_AT = 24;
+/** Free blocks that only defragmentation may use: without one it could not make others free. */
+const RESERVED_BLOCK_COUNT = 2;
+/** Writes for other nodes may go so far beyond `max-write-cache`: they were accepted by a master already. */
+const REPLICA_CACHE_FACTOR = 4;
+
+/** Units of one transaction that replies wait for, before those that are synced already are sorted out. */
+const HOLD_COUNT_MAX = 64;
+
+/** What a space stands on. */
+export interface DiskSpaceOptions {
+  /** Name of the namespace, for log lines. */
+  namespace: string;
+  /** Settings of the engine; read again and again. */
+  settings: StorageSettings;
+  /** The devices, from `openDevices`. */
+  devices: readonly OpenDevice[];
+  /** The partition pages, from the same. */
+  pages: PartitionPages;
+  /** Timers. */
+  clock: Clock;
+  /** Lines about faults. */
+  log: Log;
+  /** Told of what no fault of a disk explains. */
+  onFailure: (error: unknown) => void;
+}
+
+/** Records on devices. */
+export class DiskSpace implements RecordSpace, RecordDevice {
+  /** See {@linkcode RecordSpace.keepsOldCopies}. */
+  readonly keepsOldCopies = true;
+  /** See {@linkcode RecordSpace.recordUnitsMax}. */
+  readonly recordUnitsMax: number;
+  /** All blocks. */
+  readonly blocks: DiskBlocks;
+  /** What is remembered per partition. */
+  readonly pages: PartitionPages;
+  /** Blocks below the low-water mark. */
+  readonly sparse: SparseQueue;
+  /** Faults, counted and reported. */
+  readonly reports: DiskReports;
+  /** Reads of single records. */
+  readonly reader: BlockReader;
+  /** See {@linkcode RecordSpace.defragmentedBlocks}. */
+  defragmentedBlocks = 0;
+  /** See {@linkcode RecordSpace.onPressure}. */
+  onPressure: (() => void) | undefined;
+  /** See {@linkcode RecordDevice.bytes}. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** See {@linkcode RecordDevice.at}. */
+  at = 0;
+  /** Records that were found in memory when they were asked for. */
+  cacheHitCount = 0;
+  /** Units that must be synced before the present transaction may be answered. */
+  readonly holds: FlushUnit[] = [];
+  /** Writers of the devices, in their order. */
+  readonly flushers: readonly Flusher[];
+  readonly #settings: StorageSettings;
+  readonly #clock: Clock;
+  readonly #keepsAll: boolean;
+  readonly #streams: readonly WriteStream[];
+  readonly #moves: readonly WriteStream[];
+  readonly #pendingUnits: Uint16Array;
+  readonly #cache: BlockCache;
+  #position = 0;
+  #flushTimer: Timer | undefined;
+
+  /** @param options devices and settings */
+  constructor(options: DiskSpaceOptions) {
+    const { settings, clock, pages } = options;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#keepsAll = settings.kind === "memory";
+    this.pages = pages;
+    const blocks = this.blocks = new DiskBlocks(options.devices);
+    this.recordUnitsMax = Math.floor(
+      (blocks.blockSizeBytes - UNIT_HEADER_SIZE_BYTES - TRAILER_SIZE_BYTES) / UNIT_SIZE_BYTES,
+    );
+    this.#pendingUnits = new Uint16Array(blocks.count);
+    this.#cache = new BlockCache(blocks, () => this.#keepsAll ? Infinity : settings.postWriteCache);
+    this.sparse = new SparseQueue(blocks, settings.defragLwmPct);
+    this.reports = new DiskReports(options);
+    const { onFailure } = options;
+    const onFault = (error: Error, block: number) => this.reports.readFault(error, blocks.deviceOf[block]);
+    this.reader = new BlockReader({ blocks, clock, onFault, onFailure });
+    const writer = new PageWriter(pages, options.devices);
+    this.flushers = options.devices.map((_, device) => this.#makeFlusher(device, writer, options));
+    this.#streams = options.devices.map((_, device) => this.#makeStream(device, RESERVED_BLOCK_COUNT, 0));
+    this.#moves = options.devices.map((_, device) => this.#makeStream(device, 0, UNIT_FLAG.DEFRAGMENTATION));
+    pages.onDirty = () => this.flushers[0].kick();
+    if (pages.isDirty) this.flushers[0].kick();
+  }
+
+  /** See {@linkcode RecordSpace.totalBytes}. */
+  get totalBytes(): number {
+    return this.blocks.count * this.blocks.blockSizeBytes;
+  }
+
+  /** See {@linkcode RecordSpace.usedBytes}. */
+  get usedBytes(): number {
+    return this.blocks.usedBytesTotal;
+  }
+
+  /** See {@linkcode RecordSpace.availableBytes}: blocks that are free, or about to be. */
+  get availableBytes(): number {
+    return (this.blocks.freeCount() + this.blocks.waitingCount) * this.blocks.blockSizeBytes;
+  }
+
+  /** See {@linkcode RecordSpace.blockCountMax}. */
+  get blockCountMax(): number {
+    return this.blocks.count;
+  }
+
+  /** See {@linkcode RecordSpace.freeBlockCount}. */
+  get freeBlockCount(): number {
+    return this.blocks.freeCount();
+  }
+
+  /** See {@linkcode RecordSpace.sparseBlockCount}. */
+  get sparseBlockCount(): number {
+    return this.sparse.length;
+  }
+
+  /** Why writing does not get on; empty when it does. */
+  get fault(): string {
+    for (const { fault } of this.flushers) if (fault !== "") return fault;
+    return "";
+  }
+
+  /** Bytes that are sealed and not synced. */
+  get pendingBytes(): number {
+    let bytes = 0;
+    for (const flusher of this.flushers) bytes += flusher.pendingBytes;
+    return bytes;
+  }
+
+  /** Whether replies wait until what they tell of is synced. */
+  get commits(): boolean {
+    return this.#settings.commitToDevice;
+  }
+
+  /** Where the log of this run has got to: the number of the last append. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** See {@linkcode RecordSpace.setLowWater}. */
+  setLowWater(lowWaterPct: number): void {
+    this.sparse.setLowWater(lowWaterPct);
+  }
+
+  /** See {@linkcode RecordSpace.append}. */
+  append(source: Uint8Array, units: number, origin: ChangeOrigin): number {
+    if (this.#isOverloaded(origin)) return OVERLOADED;
+    const first = readU32(source, DEVICE_WORD_AT) % this.#streams.length;
+    let stream = this.#streams[first];
+    for (let count = 1; !stream.hasRoom(storedSize(units)); count++) {
+      if (count > this.#streams.length) return NO_LOCATION;
+      stream = this.#streams[(first + count) % this.#streams.length];
+    }
+    const location = this.#appendTo(stream, source, 0, units);
+    assert(location !== NO_LOCATION, "There is room where there was a moment ago");
+    if (this.commits && origin === "client") this.#hold(stream);
+    return location;
+  }
+
+  /**
+   * Appends a copy of a record that defragmentation moves.
+   *
+   * @returns its location, or NO_LOCATION
+   */
+  move(source: Uint8Array, sourceAt: number, units: number, block: number): number {
+    return this.#appendTo(this.#moves[this.blocks.deviceOf[block]], source, sourceAt, units);
+  }
+
+  /** See {@linkcode RecordSpace.release}. */
+  release(location: number, units: number): void {
+    const { blocks } = this;
+    const block = blocks.blockOf(location);
+    blocks.dropUse(block, units);
+    if (blocks.state[block] === DISK_BLOCK.CLOSED) this.#consider(block);
+  }
+
+  /** Counts a record that was found at the start as current. */
+  claim(location: number, units: number): void {
+    this.blocks.addUse(this.blocks.blockOf(location), units);
+  }
+
+  /** See {@linkcode RecordSpace.peek}. */
+  peek(location: number, units: number): Uint8Array | undefined {
+    const at = this.blocks.offsetOf(location);
+    const bytes = this.blocks.bytes[this.blocks.blockOf(location)];
+    return bytes?.subarray(at, at + units * UNIT_SIZE_BYTES) ?? this.reader.peek(location);
+  }
+
+  /** See {@linkcode RecordDevice.load}. */
+  load(location: number, units: number, waiter: Waiter): Loaded {
+    const { blocks, reader } = this;
+    const block = blocks.blockOf(location);
+    const bytes = blocks.bytes[block];
+    if (bytes !== undefined) {
+      this.bytes = bytes;
+      this.at = blocks.offsetOf(location);
+      this.cacheHitCount++;
+      if (this.commits) this.#holdPending(block, this.at);
+      return LOADED.HERE;
+    }
+    const loaded = reader.load(location, units, waiter);
+    if (loaded === LOADED.HERE) {
+      this.bytes = reader.bytes;
+      this.at = 0;
+    }
+    return loaded;
+  }
+
+  /** The units that must be synced before what was done since the last call may be told; the list is emptied by the caller. */
+  takeHolds(): readonly FlushUnit[] {
+    return this.holds.splice(0);
+  }
+
+  /** Has everything written that was appended so far; resolves when it is synced, or a device is faulty. */
+  async flush(): Promise<void> {
+    this.sealAll();
+    for (const flusher of this.flushers) {
+      flusher.kick();
+      await flusher.drain();
+    }
+  }
+
+  /** Hands all units that are being filled to the writers. */
+  sealAll(): void {
+    this.#flushTimer?.cancel();
+    this.#flushTimer = undefined;
+    for (const stream of [...this.#streams, ...this.#moves]) stream.seal();
+  }
+
+  /** After the scan at the start: sorts the blocks by what is in them. */
+  sortOut(): void {
+    const { blocks } = this;
+    // What was begun in the last moments of an earlier run may have left no trace; its numbers are not used again.
+    blocks.lastSequence += 2 ** 20;
+    blocks.sortOut();
+    for (let block = 0; block < blocks.count; block++) {
+      if (blocks.state[block] === DISK_BLOCK.CLOSED) this.sparse.consider(block);
+    }
+  }
+
+  /** Defragmentation gives a block up, or is done with it. */
+  endEmptying(block: number): void {
+    this.blocks.state[block] = DISK_BLOCK.CLOSED;
+    this.#consider(block);
+  }
+
+  /** Writes all that is left, marks the devices as stopped in order, and closes them. */
+  async close(): Promise<void> {
+    await this.flush();
+    for (const flusher of this.flushers) flusher.stop();
+    this.#flushTimer?.cancel();
+    for (const device of this.blocks.devices) {
+      const flags = device.header.flags | HEADER_FLAG.STOPPED_IN_ORDER;
+      if (this.fault === "") await writeHeader(device, { flags });
+      await device.file.close();
+    }
+  }
+
+  #appendTo(stream: WriteStream, source: Uint8Array, sourceAt: number, units: number): number {
+    const offset = stream.append(source, sourceAt, units, ++this.#position);
+    if (offset < 0) return NO_LOCATION;
+    this.blocks.addUse(stream.block, units);
+    const location = this.blocks.locationOf(stream.block, offset);
+    if (stream.openBytes >= this.#settings.flushSize) stream.seal();
+    else this.#flushLater();
+    return location;
+  }
+
+  #flushLater(): void {
+    const { flushMaxMs } = this.#settings;
+    if (this.#flushTimer !== undefined || flushMaxMs === 0) return;
+    this.#flushTimer = this.#clock.after(flushMaxMs, () => this.sealAll());
+  }
+
+  #isOverloaded(origin: ChangeOrigin): boolean {
+    const { maxWriteCache } = this.#settings;
+    const pendingBytes = this.pendingBytes;
+    return pendingBytes > maxWriteCache &&
+      (origin === "client" || pendingBytes > maxWriteCache * REPLICA_CACHE_FACTOR);
+  }
+
+  /** The reply of the present transaction waits for the unit that was appended to last. */
+  #hold(stream: WriteStream): void {
+    const device = this.#streams.indexOf(stream);
+    const unit = stream.unit ?? this.#lastSealed[device];
+    if (unit !== undefined && !unit.isDurable && !this.holds.includes(unit)) this.#addHold(unit);
+    this.flushers[device].kick();
+  }
+
+  /** Background jobs take nothing: what is synced meanwhile leaves the list here. */
+  #addHold(unit: FlushUnit): void {
+    if (this.holds.length >= HOLD_COUNT_MAX) {
+      this.holds.splice(0, Infinity, ...this.holds.filter(({ isDurable }) => !isDurable));
+    }
+    this.holds.push(unit);
+  }
+
+  /** The reply of the present transaction shows something that may not be synced yet. */
+  #holdPending(block: number, offsetBytes: number): void {
+    if (this.blocks.state[block] !== DISK_BLOCK.OPEN && this.#pendingUnits[block] === 0) return;
+    const device = this.blocks.deviceOf[block];
+    const { unit } = this.#streams[device];
+    const isOpen = unit?.block === block && unit.startBytes <= offsetBytes;
+    const pending = isOpen ? unit : this.flushers[device].pendingUnit(block, offsetBytes);
+    if (pending === undefined || pending.isMove || this.holds.includes(pending)) return;
+    this.#addHold(pending);
+    if (isOpen) this.flushers[device].kick();
+  }
+
+  readonly #lastSealed: (FlushUnit | undefined)[] = [];
+
+  #makeStream(device: number, reservedBlockCount: number, unitFlags: number): WriteStream {
+    return new WriteStream({
+      blocks: this.blocks,
+      device,
+      unitFlags,
+      reservedBlockCount,
+      onSealed: (unit) => {
+        if (unitFlags === 0) this.#lastSealed[device] = unit;
+        this.#pendingUnits[unit.block]++;
+        this.flushers[device].add(unit);
+      },
+      onClosed: (block) => this.#onClosed(block),
+    });
+  }
+
+  #makeFlusher(device: number, pages: PageWriter, { clock, onFailure }: DiskSpaceOptions): Flusher {
+    return new Flusher({
+      blocks: this.blocks,
+      device,
+      pages,
+      clock,
+      gather: () => {
+        if (this.commits) this.#streams[device].seal();
+      },
+      syncs: () => this.commits || !this.#settings.disableOdsync,
+      onDurable: (units) => this.#onDurable(units),
+      onFault: (error) => this.reports.writeFault(error, device),
+      onFailure,
+    });
+  }
+
+  #onClosed(block: number): void {
+    this.blocks.state[block] = DISK_BLOCK.CLOSED;
+    if (this.#pendingUnits[block] === 0) this.#settle(block);
+    this.onPressure?.();
+  }
+
+  #onDurable(units: readonly FlushUnit[]): void {
+    for (const unit of units) {
+      unit.settle();
+      const left = --this.#pendingUnits[unit.block];
+      if (left === 0 && this.blocks.state[unit.block] === DISK_BLOCK.CLOSED) this.#settle(unit.block);
+    }
+    this.#settleWaiting();
+  }
+
+  /** All of a closed block is synced. */
+  #settle(block: number): void {
+    this.#cache.add(block);
+    this.#consider(block);
+  }
+
+  /** A closed block may be empty or sparse now. */
+  #consider(block: number): void {
+    if (this.#pendingUnits[block] > 0) return;
+    if (this.blocks.usedBytes[block] === 0) {
+      this.#cache.drop(block);
+      this.blocks.wait(block, this.#position);
+      this.#settleWaiting();
+      this.onPressure?.();
+    } else if (this.sparse.consider(block)) {
+      this.onPressure?.();
+    }
+  }
+
+  #settleWaiting(): void {
+    this.blocks.settleWaiting(this.#durablePosition());
+  }
+
+  /** Number of the append up to which everything is synced. */
+  #durablePosition(): number {
+    let first = Infinity;
+    for (const { firstPosition } of this.flushers) first = Math.min(first, firstPosition);
+    for (const streams of [this.#streams, this.#moves]) {
+      for (const { unit } of streams) if (unit !== undefined) first = Math.min(first, unit.firstPosition);
+    }
+    return first === Infinity ? this.#position : first - 1;
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Writes the sealed units of one device, and syncs: group commit. While a round is under way, what is sealed gathers for
+ * the next one; each round writes all that is there and syncs once.
+ *
+ * A round that fails is done again from the beginning, writes and all: after a failed sync nobody knows which bytes the
+ * system has kept. Until a round succeeds the device counts as faulty, and client writes are stopped.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../port/mod.ts";
+import type { DiskBlocks } from "./blocks.ts";
+import type { FlushUnit } from "./flush_unit.ts";
+import type { PartitionPages } from "./partition_pages.ts";
+import type { OpenDevice } from "./device_file.ts";
+
+/** Pause before a failed round is done again. */
+const RETRY_PAUSE_MS = 1000;
+
+/** What a flusher needs. */
+export interface FlusherOptions {
+  /** All blocks. */
+  blocks: DiskBlocks;
+  /** Number of the device. */
+  device: number;
+  /** Writes the partition pages, before records. */
+  pages: PageWriter;
+  /** Pauses. */
+  clock: Clock;
+  /** Seals what must be part of the next round. */
+  gather: () => void;
+  /** Whether rounds end with a sync. */
+  syncs: () => boolean;
+  /** Units are on the device. */
+  onDurable: (units: readonly FlushUnit[]) => void;
+  /** A round has failed. */
+  onFault: (error: Error) => void;
+  /** Something went wrong that is no fault of the disk. */
+  onFailure: (error: unknown) => void;
+}
+
+/** Writes changed partition pages to all devices; flushers of several devices share one. */
+export class PageWriter {
+  readonly #pages: PartitionPages;
+  readonly #devices: readonly OpenDevice[];
+  #writing: Promise<void> | undefined;
+
+  /**
+   * @param pages what is written
+   * @param devices where to
+   */
+  constructor(pages: PartitionPages, devices: readonly OpenDevice[]) {
+    this.#pages = pages;
+    this.#devices = devices;
+  }
+
+  /** Whether there is something to write, or a write is under way that records must come after. */
+  get isNeeded(): boolean {
+    return this.#pages.isDirty || this.#writing !== undefined;
+  }
+
+  /** Resolves when all that was changed before the call is synced; rejects when that failed. */
+  async write(): Promise<void> {
+    while (this.isNeeded) {
+      this.#writing ??= this.#writeDirty().finally(() => this.#writing = undefined);
+      await this.#writing;
+    }
+  }
+
+  async #writeDirty(): Promise<void> {
+    const numbers = this.#pages.takeDirty();
+    try {
+      for (const { file, header } of this.#devices) {
+        for (const number of numbers) {
+          const { offsetBytes, bytes } = this.#pages.encode(number, header.deviceId);
+          await file.write(offsetBytes, bytes);
+        }
+        await file.sync();
+      }
+    } catch (error) {
+      this.#pages.markDirty(numbers);
+      throw error;
+    }
+  }
+}
+
+/** See the head of the file. */
+export class Flusher {
+  /** Why the last round failed; empty when it did not. */
+  fault = "";
+  /** Bytes that are sealed and not synced. */
+  pendingBytes = 0;
+  /** Units written. */
+  writeCount = 0;
+  /** Rounds that failed. */
+  errorCount = 0;
+  /** Longest round, in ms. */
+  roundMaxMs = 0;
+  readonly #options: FlusherOptions;
+  readonly #queue: FlushUnit[] = [];
+  #round: readonly FlushUnit[] = [];
+  #running: Promise<void> | undefined;
+  #wanted = false;
+  #stopped = false;
+
+  /** @param options the device and whom to tell */
+  constructor(options: FlusherOptions) {
+    this.#options = options;
+  }
+
+  /** Units that are sealed and not synced. */
+  get queueLength(): number {
+    return this.#queue.length + this.#round.length;
+  }
+
+  /** Takes a sealed unit; it is written in the next round. */
+  add(unit: FlushUnit): void {
+    this.#queue.push(unit);
+    this.pendingBytes += unit.endBytes - unit.startBytes;
+    this.kick();
+  }
+
+  /** The unit with a byte of a block, if it is not synced. */
+  pendingUnit(block: number, offsetBytes: number): FlushUnit | undefined {
+    const covers = (unit: FlushUnit) =>
+      unit.block === block && unit.startBytes <= offsetBytes && offsetBytes < unit.endBytes;
+    return this.#queue.find(covers) ?? this.#round.find(covers);
+  }
+
+  /** Number of the first append that is sealed and not synced, Infinity when all are. */
+  get firstPosition(): number {
+    let first = Infinity;
+    for (const units of [this.#round, this.#queue]) {
+      for (const { firstPosition } of units) first = Math.min(first, firstPosition);
+    }
+    return first;
+  }
+
+  /** Starts a round, in a later turn, so that what comes in this one is part of it. */
+  kick(): void {
+    this.#wanted = true;
+    if (this.#running !== undefined || this.#stopped) return;
+    this.#running = new Promise((resolve) => {
+      this.#options.clock.nextTurn(() => {
+        this.#run().catch(this.#options.onFailure).finally(() => {
+          this.#running = undefined;
+          if (this.#wanted) this.kick();
+          resolve();
+        });
+      });
+    });
+  }
+
+  /** Resolves when nothing is left to write, or at once when the device is faulty. */
+  async drain(): Promise<void> {
+    while (this.#running !== undefined && this.fault === "") await this.#running;
+  }
+
+  /** No further round is begun. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wanted && !this.#stopped) {
+      this.#wanted = false;
+      this.#options.gather();
+      if (this.#round.length === 0) this.#round = this.#queue.splice(0);
+      if (this.#round.length === 0 && !this.#options.pages.isNeeded) continue;
+      const startMs = this.#options.clock.monotonicMs();
+      try {
+        await this.#writeRound();
+      } catch (error) {
+        this.#noteFault(error as Error);
+        await this.#pause();
+        continue;
+      }
+      this.roundMaxMs = Math.max(this.roundMaxMs, this.#options.clock.monotonicMs() - startMs);
+      this.#settleRound();
+    }
+  }
+
+  async #writeRound(): Promise<void> {
+    const { blocks, device, pages, syncs } = this.#options;
+    const { file } = blocks.devices[device];
+    if (pages.isNeeded) await pages.write();
+    if (this.#round.length === 0) return;
+    const writes = this.#round.map(({ block, startBytes, endBytes }) =>
+      file.write(blocks.deviceOffset(block) + startBytes, blocks.bytes[block]!.subarray(startBytes, endBytes))
+    );
+    // All must have ended before the round is done again: a late write must not come after a newer one.
+    const failed = (await Promise.allSettled(writes)).find(({ status }) => status === "rejected");
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    if (syncs()) await file.sync();
+  }
+
+  #settleRound(): void {
+    const units = this.#round;
+    this.#round = [];
+    this.fault = "";
+    this.writeCount += units.length;
+    for (const { startBytes, endBytes } of units) this.pendingBytes -= endBytes - startBytes;
+    this.#options.onDurable(units);
+  }
+
+  #noteFault(error: Error): void {
+    this.fault = error.message;
+    this.errorCount++;
+    this.#wanted = true;
+    this.#options.onFault(error);
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.after(RETRY_PAUSE_MS, resolve));
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * What stands where in a data file, format version 1: docs/format/device.md has the tables. Integers are
+ * little-endian, checksums CRC-32C.
+ *
+ * @module
+ */
+
+import { copyBytes, readU16LE, readU32LE, toHex, utf8, utf8Decode, writeU32LE } from "../../base/mod.ts";
+import { UNIT_SIZE_BYTES } from "../flat.ts";
+import { crc32c } from "./crc32c.ts";
+
+/** Version that this program writes. */
+export const FORMAT_VERSION = 1;
+/** Oldest version whose readers understand what this program writes. */
+export const FORMAT_VERSION_READABLE_BY = 1;
+/** Flush units begin at multiples of this. */
+export const PAGE_SIZE_BYTES = 4096;
+/** Offset of the first write block. */
+export const HEADER_AREA_SIZE_BYTES = 1024 * 1024;
+/** Bytes before the records of a flush unit. */
+export const UNIT_HEADER_SIZE_BYTES = 48;
+/** Bytes after each record: its checksum. */
+export const TRAILER_SIZE_BYTES = 4;
+/** Records begin at multiples of this. */
+export const PLACE_SIZE_BYTES = 4;
+/** Smallest write block. */
+export const BLOCK_SIZE_MIN_BYTES = 1024 * 1024;
+/** Largest write block. */
+export const BLOCK_SIZE_MAX_BYTES = 8 * 1024 * 1024;
+/** Smallest device: a header area and enough blocks for writing and defragmentation. */
+export const DEVICE_SIZE_MIN_BYTES = 16 * 1024 * 1024;
+/** Bytes of the ids of devices and sets of devices. */
+export const ID_SIZE_BYTES = 8;
+
+const HEADER_MAGIC = utf8("AERIEDEV");
+const UNIT_MAGIC = 0x544e_5541;
+const NAMESPACE_AT = 64;
+const NAMESPACE_SIZE = 32;
+const CLUSTER_AT = 96;
+const CLUSTER_SIZE = 64;
+const TWO_TO_32 = 0x1_0000_0000;
+
+/** Flag bits of a device header. */
+export const HEADER_FLAG = { STOPPED_IN_ORDER: 1 } as const;
+/** Flag bits of a flush unit. */
+export const UNIT_FLAG = { DEFRAGMENTATION: 1 } as const;
+
+/** Header of a device. */
+export interface DeviceHeader {
+  /** Format version of the writer. */
+  version: number;
+  /** Oldest version whose readers understand the file. */
+  readableBy: number;
+  /** Grows with each change of the header. */
+  sequence: number;
+  /** Random id of the device, 8 bytes. */
+  deviceId: Uint8Array;
+  /** Random id that the devices of a namespace share, 8 bytes. */
+  setId: Uint8Array;
+  /** Devices of the namespace. */
+  deviceCount: number;
+  /** Number of this device. */
+  deviceIndex: number;
+  /** Bytes of a write block. */
+  blockSizeBytes: number;
+  /** Bytes of the device. */
+  sizeBytes: number;
+  /** Bits of {@linkcode HEADER_FLAG}. */
+  flags: number;
+  /** Name of the namespace. */
+  namespace: string;
+  /** Name of the cluster when the file was made. */
+  cluster: string;
+}
+
+/** Reads an unsigned 64-bit little-endian integer; exact up to 2^53. */
+export function readU64LE(bytes: Uint8Array, at: number): number {
+  return readU32LE(bytes, at) + readU32LE(bytes, at + 4) * TWO_TO_32;
+}
+
+/** Writes an unsigned 64-bit little-endian integer; a non-negative safe integer. */
+export function writeU64LE(bytes: Uint8Array, at: number, value: number): void {
+  writeU32LE(bytes, at, value % TWO_TO_32);
+  writeU32LE(bytes, at + 4, Math.floor(value / TWO_TO_32));
+}
+
+/** Writes the checksum of a page into it. */
+export function sealPage(page: Uint8Array, checksumAt: number): void {
+  writeU32LE(page, checksumAt, 0);
+  writeU32LE(page, checksumAt, crc32c(page));
+}
+
+/** Whether a page has its checksum. */
+export function isPageSound(page: Uint8Array, checksumAt: number): boolean {
+  const stored = readU32LE(page, checksumAt);
+  const copy = page.slice();
+  writeU32LE(copy, checksumAt, 0);
+  return crc32c(copy) === stored;
+}
+
+/** The page of a device header. */
+export function encodeHeader(header: DeviceHeader): Uint8Array {
+  const page = new Uint8Array(PAGE_SIZE_BYTES);
+  page.set(HEADER_MAGIC);
+  writeU16(page, 8, header.version);
+  writeU16(page, 10, header.readableBy);
+  writeU64LE(page, 16, header.sequence);
+  page.set(header.deviceId, 24);
+  page.set(header.setId, 32);
+  writeU16(page, 40, header.deviceCount);
+  writeU16(page, 42, header.deviceIndex);
+  writeU32LE(page, 44, header.blockSizeBytes);
+  writeU64LE(page, 48, header.sizeBytes);
+  writeU32LE(page, 56, header.flags);
+  page.set(utf8(header.namespace).subarray(0, NAMESPACE_SIZE), NAMESPACE_AT);
+  page.set(utf8(header.cluster).subarray(0, CLUSTER_SIZE), CLUSTER_AT);
+  sealPage(page, 12);
+  return page;
+}
+
+/** The header in a page, undefined when there is no sound one. */
+export function decodeHeader(page: Uint8Array): DeviceHeader | undefined {
+  if (HEADER_MAGIC.some((byte, at) => page[at] !== byte) || !isPageSound(page, 12)) return undefined;
+  return {
+    version: readU16LE(page, 8),
+    readableBy: readU16LE(page, 10),
+    sequence: readU64LE(page, 16),
+    deviceId: page.slice(24, 24 + ID_SIZE_BYTES),
+    setId: page.slice(32, 32 + ID_SIZE_BYTES),
+    deviceCount: readU16LE(page, 40),
+    deviceIndex: readU16LE(page, 42),
+    blockSizeBytes: readU32LE(page, 44),
+    sizeBytes: readU64LE(page, 48),
+    flags: readU32LE(page, 56),
+    namespace: text(page, NAMESPACE_AT, NAMESPACE_SIZE),
+    cluster: text(page, CLUSTER_AT, CLUSTER_SIZE),
+  };
+}
+
+/** Header of a flush unit. */
+export interface UnitHeader {
+  /** Offset of the unit in its block. */
+  offsetBytes: number;
+  /** Life of the block. */
+  sequence: number;
+  /** Bytes of records that follow the header. */
+  recordBytes: number;
+  /** Records. */
+  recordCount: number;
+  /** Bits of {@linkcode UNIT_FLAG}. */
+  flags: number;
+}
+
+/** Where a block is: what checksums in it are seeded with. */
+export interface BlockPlace {
+  /** Id of the device, 8 bytes. */
+  deviceId: Uint8Array;
+  /** Number of the block on its device. */
+  block: number;
+}
+
+/** Writes a unit's header at its offset in the block. */
+export function encodeUnitHeader(bytes: Uint8Array, place: BlockPlace, unit: UnitHeader): void {
+  const at = unit.offsetBytes;
+  writeU32LE(bytes, at, UNIT_MAGIC);
+  copyBytes(place.deviceId, 0, bytes, at + 8, ID_SIZE_BYTES);
+  writeU32LE(bytes, at + 16, place.block);
+  writeU32LE(bytes, at + 20, unit.offsetBytes);
+  writeU64LE(bytes, at + 24, unit.sequence);
+  writeU32LE(bytes, at + 32, unit.recordBytes);
+  writeU32LE(bytes, at + 36, unit.recordCount);
+  writeU32LE(bytes, at + 40, unit.flags);
+  writeU32LE(bytes, at + 44, 0);
+  writeU32LE(bytes, at + 4, crc32c(bytes, at + 8, at + UNIT_HEADER_SIZE_BYTES));
+}
+
+/**
+ * The header of the unit at an offset of a block, undefined when none begins there.
+ *
+ * @param bytes the block
+ */
+export function decodeUnitHeader(
+  bytes: Uint8Array,
+  at: number,
+  place: BlockPlace,
+): UnitHeader | undefined {
+  if (readU32LE(bytes, at) !== UNIT_MAGIC) return undefined;
+  if (readU32LE(bytes, at + 4) !== crc32c(bytes, at + 8, at + UNIT_HEADER_SIZE_BYTES)) return undefined;
+  for (let index = 0; index < ID_SIZE_BYTES; index++) {
+    if (bytes[at + 8 + index] !== place.deviceId[index]) return undefined;
+  }
+  if (readU32LE(bytes, at + 16) !== place.block || readU32LE(bytes, at + 20) !== at) return undefined;
+  return {
+    offsetBytes: at,
+    sequence: readU64LE(bytes, at + 24),
+    recordBytes: readU32LE(bytes, at + 32),
+    recordCount: readU32LE(bytes, at + 36),
+    flags: readU32LE(bytes, at + 40),
+  };
+}
+
+const seedBytes = new Uint8Array(ID_SIZE_BYTES + 4 + 8);
+const offsetScratch = new Uint8Array(4);
+
+/** What the checksums of a block's records begin with. */
+export function blockSeed({ deviceId, block }: BlockPlace, sequence: number): number {
+  copyBytes(deviceId, 0, seedBytes, 0, ID_SIZE_BYTES);
+  writeU32LE(seedBytes, ID_SIZE_BYTES, block);
+  writeU64LE(seedBytes, ID_SIZE_BYTES + 4, sequence);
+  return crc32c(seedBytes);
+}
+
+/** A record as checksums see it. */
+export interface ChecksumRange {
+  /** {@linkcode blockSeed} of its block. */
+  seed: number;
+  /** Its offset in the block. */
+  offsetBytes: number;
+}
+
+/**
+ * Checksum of a record.
+ *
+ * @param at offset of the record in `bytes`, which need not be its block
+ * @param end offset of its trailer
+ */
+export function recordChecksum(bytes: Uint8Array, at: number, end: number, range: ChecksumRange): number {
+  writeU32LE(offsetScratch, 0, range.offsetBytes);
+  return crc32c(bytes, at, end, crc32c(offsetScratch, 0, 4, range.seed));
+}
+
+/** Next multiple of a page. */
+export function alignToPage(offsetBytes: number): number {
+  return Math.ceil(offsetBytes / PAGE_SIZE_BYTES) * PAGE_SIZE_BYTES;
+}
+
+/** Bytes that a flat record takes with its trailer. */
+export function storedSize(units: number): number {
+  return units * UNIT_SIZE_BYTES + TRAILER_SIZE_BYTES;
+}
+
+/** An id for people. */
+export function idText(id: Uint8Array): string {
+  return toHex(id);
+}
+
+function writeU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+function text(bytes: Uint8Array, at: number, sizeBytes: number): string {
+  const field = bytes.subarray(at, at + sizeBytes);
+  const end = field.indexOf(0);
+  return utf8Decode(end < 0 ? field : field.subarray(0, end));
+}

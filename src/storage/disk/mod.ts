@@ -1,0 +1,13 @@
+/**
+ * Records on devices: data files, write blocks, group commit, reads, cold start, defragmentation. Leaves out the index
+ * and what a record means. The format is docs/format/device.md; read `disk_space.ts`, then `blocks.ts` and `flusher.ts`.
+ *
+ * @module
+ */
+export { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
+export type { OpenDevice } from "./device_file.ts";
+export { DiskSpace, type DiskSpaceOptions } from "./disk_space.ts";
+export { Flusher, type FlusherOptions, PageWriter } from "./flusher.ts";
+export { type DurableWaiter, FlushUnit } from "./flush_unit.ts";
+export { loadStore, openStore, type OpenStoreOptions } from "./open_store.ts";
+export { PARTITION_BYTES_MAX, PartitionPages } from "./partition_pages.ts";
