@@ -1,87 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { setImmediate } from "node:timers";
 import { PARTITION_COUNT } from "../../base/mod.ts";
-import { defaultSettings } from "../../config/mod.ts";
 import { nodeAt } from "../../partition/mod.ts";
-import { createCompute } from "../../platform/mod.ts";
-import { type SimMachine, type SimProcess, SimWorld } from "../../sim/mod.ts";
 import { SMD_MODULE } from "../../wire/mod.ts";
-import { type AerieNode, createNode } from "../node.ts";
-
-const compute = createCompute();
-const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** A node on a machine of its own. */
-interface Member {
-  machine: SimMachine;
-  process: SimProcess;
-  node: AerieNode;
-}
-
-async function startMember(
-  machine: SimMachine,
-  options: { id: string; seeds: string[] | "multicast" },
-): Promise<Member> {
-  const process = machine.start(options.id);
-  const settings = defaultSettings({
-    service: { nodeId: options.id },
-    network: {
-      service: { addresses: ["any"] },
-      fabric: { addresses: ["any"] },
-      heartbeat: {
-        addresses: ["any"],
-        ...(options.seeds === "multicast"
-          ? { mode: "multicast", multicastGroups: ["239.1.99.222"] }
-          : { meshSeedAddressPorts: options.seeds.map((seed) => `${seed} 3002`) }),
-      },
-    },
-    namespaces: [{ name: "test", replicationFactor: 2 }],
-  });
-  const { simulation } = machine.world;
-  const node = await simulation.runUntilSettled(createNode({
-    settings,
-    ports: process.ports,
-    onFailure: (error) => simulation.fail(error),
-  }));
-  await simulation.runUntilSettled(node.start());
-  return { machine, process, node };
-}
-
-async function startThree(
-  seed: number,
-  seeds: string[] | "multicast" = ["m1", "m2", "m3"],
-): Promise<{ world: SimWorld; members: Member[] }> {
-  const world = new SimWorld({ seed, settle, compute });
-  const machines = ["m1", "m2", "m3"].map((name) => world.addMachine(name));
-  const members: Member[] = [];
-  for (const [at, machine] of machines.entries()) {
-    members.push(await startMember(machine, { id: `A${at + 1}`, seeds }));
-  }
-  return { world, members };
-}
-
-/** Nodes that agree on a cluster, by their ids' last digits; throws when they don't. */
-function agreement(members: readonly Member[]): string {
-  const texts = members.map(({ node: { cluster } }) =>
-    `${cluster.key !== "0"} ${cluster.succession.map((id) => id.slice(-2)).join(" ")}`
-  );
-  assertEquals(new Set(members.map(({ node }) => node.cluster.key)).size, 1, texts.join(", "));
-  return texts[0]!;
-}
-
-/** Masters by node, as each node sees it: partitions that have exactly one. */
-function masterCounts(members: readonly Member[]): number[] {
-  const counts = members.map(() => 0);
-  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-    const admitting = members.flatMap(({ node }, at) =>
-      node.namespaces[0]!.partitions.admit(partition) === 0 ? [at] : []
-    );
-    assertEquals(admitting.length, 1, `partition ${partition}: ${admitting.length} masters`);
-    counts[admitting[0]!]++;
-  }
-  return counts;
-}
+import { agreement, makeWorld, masterCounts, type Member, startMember, startThree } from "./testing.ts";
 
 describe("ClusterRuntime", () => {
   it("makes a cluster of three nodes within 2.5 s and balances it anew when one is killed", async () => {
@@ -131,7 +53,7 @@ describe("ClusterRuntime", () => {
   });
 
   it("lets a node without seeds serve at once, and others join it later", async () => {
-    const world = new SimWorld({ seed: 4, settle, compute });
+    const world = makeWorld(4);
     const [first, second] = ["m1", "m2"].map((name) => world.addMachine(name));
     const alone = await startMember(first!, { id: "A1", seeds: [] });
     assertEquals(alone.node.cluster.size, 1);
@@ -146,7 +68,7 @@ describe("ClusterRuntime", () => {
   it("makes one cluster of three nodes, one with a seed and one that is told by tip, within 2.5 s", async () => {
     const times: number[] = [];
     for (const seed of [8, 9, 10, 11]) {
-      const world = new SimWorld({ seed, settle, compute });
+      const world = makeWorld(seed);
       const machines = ["m1", "m2", "m3"].map((name) => world.addMachine(name));
       const members: Member[] = [];
       for (const [at, machine] of machines.entries()) {
