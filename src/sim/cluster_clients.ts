@@ -23,8 +23,13 @@ import type { SimMachine, SimProcess, SimWorld } from "./world.ts";
 /** A call may end this much later than its policy says: timers are late. */
 const LATE_MAX_MS = 25;
 
-/** How long the readings at the end of an epoch may take. */
-const READ_TIMEOUT_MS = 1000;
+/** Readings at the end of an epoch; the client may have to fetch the partition map first. */
+const READ_POLICY = {
+  totalTimeoutMs: 3000,
+  maxRetries: 30,
+  sleepBetweenRetriesMs: 100,
+  replica: "master",
+} as const;
 
 /** All clients of a run. */
 export class ClusterClients {
@@ -154,7 +159,7 @@ export class ClusterClients {
     const outcomes = new Map<string, Outcome>();
     for (const key of this.keys) {
       const record = await this.#reader!.get(keyOf(key), {
-        policy: { totalTimeoutMs: READ_TIMEOUT_MS, replica: "master" },
+        policy: READ_POLICY,
       });
       outcomes.set(
         key,
