@@ -24,6 +24,7 @@ const SHAPE: ClusterShape = {
   heartbeatTimeoutCount: 10,
   conflictPolicy: "generation",
   stockLikeNode: -1,
+  hasFiles: false,
   keyCount: 400,
   clientCount: 3,
   loopsPerClient: 4,

@@ -18,6 +18,10 @@ const HEARTBEAT_PORT = 3002;
 /** Statistics in the log say nothing that a report needs. */
 const TICKER_INTERVAL_S = 3600;
 
+/** Where a node keeps its records, when it does. */
+const DATA_FILE = "/data/test.dat";
+const FILE_SIZE_BYTES = 16 * 1024 * 1024;
+
 /** Memory for records of each node. */
 const DATA_SIZE_BYTES = 64 * 1024 * 1024;
 
@@ -177,8 +181,14 @@ export class ClusterMembers {
   }
 
   #settings({ index, id }: ClusterMember): Settings {
-    const { nodeCount, heartbeatIntervalMs, heartbeatTimeoutCount, replicationFactor, conflictPolicy } =
-      this.#shape;
+    const {
+      nodeCount,
+      heartbeatIntervalMs,
+      heartbeatTimeoutCount,
+      replicationFactor,
+      conflictPolicy,
+      hasFiles,
+    } = this.#shape;
     const seeds = this.all.slice(0, nodeCount).filter((other) => other.index !== index);
     return defaultSettings({
       service: { nodeId: id, tickerInterval: TICKER_INTERVAL_S },
@@ -201,7 +211,11 @@ export class ClusterMembers {
         partitionTreeSprigs: 16,
         nsupPeriod: 1,
         allowTtlWithoutNsup: true,
-        storage: { kind: "memory", dataSize: DATA_SIZE_BYTES },
+        storage: {
+          kind: "memory",
+          dataSize: DATA_SIZE_BYTES,
+          ...(hasFiles ? { files: [DATA_FILE], filesize: FILE_SIZE_BYTES } : {}),
+        },
       }],
     });
   }

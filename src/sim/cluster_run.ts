@@ -192,7 +192,10 @@ class ClusterRun {
     let before: CopiesByDigest | undefined;
     if (epoch.kind === "split") {
       await this.#rest();
-      before = collectCopies(this.#members.up);
+      // What a node that is down has in its files may win too, and can't be seen here.
+      const isHidden = this.#schedule.shape.hasFiles &&
+        this.#members.all.some((one) => one.startCount > 0 && !one.isUp);
+      before = isHidden ? undefined : collectCopies(this.#members.up);
       strikes.end();
     } else {
       strikes.end();

@@ -122,6 +122,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     heartbeatTimeoutCount,
     conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
     stockLikeNode: random.chance(0.12) ? random.below(nodeCount) : -1,
+    hasFiles: random.chance(0.3),
     keyCount: random.pick([20, 40, 80]),
     clientCount,
     loopsPerClient,

@@ -177,6 +177,7 @@ function defaultShape(nodeCount: number): ClusterShape {
     heartbeatTimeoutCount: 10,
     conflictPolicy: "generation",
     stockLikeNode: -1,
+    hasFiles: false,
     keyCount: 0,
     clientCount: 0,
     loopsPerClient: 0,

@@ -88,6 +88,8 @@ export interface ClusterShape {
   readonly conflictPolicy: "generation" | "last-update-time";
   /** The index of a node that has no capability word, as a stock one; -1 for none. */
   readonly stockLikeNode: number;
+  /** Nodes keep what they have in files, and find it when they start again; else they start empty. */
+  readonly hasFiles: boolean;
   readonly keyCount: number;
   readonly clientCount: number;
   readonly loopsPerClient: number;

@@ -48,7 +48,11 @@ class FileContent {
   }
 
   sync(): void {
-    this.synced = this.bytes.slice();
+    for (const { offset, bytes } of this.unsynced) {
+      this.synced = bytes === undefined
+        ? resized(this.synced, offset)
+        : overwrite(this.synced, offset, bytes);
+    }
     this.unsynced = [];
   }
 
@@ -61,7 +65,8 @@ class FileContent {
       else content = overwrite(content, offset, fate === 1 ? bytes : torn(offset, bytes, random));
     }
     this.bytes = content;
-    this.sync();
+    this.synced = content.slice();
+    this.unsynced = [];
   }
 }
 
