@@ -44,6 +44,10 @@ const verbs: Record<string, Verb> = {
     doc: "write backup files into a cluster",
     run: async (args) => (await import("./restore.ts")).runRestore(args),
   },
+  demo: {
+    doc: "a cluster on this machine, under load, to be disturbed",
+    run: async (args) => (await import("./demo.ts")).runDemo(args),
+  },
   config: {
     doc: "check a configuration file, print the effective settings",
     run: async (args) => (await import("./config.ts")).runConfig(args),

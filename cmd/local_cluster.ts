@@ -1,0 +1,366 @@
+/**
+ * A cluster of node processes on this machine, for `aerie demo` and the system tests: ports that are free, a folder of
+ * its own, nodes that can be killed, frozen, restarted and added. All of it is gone after `close`, and the nodes end
+ * with this process, however that ends.
+ *
+ * @module
+ */
+
+import { rmSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import { parseInfoAnswers, requestInfoText } from "../src/client/mod.ts";
+import {
+  createLog,
+  createPlatform,
+  ownCommand,
+  type RunningProcess,
+  startProcess,
+} from "../src/platform/mod.ts";
+import type { Ports } from "../src/port/mod.ts";
+
+/** What a cluster is made of; all of it has defaults. */
+export interface LocalClusterOptions {
+  /** The words before the verb; this executable when absent. */
+  command?: readonly string[];
+  /** Copies of each record; 2 when absent. */
+  replicationFactor?: number;
+  /** Memory for the data of each node; `64M` when absent. */
+  dataSize?: string;
+  /** Further flags of every node. */
+  flags?: (node: { index: number; folder: string }) => readonly string[];
+  /** Told of every line that a node prints. */
+  onLine?: (node: LocalNode, line: string) => void;
+}
+
+/** What a node is doing. */
+export type LocalNodeState = "starting" | "up" | "frozen" | "down";
+
+/** Ports of a node. */
+export interface LocalNodePorts {
+  service: number;
+  fabric: number;
+  heartbeat: number;
+}
+
+/** What a node says of its cluster. */
+export interface Membership {
+  /** Members. */
+  size: number;
+  /** Key; `0` in none. */
+  key: string;
+  /** Id of the principal. */
+  principal: string;
+  /** Partitions that move to or from the node yet. */
+  migrations: number;
+  /** Copies that records have. */
+  replicationFactor: number;
+  /** Records on the node, other copies included. */
+  objects: number;
+}
+
+/** A value of a `name=value;...` answer; empty when it is not there. */
+export function valueOf(text: string, name: string): string {
+  const at = `;${text}`.indexOf(`;${name}=`);
+  return at < 0 ? "" : text.slice(at + name.length + 1).split(";")[0];
+}
+
+const HOST = "127.0.0.1";
+const START_LIMIT_MS = 30_000;
+const STOP_LIMIT_MS = 10_000;
+const ASK_LIMIT_MS = 1000;
+const POLL_MS = 25;
+/** Id of the first node; others follow. */
+const NODE_ID_FIRST = 0xa1;
+/** How much of a node's output is kept for messages. */
+const LINE_COUNT_MAX = 500;
+
+/** One node of the cluster. */
+export class LocalNode {
+  /** From 0. */
+  readonly index: number;
+  /** Node id, as tools print it. */
+  readonly id: string;
+  /** Where it listens. */
+  readonly ports: LocalNodePorts;
+  /** Its newest lines. */
+  readonly lines: string[] = [];
+  /** What it is doing. */
+  state: LocalNodeState = "down";
+  /** Monotonic time of its last ready line. */
+  readyMs = 0;
+  readonly #cluster: LocalCluster;
+  #process: RunningProcess | undefined;
+
+  /** Made by {@linkcode LocalCluster}. */
+  constructor(cluster: LocalCluster, index: number, ports: LocalNodePorts) {
+    this.#cluster = cluster;
+    this.index = index;
+    this.ports = ports;
+    this.id = (NODE_ID_FIRST + index).toString(16).toUpperCase();
+  }
+
+  /** `host:port` for clients. */
+  get address(): string {
+    return `${HOST}:${this.ports.service}`;
+  }
+
+  /** Process id while it runs. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /**
+   * Starts it and waits until it is ready.
+   *
+   * @throws {Error} with its last lines when it ends before, or takes longer than 30 s
+   */
+  async start(): Promise<void> {
+    const { clock } = this.#cluster.ports;
+    this.state = "starting";
+    const ready = Promise.withResolvers<void>();
+    const child = this.#process = await startProcess(this.#cluster.commandOf(this), {
+      cwd: this.#cluster.folder,
+      onLine: (line) => {
+        this.#keep(line);
+        if (/^ready in \d/.test(line)) ready.resolve();
+      },
+    });
+    const timer = clock.after(START_LIMIT_MS, () => ready.reject(this.#failure("was not ready in time")));
+    void child.ended.then(() => {
+      if (this.#process === child) {
+        this.#process = undefined;
+        this.state = "down";
+      }
+      ready.reject(this.#failure("ended before it was ready"));
+    });
+    try {
+      await ready.promise;
+    } catch (error) {
+      child.signal("SIGKILL");
+      throw error;
+    } finally {
+      timer.cancel();
+    }
+    this.readyMs = clock.monotonicMs();
+    if (this.#process === child) this.state = "up";
+  }
+
+  #keep(line: string): void {
+    this.lines.push(line);
+    if (this.lines.length > LINE_COUNT_MAX) this.lines.shift();
+    this.#cluster.onLine(this, line);
+  }
+
+  #failure(what: string): Error {
+    return new Error(`Node ${this.id} ${what}:\n${this.lines.slice(-20).join("\n")}`);
+  }
+
+  /**
+   * Asks it info commands.
+   *
+   * @returns the answers in the order of the commands
+   * @throws {Error} when it does not answer in time
+   */
+  async ask(commands: readonly string[], timeoutMs: number = ASK_LIMIT_MS): Promise<string[]> {
+    const { network, clock } = this.#cluster.ports;
+    const address = { host: HOST, port: this.ports.service };
+    const reply = await requestInfoText({ network, clock }, commands, { address, timeoutMs });
+    return parseInfoAnswers(reply).map(({ value }) => value);
+  }
+
+  /** What it says of its cluster; undefined when it does not answer. */
+  async membership(): Promise<Membership | undefined> {
+    try {
+      const [statistics, namespace] = await this.ask(["statistics", "namespace/test"]);
+      return {
+        size: Number(valueOf(statistics, "cluster_size")),
+        key: valueOf(statistics, "cluster_key"),
+        principal: valueOf(statistics, "cluster_principal"),
+        migrations: Number(valueOf(namespace, "migrate_tx_partitions_remaining")) +
+          Number(valueOf(namespace, "migrate_rx_partitions_remaining")),
+        replicationFactor: Number(valueOf(namespace, "effective_replication_factor")),
+        objects: Number(valueOf(namespace, "objects")),
+      };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Ends it at once. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    child?.signal("SIGKILL");
+    await child?.ended;
+  }
+
+  /** Lets it stand still. */
+  freeze(): void {
+    if (this.state !== "up") return;
+    this.#process?.signal("SIGSTOP");
+    this.state = "frozen";
+  }
+
+  /** Lets it go on. */
+  thaw(): void {
+    if (this.state !== "frozen") return;
+    this.#process?.signal("SIGCONT");
+    this.state = "up";
+  }
+
+  /** Asks it to stop and waits for it; ends it when it takes longer than 10 s. */
+  async stop(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined) return;
+    this.thaw();
+    child.signal("SIGTERM");
+    const timer = this.#cluster.ports.clock.after(STOP_LIMIT_MS, () => child.signal("SIGKILL"));
+    await child.ended;
+    timer.cancel();
+  }
+}
+
+/** See the head of the file. */
+export class LocalCluster {
+  /** All nodes that were ever added, in order. */
+  readonly nodes: LocalNode[] = [];
+  /** Where the nodes keep their files. */
+  readonly folder: string;
+  /** This process's ports. */
+  readonly ports: Ports;
+  readonly #options: LocalClusterOptions;
+
+  private constructor(options: LocalClusterOptions, folder: string, ports: Ports) {
+    this.#options = options;
+    this.folder = folder;
+    this.ports = ports;
+  }
+
+  /** A cluster without nodes. */
+  static async create(options: LocalClusterOptions = {}): Promise<LocalCluster> {
+    const ports = await createPlatform({ log: createLog({ sinks: [] }) });
+    const folder = await mkdtemp(`${tmpdir()}/aerie-cluster-`);
+    // Also when the program ends without `close`; the nodes see the end of their input and stop.
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    return new LocalCluster(options, folder, ports);
+  }
+
+  /** A cluster of so many nodes, started at the same time; resolves when all are ready to serve, alone or together. */
+  static async start(count: number, options: LocalClusterOptions = {}): Promise<LocalCluster> {
+    const cluster = await LocalCluster.create(options);
+    try {
+      for (let index = 0; index < count; index++) await cluster.#addStopped();
+      await Promise.all(cluster.nodes.map((node) => node.start()));
+      return cluster;
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    }
+  }
+
+  /** Adds a node and starts it. */
+  async add(): Promise<LocalNode> {
+    const node = await this.#addStopped();
+    await node.start();
+    return node;
+  }
+
+  /** Nodes that run and are not frozen. */
+  get running(): LocalNode[] {
+    return this.nodes.filter(({ state }) => state === "up");
+  }
+
+  /**
+   * Waits until all running nodes are one cluster.
+   *
+   * @param limitMs longest wait
+   * @param options `settled`: until nothing has to be moved any more, too
+   * @returns milliseconds that it took
+   * @throws {Error} with what each node says when it takes longer
+   */
+  async untilOne(limitMs: number, options: { settled?: boolean } = {}): Promise<number> {
+    const { clock } = this.ports;
+    const startMs = clock.monotonicMs();
+    for (;;) {
+      const nodes = this.running;
+      const says = await Promise.all(nodes.map((node) => node.membership()));
+      const isOne = says.every((one) =>
+        one !== undefined && one.size === nodes.length && one.key !== "0" && one.key === says[0]!.key &&
+        (one.migrations === 0 || options.settled !== true)
+      );
+      const tookMs = clock.monotonicMs() - startMs;
+      if (isOne) return tookMs;
+      if (tookMs > limitMs) {
+        const texts = nodes.map(({ id }, at) => `${id}: ${JSON.stringify(says[at] ?? "no answer")}`);
+        throw new Error(
+          `The nodes are not one ${options.settled ? "settled " : ""}cluster after ${limitMs} ms:\n${
+            texts.join("\n")
+          }`,
+        );
+      }
+      await new Promise<void>((resolve) => void clock.after(POLL_MS, resolve));
+    }
+  }
+
+  /** Addresses of all nodes, for a client. */
+  get hosts(): string[] {
+    return this.nodes.map(({ address }) => address);
+  }
+
+  /** Ends all processes and removes the folder. */
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** A line of a node. */
+  onLine(node: LocalNode, line: string): void {
+    this.#options.onLine?.(node, line);
+  }
+
+  /** How a node is started now. */
+  commandOf(node: LocalNode): string[] {
+    const { command = ownCommand(), replicationFactor = 2, dataSize = "64M", flags } = this.#options;
+    const folder = `${this.folder}/node-${node.index}`;
+    const seeds = this.nodes.filter((one) => one !== node).map(({ ports }) => `${HOST} ${ports.heartbeat}`);
+    const settings: Record<string, string> = {
+      "service.node-id": node.id,
+      "service.work-directory": folder,
+      "service.copies-on-one-host": "true",
+      "network.service.port": String(node.ports.service),
+      "network.fabric.port": String(node.ports.fabric),
+      "network.heartbeat.port": String(node.ports.heartbeat),
+      ...(seeds.length === 0 ? {} : { "network.heartbeat.mesh-seed-address-port": seeds.join(",") }),
+      "network.info.port": "off",
+      "network.http.port": "off",
+      "namespace.test.replication-factor": String(replicationFactor),
+    };
+    return [
+      ...command,
+      "serve",
+      "--supervised",
+      "--quiet",
+      ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+      "--data-size",
+      dataSize,
+      ...(flags?.({ index: node.index, folder }) ?? []),
+    ];
+  }
+
+  async #addStopped(): Promise<LocalNode> {
+    const [service, fabric, heartbeat] = await freePorts(this.ports, 3);
+    const node = new LocalNode(this, this.nodes.length, { service, fabric, heartbeat });
+    this.nodes.push(node);
+    return node;
+  }
+}
+
+/** Ports of loopback that nobody listens on at the moment. */
+async function freePorts({ network }: Ports, count: number): Promise<number[]> {
+  const listeners = await Promise.all(
+    Array.from({ length: count }, () => network.listen({ host: HOST, port: 0 }, (one) => one.close())),
+  );
+  for (const listener of listeners) listener.close();
+  return listeners.map(({ address }) => address.port);
+}
