@@ -84,7 +84,10 @@ export class LoopbackNode {
     for (;;) {
       const reply = connection.written;
       if (reply !== undefined) {
-        assert(reply[RESULT_CODE_AT] === 0, "A benchmark's request succeeds");
+        assert(
+          reply[RESULT_CODE_AT] === 0,
+          `A benchmark's request succeeds, not with ${reply[RESULT_CODE_AT]}`,
+        );
         sizeBytes += reply.length;
         connection.written = undefined;
         connection.handler.onWritten();

@@ -7,16 +7,17 @@
 import { resolve } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
 import { print } from "../tools/print.ts";
+import { type DataModelOptions, type DataModelResult, runDataModel } from "./data_model.ts";
 import { type MacroOptions, type MacroResult, runMacro } from "./macro.ts";
 import { type MicroOptions, type MicroResult, runMicro } from "./micro.ts";
-import { machineLine, macroHeading, macroLines, microLine, startLine } from "./report.ts";
+import { dataPrinter, machineLine, macroHeading, macroLines, microLine, startLine } from "./report.ts";
 import { measureStart, type StartResult } from "./start_time.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 const HELP = `deno task bench: measure aerie
 
   --quick               everything once and short: shows that the benchmarks work, not how fast aerie is
-  --only PART,...       micro, macro, start (default: all)
+  --only PART,...       micro, data, macro, start (default: all)
   --workload NAME,...   ${WORKLOADS.map(({ name }) => name).join(", ")} (default: all)
   --connections N,...   numbers of connections of the macro part (default 1,8,32,128)
   --rounds N            turns of each server; the middle one counts (default 3)
@@ -28,13 +29,14 @@ const HELP = `deno task bench: measure aerie
 Example
   deno task bench --only macro --workload get,put --connections 32`;
 
-const PARTS = ["micro", "macro", "start"];
+const PARTS = ["micro", "data", "macro", "start"];
 
 /** Everything that was measured. */
 interface Report {
   quick: boolean;
   machine: string;
   micro?: MicroResult[];
+  data?: DataModelResult[];
   macro?: MacroResult[];
   start?: StartResult[];
 }
@@ -50,6 +52,19 @@ const MICRO_QUICK: MicroOptions = {
   sampleCount: 1,
   indexEntryCounts: [1000],
   recordCount: 1000,
+};
+
+const DATA: DataModelOptions = {
+  sampleMs: 200,
+  sampleCount: 3,
+  elementCounts: [10, 1000, 100_000],
+  scanRecordCount: 100_000,
+};
+const DATA_QUICK: DataModelOptions = {
+  sampleMs: 2,
+  sampleCount: 1,
+  elementCounts: [10, 1000],
+  scanRecordCount: 1000,
 };
 
 function list(text: string | undefined): string[] | undefined {
@@ -108,6 +123,12 @@ async function runAll(options: ReturnType<typeof readArguments>): Promise<Report
   if (parts.includes("micro")) {
     print("\nNanoseconds per operation, no sockets: middle sample, fastest sample, target");
     report.micro = await runMicro(quick ? MICRO_QUICK : MICRO, (result) => print(microLine(result, quick)));
+  }
+  if (parts.includes("data")) {
+    print(
+      "\nLists, maps and filters, whole requests without sockets: ns, of get, of put, bytes of the container",
+    );
+    report.data = await runDataModel(quick ? DATA_QUICK : DATA, dataPrinter());
   }
   if (parts.includes("macro")) {
     print(macroHeading(macro));

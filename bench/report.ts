@@ -4,6 +4,8 @@
  * @module
  */
 
+import { print } from "../tools/print.ts";
+import type { DataModelResult } from "./data_model.ts";
 import type { MacroFigures, MacroOptions, MacroResult } from "./macro.ts";
 import type { MicroResult } from "./micro.ts";
 import type { StartResult } from "./start_time.ts";
@@ -30,6 +32,18 @@ function verdict(isMet: boolean, quick: boolean): string {
 export function microLine({ name, medianNs, leastNs, targetNs }: MicroResult, quick: boolean): string {
   const target = targetNs === undefined ? "" : `  <= ${targetNs}${verdict(medianNs <= targetNs, quick)}`;
   return `  ${name.padEnd(46)} ${medianNs.toFixed(0).padStart(7)} ${leastNs.toFixed(0).padStart(7)}${target}`;
+}
+
+/** Prints cases of the data model as multiples of plain get and put, which come first. */
+export function dataPrinter(): (result: DataModelResult) => void {
+  const plainNs: number[] = [];
+  return ({ name, medianNs, containerBytes }) => {
+    if (plainNs.length < 2) plainNs.push(medianNs);
+    const ratios = plainNs.map((ns) => `${(medianNs / ns).toFixed(1)} x`.padStart(10)).join("");
+    print(
+      `  ${name.padEnd(52)} ${medianNs.toFixed(0).padStart(9)}${ratios.padEnd(20)} ${containerBytes || ""}`,
+    );
+  };
 }
 
 /** What the columns of the macro benchmark are. */
