@@ -201,7 +201,7 @@ class ClusterRunner {
       for (const candidate of smallerSchedules(smallest)) {
         if (runCount++ >= SHRINK_RUN_COUNT_MAX) return { smallest, failure: lastFailure, runCount };
         const report = await this.#runOnce(candidate);
-        if (report.failure === undefined) continue;
+        if (report.failure === undefined || kindOf(report.failure) !== kindOf(failure)) continue;
         smallest = candidate;
         lastFailure = report.failure;
         isSmaller = true;
@@ -235,6 +235,11 @@ class ClusterRunner {
 
 function firstLine(text: string): string {
   return text.split("\n")[0];
+}
+
+/** What failures of the same kind have in common: their first words, without names and numbers. */
+function kindOf(failure: string): string {
+  return firstLine(failure).split(" ").filter((word) => !/\d/.test(word)).slice(0, 5).join(" ");
 }
 
 /** Schedules that once failed. */
