@@ -350,3 +350,27 @@ export const READS_IN_FLIGHT_MAX = 128;
 
 /** Bytes of records that were read and are kept a little, because who asked for one may ask again. */
 export const READ_STAGE_SIZE_MAX_BYTES = 1024 * 1024;
+
+/** Records whose replicas are to be mended; beyond this the next migration or write of the record must do it. */
+export const REPLICA_REPAIR_COUNT_MAX = 65_536;
+
+/** Records that are sent to be mended at a time. */
+export const REPLICA_REPAIR_BURST_COUNT_MAX = 128;
+
+/** Times that one write is raised above newer copies that its replicas have. */
+export const REPLICA_RAISE_COUNT_MAX = 8;
+
+/** Requests of other nodes that run here at a time; more are returned to their senders, who try again. */
+export const PROXIED_COUNT_MAX = 16_384;
+
+/** Requests that one node has sent on and that are not answered; more are refused. */
+export const PROXYING_COUNT_MAX = 65_536;
+
+/** Ids of a peer's requests that are remembered, because a message may come twice when a connection breaks. */
+export const PROXY_ID_COUNT_MAX = 8192;
+
+/** Rows of one batch that wait for other nodes; the batch goes on when there are less. */
+export const BATCH_DEFERRED_COUNT_MAX = 256;
+
+/** Writes of one background job that wait for their replicas. */
+export const BACKGROUND_DEFERRED_COUNT_MAX = 64;

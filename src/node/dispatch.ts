@@ -268,7 +268,6 @@ export class Dispatcher {
 
   #runSingle(session: Session, namespace: Namespace): FrameOutcome {
     const { context, reply, activeMs } = session;
-    const { request } = context;
     if (session.nowMs - activeMs > this.budgetMs(session)) {
       reply.frame({ resultCode: this.#giveUp(session, namespace, CAUSE.timeout) });
       return "done";
@@ -276,22 +275,55 @@ export class Dispatcher {
     const replyAt = session.out.length;
     reply.beginProto();
     reply.beginMessage();
-    if (runTransaction(context, namespace) === STEP.SUSPENDED) {
+    const step = runTransaction(context, namespace);
+    if (step === STEP.SUSPENDED) {
       session.out.length = replyAt;
       session.suspendedIn = namespace;
       return "suspended";
     }
+    if (step === STEP.DEFERRED) return this.#defer(session, namespace, replyAt);
     reply.endProto();
     if (namespace.store.hasHolds) session.hold(namespace.store);
+    this.#endSingle(session, namespace, replyAt);
+    return "done";
+  }
+
+  /** The reply's frame is complete. */
+  #endSingle(session: Session, namespace: Namespace, replyAt: number): void {
+    const { request } = session.context;
     if ((request.info1 & INFO1.COMPRESS_RESPONSE) !== 0) {
       this.#compressReply(session, replyAt, namespace.stats.compression);
     }
     const { read, write, udf } = namespace.stats.histograms;
     const isWrite = (request.info2 & INFO2.WRITE) !== 0;
     const histogram = !isWrite ? read : request.fieldAt[FIELD.UDF_FILENAME] < 0 ? write : udf;
+    const { activeMs } = session;
     session.nowMs = this.clock.monotonicMs();
     histogram.add((session.nowMs - activeMs) * this.#node.latencyScale);
-    return "done";
+  }
+
+  /** Holds a reply back until other nodes have answered; what was gathered before leaves meanwhile. */
+  #defer(session: Session, namespace: Namespace, replyAt: number): Job {
+    const deferral = session.context.takeDeferral();
+    session.reply.endProto();
+    const held = session.out.bytes.slice(replyAt, session.out.length);
+    session.out.length = replyAt;
+    if (namespace.store.hasHolds) session.hold(namespace.store);
+    let isWaiting = false;
+    deferral.whenSettled(() => isWaiting && session.wake());
+    return {
+      step: () => {
+        if (!deferral.isSettled) {
+          isWaiting = true;
+          return "suspended";
+        }
+        const frameAt = session.out.length;
+        if (deferral.resultCode === ResultCode.OK) session.out.append(deferral.frame ?? held);
+        else session.reply.frame({ resultCode: deferral.resultCode! });
+        this.#endSingle(session, namespace, frameAt);
+        return "done";
+      },
+    };
   }
 
   /** Replaces the frame at the end of the output by a compressed one, if that is smaller. */

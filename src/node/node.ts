@@ -12,7 +12,8 @@
  * @module
  */
 
-import type { SmdContent } from "../cluster/mod.ts";
+import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
+import { hlcPhysicalMs, type SmdContent } from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
 import { Migrator, PartitionTable } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
@@ -24,7 +25,7 @@ import {
   openStore,
   type RecordDevice,
 } from "../storage/mod.ts";
-import { Namespace } from "../transaction/mod.ts";
+import { Namespace, PeerTransactions } from "../transaction/mod.ts";
 import { UdfModules } from "../udf/mod.ts";
 import { PEER_MESSAGE } from "../wire/mod.ts";
 import { ClusterRuntime } from "./cluster/mod.ts";
@@ -85,6 +86,8 @@ export class AerieNode {
   readonly cluster: ClusterRuntime;
   /** Moves partitions to and from other nodes. */
   readonly migrator: Migrator;
+  /** Requests that involve other nodes. */
+  readonly peers: PeerTransactions;
   /** Truncation marks in the work directory. */
   readonly metadata: NodeMetadata;
   /** Latencies of the last slice. */
@@ -137,6 +140,7 @@ export class AerieNode {
       namespaces,
       ownServices: () => peerServiceAddresses(this),
     });
+    this.peers = createPeers(this);
     this.migrator = createMigrator(this);
     this.metadata = new NodeMetadata({
       cluster: this.cluster,
@@ -297,8 +301,30 @@ export async function createNode(options: NodeOptions): Promise<AerieNode> {
   return new AerieNode(options, parts);
 }
 
+/** Requests that involve other nodes. */
+function createPeers({ cluster, ports, namespaces }: AerieNode): PeerTransactions {
+  const { clock, random } = ports;
+  const peers = new PeerTransactions({
+    self: cluster.self,
+    namespaces,
+    fabric: cluster.fabric,
+    clusterKey: () => cluster.clusterKey,
+    isFenced: () => cluster.isFenced,
+    latestMs: () => hlcPhysicalMs(cluster.hybridClock.now()) - CITRUSLEAF_EPOCH_S * 1000,
+    clock,
+    random,
+  });
+  cluster.register(PEER_MESSAGE.RW, (from, reader) => peers.onRw(from, reader));
+  cluster.register(PEER_MESSAGE.PROXY, (from, reader) => peers.onProxy(from, reader));
+  cluster.addListener({
+    onBalanced: (view) => peers.onBalanced(view),
+    onAdjacent: (node, isAdjacent) => isAdjacent || peers.onDeparted(node),
+  });
+  return peers;
+}
+
 /** Migrations, which follow the cluster that the node is in. */
-function createMigrator({ cluster, ports, settings, namespaces }: AerieNode): Migrator {
+function createMigrator({ cluster, peers, ports, settings, namespaces }: AerieNode): Migrator {
   const { fabric } = cluster;
   const migrator = new Migrator({
     self: cluster.self,
@@ -306,6 +332,7 @@ function createMigrator({ cluster, ports, settings, namespaces }: AerieNode): Mi
     settings: settings.service,
     namespaces,
     fabric,
+    whenWritesEnded: (at, done) => peers.whenWritesEnded(at, done),
   });
   cluster.register(PEER_MESSAGE.MIGRATE, (from, reader) => migrator.onMessage(from, reader));
   cluster.addListener({

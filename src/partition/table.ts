@@ -194,6 +194,11 @@ export class PartitionTable {
     return this.#immigrations[partition] === 0 && this.#isReplica(partition);
   }
 
+  /** Whether this node keeps a copy of a partition for good. */
+  isReplica(partition: number): boolean {
+    return this.#isReplica(partition);
+  }
+
   #isReplica(partition: number): boolean {
     if (this.balance === undefined) return this.#roles[partition] !== ROLE.NONE;
     return this.balance.selfPlace[partition] < this.effectiveReplicationFactor;
@@ -202,6 +207,24 @@ export class PartitionTable {
   /** Node that serves a partition, as far as this node knows; undefined on its own and when nobody does. */
   workingMaster(partition: number): NodeId | undefined {
     return this.balance && nodeAt(this.balance, partition, this.#workingPlace[partition]);
+  }
+
+  /** Node that serves a partition once all migrations have ended; undefined on its own. */
+  finalMaster(partition: number): NodeId | undefined {
+    return this.balance && nodeAt(this.balance, partition, 0);
+  }
+
+  /** Whether a write of a partition is sent to anybody. */
+  hasOtherReplicas(partition: number): boolean {
+    const { balance } = this;
+    return balance !== undefined &&
+      (this.effectiveReplicationFactor > 1 ||
+        balance.selfPlace[partition] >= this.effectiveReplicationFactor);
+  }
+
+  /** Whether `duplicates` is worth asking: they end with the transfers that bring them. */
+  mayHaveDuplicates(partition: number): boolean {
+    return this.#immigrations[partition] > 0 || this.#emigrations[partition] > 0;
   }
 
   /** The replicas of a partition but this node, in order: where a write is sent. */

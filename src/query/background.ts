@@ -10,11 +10,19 @@
  * @module
  */
 
-import { ByteBuffer, DIGEST_SIZE_BYTES, PARTITION_COUNT, ResultCode, SLICE_MAX_MS } from "../base/mod.ts";
+import {
+  BACKGROUND_DEFERRED_COUNT_MAX,
+  ByteBuffer,
+  DIGEST_SIZE_BYTES,
+  PARTITION_COUNT,
+  ResultCode,
+  SLICE_MAX_MS,
+} from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
 import { checkWrite, ExpScope, TRILEAN } from "../record/mod.ts";
 import type { EntryRef, VisitEntry, Waiter } from "../storage/mod.ts";
 import {
+  type Deferral,
   EntryFacts,
   type Namespace,
   ORIGIN,
@@ -22,7 +30,17 @@ import {
   STEP,
   TransactionContext,
 } from "../transaction/mod.ts";
-import { AS_MSG_HEADER_SIZE, FIELD, INFO1, INFO2, INFO3, OP, OpCursor, ReplyWriter } from "../wire/mod.ts";
+import {
+  AS_MSG_HEADER_SIZE,
+  FIELD,
+  INFO1,
+  INFO2,
+  INFO3,
+  OP,
+  OpCursor,
+  PROTO_HEADER_SIZE,
+  ReplyWriter,
+} from "../wire/mod.ts";
 import type { QueryPlan } from "./plan.ts";
 import type { QueryProgress, QueryStatus } from "./progress.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -35,6 +53,9 @@ import { PartitionWalk, type QueryWalk } from "./walk.ts";
 const GATHER_COUNT_MAX = 64;
 /** Entries that are passed over before the job leaves the loop to others. */
 const PASSED_COUNT_MAX = 4096;
+
+/** Offset of the result code in a reply's frame. */
+const RESULT_CODE_AT = PROTO_HEADER_SIZE + 5;
 
 /** What a background job needs besides its plan. */
 export interface BackgroundOptions {
@@ -71,6 +92,7 @@ export class BackgroundOps implements Waiter {
   #passedCount = 0;
   #nowMs = 0;
   #waits = false;
+  #deferredCount = 0;
   #timer: Timer | undefined;
 
   /**
@@ -130,6 +152,10 @@ export class BackgroundOps implements Waiter {
       if (this.#writtenCount === this.#gatheredCount && !this.#gather()) {
         if (this.#waits) return;
         if (!this.#walk.isDone) break;
+        if (this.#deferredCount > 0) {
+          this.#waits = true;
+          return;
+        }
         this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
         return;
       }
@@ -138,7 +164,7 @@ export class BackgroundOps implements Waiter {
         this.#timer = this.#clock.after(this.#rate.waitMs(), () => this.wake());
         return;
       }
-      if (!this.#writeNext()) {
+      if (this.#deferredCount >= BACKGROUND_DEFERRED_COUNT_MAX || !this.#writeNext()) {
         this.#waits = true;
         return;
       }
@@ -221,16 +247,32 @@ export class BackgroundOps implements Waiter {
     reply.out.reset();
     reply.beginProto();
     reply.beginMessage();
-    if (runTransaction(context, this.#namespace) === STEP.SUSPENDED) return false;
+    const step = runTransaction(context, this.#namespace);
+    if (step === STEP.SUSPENDED) return false;
     this.#writtenCount++;
     this.#rate.take();
     this.#progress.recordsThrottled++;
-    const { resultCode } = context;
+    if (step === STEP.DONE) this.#count(context.resultCode);
+    else this.#defer(context.takeDeferral());
+    return true;
+  }
+
+  /** The write's replicas have not confirmed it yet; the job goes on with the next records meanwhile. */
+  #defer(deferral: Deferral): void {
+    this.#deferredCount++;
+    deferral.whenSettled(() => {
+      this.#deferredCount--;
+      const { frame, resultCode } = deferral;
+      this.#count(frame === undefined ? resultCode! : frame[RESULT_CODE_AT]);
+      this.wake();
+    });
+  }
+
+  #count(resultCode: number): void {
     if (resultCode === ResultCode.OK) this.#progress.recordsSucceeded++;
     else if (resultCode === ResultCode.FILTERED_OUT) this.#progress.recordsFilteredBins++;
     else if (resultCode === ResultCode.NOT_FOUND) this.#progress.recordsFilteredMeta++;
     else this.#progress.recordsFailed++;
-    return true;
   }
 
   #finish(status: QueryStatus, outcome: QueryOutcome): void {

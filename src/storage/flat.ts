@@ -58,7 +58,9 @@ export const FLAT_FLAG = {
 /** Bits of the second word that differ from node to node: the tree id. */
 const TREE_ID_BITS = 0xfc00_0000;
 
-const DIGEST_AT = 8;
+/** Offset of the digest in a flat record. */
+export const FLAT_DIGEST_AT = 8;
+const DIGEST_AT = FLAT_DIGEST_AT;
 const LUT_AT = 28;
 const GENERATION_AT = FLAT_GENERATION_AT;
 const SIZE_BITS = FLAT_FLAG.SIZE_BITS;

@@ -79,6 +79,10 @@ export interface FlatRange {
   end: number;
 }
 
+/** Where the tree id is in a flat record. */
+const TREE_ID_AT = 7;
+const TREE_ID_BITS = 0xfc;
+
 const entryHere = new EntryRef();
 
 /**
@@ -157,7 +161,9 @@ function compareBytes(first: FlatRecord, second: FlatRecord): number {
   const sizeDifference = first.sizeUnits - second.sizeUnits;
   const sizeBytes = Math.min(first.sizeUnits, second.sizeUnits) * UNIT_SIZE_BYTES;
   for (let index = 0; index < sizeBytes; index++) {
-    const difference = first.bytes[first.at + index] - second.bytes[second.at + index];
+    // The tree id is each node's own, and may be another than when the record was stored.
+    const mask = index === TREE_ID_AT ? ~TREE_ID_BITS : 0xff;
+    const difference = (first.bytes[first.at + index] & mask) - (second.bytes[second.at + index] & mask);
     if (difference !== 0) return difference;
   }
   return sizeDifference;

@@ -17,6 +17,7 @@ import {
   DIGEST_SIZE_BYTES,
   PARTITION_COUNT,
   partitionId,
+  PLANTED,
   readU32LE,
   ResultCode,
 } from "../base/mod.ts";
@@ -116,6 +117,8 @@ export class NamespaceStore {
   nonExpirableCount = 0;
   /** Records last updated up to this many ms since 2010 are truncated; 0 for none. */
   truncateLutMs = 0;
+  /** Writes are later than this, in ms since 2010: what the cluster has seen at its last change; 0 alone. */
+  lastUpdateFloorMs = 0;
   /** Client writes are refused: memory or space is short. Kept up to date by the supervisor. */
   stopWrites = false;
   /** The clocks of the cluster are so far apart that client writes are refused, and nothing expires. */
@@ -300,8 +303,10 @@ export class NamespaceStore {
 
   /** The last update time for a write: now, but later than the stored one and than every truncation mark. */
   nextLastUpdateMs(entry: EntryRef | undefined, set: SetInfo | undefined): number {
-    let lastUpdateMs = Math.max(this.nowMs(), this.truncateLutMs + 1);
-    if (entry !== undefined) lastUpdateMs = Math.max(lastUpdateMs, entry.lastUpdateMs + 1);
+    let lastUpdateMs = Math.max(this.nowMs(), this.truncateLutMs + 1, this.lastUpdateFloorMs);
+    if (entry !== undefined && !PLANTED.noLutRule) {
+      lastUpdateMs = Math.max(lastUpdateMs, entry.lastUpdateMs + 1);
+    }
     if (set !== undefined) lastUpdateMs = Math.max(lastUpdateMs, set.truncateLutMs + 1);
     return lastUpdateMs;
   }

@@ -3,19 +3,32 @@
  * Source: wire-protocol reference, section 7.
  *
  * A batch is a job: it runs in slices, stops when the client does not read, and can be suspended in any row. Rows are
- * processed in their order.
+ * processed in their order. A deferred row (one that waits for other nodes) does not stop those after it; its reply goes
+ * out when it is known, with its index, so replies may leave in another order.
  *
  * @module
  */
 
-import { ResultCode } from "../base/mod.ts";
-import type { Clock } from "../port/mod.ts";
+import { BATCH_DEFERRED_COUNT_MAX, type Histogram, ResultCode, TIMER_DELAY_MAX_MS } from "../base/mod.ts";
+import type { Clock, Timer } from "../port/mod.ts";
 import type { Waiter } from "../storage/mod.ts";
-import { BATCH_FLAG, BatchCursor, FIELD, INFO3, type RecordRequest, type ReplyWriter } from "../wire/mod.ts";
-import { type Namespace, STEP, TransactionContext } from "./context.ts";
+import {
+  BATCH_FLAG,
+  BatchCursor,
+  FIELD,
+  INFO3,
+  PROTO_HEADER_SIZE,
+  type RecordRequest,
+  type ReplyWriter,
+} from "../wire/mod.ts";
+import { CAUSE } from "./causes.ts";
+import { type Namespace, STEP, type Step, TransactionContext } from "./context.ts";
+import type { Deferral } from "./deferral.ts";
 import { ORIGIN } from "./stats.ts";
 import { findNamespace, runTransaction } from "./run.ts";
 
+/** Offset of the result code in a reply's frame. */
+const RESULT_CODE_AT = PROTO_HEADER_SIZE + 5;
 /** Replies are sent when this much has gathered, as the stock server does. */
 const CHUNK_SIZE_BYTES = 128 * 1024;
 
@@ -48,6 +61,17 @@ export interface BatchOptions {
   onFrame?: ((frameAt: number) => void) | undefined;
 }
 
+/** A row whose reply waits for other nodes. */
+interface DeferredRow {
+  readonly rowIndex: number;
+  readonly deferral: Deferral;
+  /** The reply's message; undefined when another node writes it. */
+  readonly message: Uint8Array | undefined;
+  readonly histogram: Histogram;
+  readonly latencyScale: number;
+  readonly startMs: number;
+}
+
 /** One batch request while it runs. */
 export class BatchJob {
   readonly #cursor = new BatchCursor();
@@ -61,6 +85,12 @@ export class BatchJob {
   #refused: number = ResultCode.OK;
   #protoOpen = false;
   #protoAt = 0;
+  #deferredCount = 0;
+  readonly #settled: DeferredRow[] = [];
+  /** The batch can do nothing but wait for deferred rows. */
+  #waitsForRows = false;
+  #isTimeOver = false;
+  #rowTimer: Timer | undefined;
   // Asking for the time costs as much as a small row: the end of one row is the start of the next.
   #nowMs = 0;
 
@@ -96,12 +126,16 @@ export class BatchJob {
       return "done";
     }
     this.#nowMs = clock.monotonicMs();
+    this.#waitsForRows = false;
     for (let count = 0;; count++) {
       if (count > 0 && this.#nowMs >= deadlineMs) return this.#pause();
-      if (
-        this.#suspendedRow === undefined && (this.#cursor.rowsLeft === 0 || this.#overall !== ResultCode.OK)
-      ) break;
-      if (!this.#runRow(clock)) return this.#pauseSuspended();
+      const settled = this.#settled.shift();
+      if (settled !== undefined) this.#replySettled(settled);
+      else if (this.#isBegun || this.#hasRowsLeft) {
+        if (this.#deferredCount >= BATCH_DEFERRED_COUNT_MAX && !this.#isBegun) return this.#pauseForRows();
+        if (!this.#runRow(clock)) return this.#pauseSuspended(clock);
+      } else if (this.#deferredCount > 0) return this.#pauseForRows();
+      else break;
       if (this.#protoOpen && this.#reply.protoBodySize() >= CHUNK_SIZE_BYTES) return this.#pause();
     }
     this.#closeProto();
@@ -111,8 +145,18 @@ export class BatchJob {
     return "done";
   }
 
+  /** A row was suspended and runs again. */
+  get #isBegun(): boolean {
+    return this.#suspendedRow !== undefined;
+  }
+
+  get #hasRowsLeft(): boolean {
+    return this.#cursor.rowsLeft > 0 && this.#overall === ResultCode.OK;
+  }
+
   /** The connection is gone; there is no step after this. */
   cancel(): void {
+    this.#rowTimer?.cancel();
     this.#options.stats.failed++;
   }
 
@@ -121,8 +165,25 @@ export class BatchJob {
     return "more";
   }
 
-  #pauseSuspended(): BatchStep {
+  /** A row waits for its record: not for ever. */
+  #pauseSuspended(clock: Clock): BatchStep {
     this.#closeProto();
+    this.#rowTimer ??= clock.after(this.#budgetMs(), () => {
+      this.#isTimeOver = true;
+      this.#options.waiter.wake();
+    });
+    return "suspended";
+  }
+
+  #budgetMs(): number {
+    const namespace = this.#suspendedRow!;
+    const wantedMs = this.#row.request.transactionTtlMs || namespace.service.transactionMaxMs;
+    return wantedMs === 0 ? TIMER_DELAY_MAX_MS : Math.min(wantedMs, TIMER_DELAY_MAX_MS);
+  }
+
+  #pauseForRows(): BatchStep {
+    this.#closeProto();
+    this.#waitsForRows = true;
     return "suspended";
   }
 
@@ -137,32 +198,84 @@ export class BatchJob {
     this.#protoOpen = false;
   }
 
+  #openProto(): void {
+    if (this.#protoOpen) return;
+    this.#protoAt = this.#reply.out.length;
+    this.#reply.beginProto();
+    this.#protoOpen = true;
+  }
+
   /** Runs the next row, or the suspended one again; false when it is suspended. */
   #runRow(clock: Clock): boolean {
     const namespace = this.#suspendedRow ?? this.#nextRow();
     if (namespace === undefined) return true;
-    if (!this.#protoOpen) {
-      this.#protoAt = this.#reply.out.length;
-      this.#reply.beginProto();
-      this.#protoOpen = true;
-    }
+    this.#openProto();
     const isWrite = (this.#row.request.info2 & 1) !== 0;
     this.#row.rowIndex = this.#cursor.rowIndex;
     this.#reply.beginMessage();
-    if (runTransaction(this.#row, namespace) === STEP.SUSPENDED) {
+    const step = this.#isTimeOver ? this.#giveUp(namespace) : runTransaction(this.#row, namespace);
+    if (step === STEP.SUSPENDED) {
       this.#reply.dropMessage();
       this.#suspendedRow = namespace;
       return false;
     }
     this.#suspendedRow = undefined;
+    this.#rowTimer?.cancel();
+    this.#rowTimer = undefined;
+    this.#isTimeOver = false;
     const { batchSubRead, batchSubWrite, batchSubUdf } = namespace.stats.histograms;
+    const isUdf = isWrite && this.#row.request.has(FIELD.UDF_FILENAME);
+    const histogram = isUdf ? batchSubUdf : isWrite ? batchSubWrite : batchSubRead;
     const startMs = this.#nowMs;
     this.#nowMs = clock.monotonicMs();
-    const latency = (this.#nowMs - startMs) * namespace.latencyScale;
-    const isUdf = isWrite && this.#row.request.has(FIELD.UDF_FILENAME);
-    (isUdf ? batchSubUdf : isWrite ? batchSubWrite : batchSubRead).add(latency);
+    const { latencyScale } = namespace;
+    if (step === STEP.DEFERRED) {
+      this.#defer({ histogram, latencyScale, startMs });
+      return true;
+    }
+    histogram.add((this.#nowMs - startMs) * latencyScale);
     this.#judgeRow(this.#row.resultCode);
     return true;
+  }
+
+  /** The suspended row's time is over; nothing was changed. */
+  #giveUp(namespace: Namespace): Step {
+    namespace.inFlight.abandon(this.#options.waiter);
+    namespace.stats.tsvcTimeout[this.#row.origin]++;
+    this.#row.refuse(namespace.refusals.note(CAUSE.suspendedTimeout), 0, 0);
+    return STEP.DONE;
+  }
+
+  #defer(timing: Pick<DeferredRow, "histogram" | "latencyScale" | "startMs">): void {
+    const deferral = this.#row.takeDeferral();
+    const row: DeferredRow = {
+      ...timing,
+      rowIndex: this.#row.rowIndex,
+      deferral,
+      message: this.#reply.takeMessage(),
+    };
+    this.#deferredCount++;
+    deferral.whenSettled(() => {
+      this.#settled.push(row);
+      if (this.#waitsForRows) this.#options.waiter.wake();
+    });
+  }
+
+  /** Writes the reply of a row that waited for other nodes. */
+  #replySettled(row: DeferredRow): void {
+    this.#deferredCount--;
+    this.#openProto();
+    const { resultCode, frame } = row.deferral;
+    if (resultCode !== ResultCode.OK) {
+      this.#reply.message({ resultCode: resultCode!, rowIndex: row.rowIndex });
+    } else if (frame === undefined) {
+      this.#reply.putMessage(row.message!, row.rowIndex);
+    } else {
+      this.#reply.putMessage(frame.subarray(PROTO_HEADER_SIZE), row.rowIndex);
+    }
+    row.histogram.add((this.#nowMs - row.startMs) * row.latencyScale);
+    const isOk = resultCode === ResultCode.OK;
+    this.#judgeRow(!isOk ? resultCode! : frame === undefined ? ResultCode.OK : frame[RESULT_CODE_AT]);
   }
 
   /** Decodes the next row; undefined, with the overall result set, when the batch ends here. */
@@ -184,7 +297,7 @@ export class BatchJob {
   #judgeRow(resultCode: number): void {
     if (resultCode === ResultCode.OK || (this.#cursor.flags & BATCH_FLAG.RESPOND_ALL) !== 0) return;
     if (resultCode === ResultCode.NOT_FOUND || resultCode === ResultCode.FILTERED_OUT) return;
-    this.#overall = resultCode;
+    if (this.#overall === ResultCode.OK) this.#overall = resultCode;
     if ((this.#cursor.flags & BATCH_FLAG.REPORT_ROW) === 0) this.#reply.dropMessage();
   }
 }

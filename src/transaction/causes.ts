@@ -68,4 +68,15 @@ export const CAUSE = {
     phase: "suspended",
     text: "the request waited for its record longer than its time; nothing was changed",
   },
+  inDoubt: {
+    code: ResultCode.TIMEOUT,
+    phase: "replicas",
+    text:
+      "not all replicas confirmed the write in time, so it is in doubt; they are mended when they can be reached",
+  },
+  proxyTimeout: {
+    code: ResultCode.TIMEOUT,
+    phase: "proxy",
+    text: "the node that serves the record did not answer in time; a write is in doubt",
+  },
 } as const satisfies Record<string, RefusalCause>;

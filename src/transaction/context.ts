@@ -4,7 +4,7 @@
  * @module
  */
 
-import { equalBytes, ResultCode, utf8 } from "../base/mod.ts";
+import { assert, equalBytes, ResultCode, utf8 } from "../base/mod.ts";
 import type { NamespaceSettings, ServiceSettings } from "../config/mod.ts";
 import type { PartitionTable } from "../partition/mod.ts";
 import type { Clock, Log } from "../port/mod.ts";
@@ -19,10 +19,13 @@ import {
 } from "../storage/mod.ts";
 import type { UdfModules } from "../udf/mod.ts";
 import { FIELD, INFO2, RecordRequest, type ReplyWriter } from "../wire/mod.ts";
+import type { Deferral } from "./deferral.ts";
 import { EntryFacts } from "./filter.ts";
 import { InFlightTable } from "./in_flight.ts";
+import { PeerStats } from "./peer_stats.ts";
+import type { PeerTransactions } from "./peers.ts";
 import { RefusalLog } from "./refusal_log.ts";
-import { ORIGIN, type Origin, RequestStats } from "./stats.ts";
+import { type Kind, ORIGIN, type Origin, RequestStats } from "./stats.ts";
 
 /** One namespace, as transactions see it. */
 export class Namespace {
@@ -44,6 +47,10 @@ export class Namespace {
   readonly inFlight: InFlightTable;
   /** Counters and histograms. */
   readonly stats: RequestStats = new RequestStats();
+  /** What involves other nodes; undefined of a namespace that knows of none. */
+  peers: PeerTransactions | undefined;
+  /** Counters of what involves other nodes. */
+  readonly peerStats: PeerStats = new PeerStats();
   /** Lines about refusals. */
   readonly refusals: RefusalLog;
   /** Time. */
@@ -113,6 +120,11 @@ export const STEP = {
   DONE: 0,
   /** Nothing is written; the waiter will be woken and the transaction must start again from its request. */
   SUSPENDED: 1,
+  /**
+   * What was asked is done here, or is being done elsewhere; the reply is held back until `context.takeDeferral()` is
+   * settled. The transaction is over and never starts again.
+   */
+  DEFERRED: 2,
 } as const;
 /** How a transaction's step ended. */
 export type Step = (typeof STEP)[keyof typeof STEP];
@@ -136,6 +148,12 @@ export class TransactionContext {
   set: SetInfo | undefined;
   /** Result code of the message last closed. */
   resultCode: number = ResultCode.OK;
+  /** Settles when a deferred transaction's reply may leave. */
+  deferral: Deferral | undefined;
+  /** The request came from another node, so it is not sent on. */
+  isProxied = false;
+  /** The request can't be served here, and may not be sent on. */
+  isReturned = false;
   /** The digest has an entry; `namespace.entry` points at it. */
   exists = false;
   /** The entry is a record for clients. */
@@ -150,6 +168,14 @@ export class TransactionContext {
   /** Offset of the digest in the request's bytes. */
   get digestAt(): number {
     return this.request.fieldAt[FIELD.DIGEST];
+  }
+
+  /** The deferral of the step that was DEFERRED. */
+  takeDeferral(): Deferral {
+    const { deferral } = this;
+    assert(deferral !== undefined, "a deferred step leaves its deferral");
+    this.deferral = undefined;
+    return deferral;
   }
 
   /** Closes the reply's open message. */
@@ -219,4 +245,27 @@ export function checkKey(request: RecordRequest): ResultCode {
   if (size === 0) return ResultCode.UNSUPPORTED_FEATURE;
   const isInteger = request.bytes[request.fieldAt[FIELD.KEY]] === INTEGER_KEY_TYPE;
   return isInteger && size !== INTEGER_KEY_SIZE ? ResultCode.UNSUPPORTED_FEATURE : ResultCode.OK;
+}
+
+/**
+ * Ends a transaction that has changed its record: counts it, and sends the record to its other replicas. The reply's
+ * message is closed.
+ *
+ * @returns DONE, or DEFERRED when the reply must wait for them
+ */
+export function endChange(context: TransactionContext, namespace: Namespace, kind: Kind): Step {
+  const { peers, partitions } = namespace;
+  if (peers !== undefined && partitions.clusterSize > 1) return peers.replicate(context, namespace, kind);
+  namespace.stats.add(context.origin, kind, ResultCode.OK);
+  return STEP.DONE;
+}
+
+/**
+ * Takes what other nodes may know better about a record that is about to be written; it is this transaction's turn.
+ *
+ * @returns false when the transaction is suspended
+ */
+export function resolveForWrite(context: TransactionContext, namespace: Namespace, kind: Kind): boolean {
+  const { peers, partitions } = namespace;
+  return peers === undefined || partitions.clusterSize <= 1 || peers.resolve(context, namespace, kind);
 }

@@ -16,6 +16,8 @@ interface Holder {
   digest: Uint8Array;
   owner: Waiter;
   queue: Waiter[];
+  /** Cluster key under which duplicates were merged for the owner; 0 while they were not. */
+  resolvedKey: number;
 }
 
 /** Whether a write may go on. */
@@ -61,11 +63,36 @@ export class InFlightTable {
       return;
     }
     const key = readU32(digest, at + 4);
-    const holder = { digest: digest.slice(at, at + 20), owner, queue: [] };
+    const holder = { digest: digest.slice(at, at + 20), owner, queue: [], resolvedKey: 0 };
     const bucket = this.#holders.get(key);
     if (bucket === undefined) this.#holders.set(key, [holder]);
     else bucket.push(holder);
     this.heldCount++;
+  }
+
+  /**
+   * Gives a record to another holder, who keeps it until its own `release`: a write whose replicas are not asked yet
+   * outlives the request that began it.
+   *
+   * @param from who holds it, if anybody does
+   */
+  transfer(digest: Uint8Array, at: number, holders: { from: Waiter; to: Waiter }): void {
+    const { from, to } = holders;
+    this.hold(digest, at, from);
+    const holder = this.#find(digest, at)!;
+    holder.owner = to;
+  }
+
+  /** The duplicates of a record that is held were merged under a cluster key. */
+  setResolved(digest: Uint8Array, at: number, owner: { waiter: Waiter; clusterKey: number }): void {
+    const holder = this.#find(digest, at);
+    if (holder?.owner === owner.waiter) holder.resolvedKey = owner.clusterKey;
+  }
+
+  /** Whether they were, for the transaction that holds the record now. */
+  isResolved(digest: Uint8Array, at: number, owner: { waiter: Waiter; clusterKey: number }): boolean {
+    const holder = this.#find(digest, at);
+    return holder?.owner === owner.waiter && holder.resolvedKey === owner.clusterKey;
   }
 
   /** A transaction of a record is done: it passes the record on if it held it, and leaves the queue if it was in it. */
@@ -91,6 +118,7 @@ export class InFlightTable {
     const next = holder.queue.shift();
     if (next !== undefined) {
       holder.owner = next;
+      holder.resolvedKey = 0;
       this.#clock.nextTurn(() => {
         if (holder.owner === next) next.wake();
       });

@@ -17,6 +17,7 @@ import {
   type Step,
   type TransactionContext,
 } from "./context.ts";
+import { CAUSE } from "./causes.ts";
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
 import { considerReadTouch } from "./read_touch.ts";
 import { KIND, ORIGIN } from "./stats.ts";
@@ -31,6 +32,11 @@ export function runRead(context: TransactionContext, namespace: Namespace): Step
   const entry = namespace.entry;
   const { request } = context;
   const store = namespace.store;
+  if (namespace.partitions.clusterSize > 1) {
+    const admission = namespace.peers?.admitRead(context, namespace) ?? "go";
+    if (admission === "queued") return STEP.SUSPENDED;
+    if (admission === "busy") return end(context, namespace, namespace.refusals.note(CAUSE.keyBusy), false);
+  }
   const filter = filterOf(request, namespace.scope);
   findRecord(context, namespace);
   const refusal = typeof filter === "number" ? filter : checkRead(context, namespace);
@@ -95,7 +101,7 @@ function replyBins(context: TransactionContext, namespace: Namespace): Applied {
 function end(
   context: TransactionContext,
   namespace: Namespace,
-  resultCode: ResultCode,
+  resultCode: number,
   showsRecord: boolean,
 ): Step {
   const { entry } = namespace;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES, ResultCode } from "../base/mod.ts";
+import { DIGEST_SIZE_BYTES, partitionId, ResultCode } from "../base/mod.ts";
 import { EntryRef, LOADED, nextGeneration, type Waiter } from "../storage/mod.ts";
 import type { Namespace, TransactionContext } from "./context.ts";
 import { readTouchPct } from "./ttl.ts";
@@ -42,7 +42,8 @@ class ReadTouch implements Waiter {
   wake(): void {
     const { store, table, stats } = this.#namespace;
     const entry = this.#entry;
-    const found = store.find(this.#digest, 0, entry) && store.isLive(entry, store.nowMs());
+    const isServed = this.#namespace.partitions.admit(partitionId(this.#digest)) === ResultCode.OK;
+    const found = isServed && store.find(this.#digest, 0, entry) && store.isLive(entry, store.nowMs());
     if (
       !found || this.#namespace.inFlight.isHeld(this.#digest, 0) || entry.lastUpdateMs !== this.#lastUpdateMs
     ) {
@@ -75,5 +76,9 @@ class ReadTouch implements Waiter {
     );
     if (resultCode === ResultCode.OK) stats.readTouchSuccess++;
     else stats.readTouchError++;
+    const { peers, partitions, service } = this.#namespace;
+    if (resultCode !== ResultCode.OK || peers === undefined || partitions.clusterSize <= 1) return;
+    const record = { namespace: this.#namespace, digest: this.#digest, partition: partitionId(this.#digest) };
+    peers.replicateOwn(record, { budgetMs: service.transactionMaxMs }, this);
   }
 }

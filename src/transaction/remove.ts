@@ -7,15 +7,17 @@
  * @module
  */
 
-import { partitionId, ResultCode } from "../base/mod.ts";
+import { partitionId, PLANTED, ResultCode } from "../base/mod.ts";
 import { ENTRY_FLAG, LOADED } from "../storage/mod.ts";
 import { FIELD, INFO2 } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
 import {
+  endChange,
   findRecord,
   generationAllows,
   keyDiffers,
   type Namespace,
+  resolveForWrite,
   setDiffers,
   STEP,
   type Step,
@@ -27,7 +29,7 @@ import { KIND } from "./stats.ts";
 /**
  * Runs a delete; the reply's message is open.
  *
- * @returns DONE with the message closed, or SUSPENDED with nothing changed
+ * @returns DONE or DEFERRED with the message closed, or SUSPENDED with nothing changed
  */
 export function runDelete(context: TransactionContext, namespace: Namespace): Step {
   const { request } = context;
@@ -39,6 +41,7 @@ export function runDelete(context: TransactionContext, namespace: Namespace): St
     settings.transactionPendingLimit,
   );
   if (admission === "queued") return STEP.SUSPENDED;
+  if (admission === "go" && !resolveForWrite(context, namespace, KIND.DELETE)) return STEP.SUSPENDED;
   const resultCode = admission === "busy"
     ? namespace.refusals.note(CAUSE.keyBusy)
     : tryDelete(context, namespace);
@@ -46,8 +49,9 @@ export function runDelete(context: TransactionContext, namespace: Namespace): St
     inFlight.hold(request.bytes, context.digestAt, context.waiter);
     return STEP.SUSPENDED;
   }
-  namespace.stats.add(context.origin, KIND.DELETE, resultCode);
   context.finish(resultCode, 0, 0);
+  if (resultCode === ResultCode.OK) return endChange(context, namespace, KIND.DELETE);
+  namespace.stats.add(context.origin, KIND.DELETE, resultCode);
   return STEP.DONE;
 }
 
@@ -89,7 +93,7 @@ export function removeRecord(context: TransactionContext, namespace: Namespace):
   const { entry, store, partitions } = namespace;
   const leavesTombstone = (request.info2 & INFO2.DURABLE_DELETE) !== 0 || store.space.keepsOldCopies ||
     partitions.mayHaveOtherCopies(partitionId(request.bytes, digestAt));
-  if (!leavesTombstone) {
+  if (!leavesTombstone || PLANTED.deleteLeavesNoTombstone) {
     store.remove(request.bytes, digestAt, entry, "client");
     return ResultCode.OK;
   }

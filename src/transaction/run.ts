@@ -30,7 +30,8 @@ export function findNamespace(
 /**
  * Runs one single-record request, or one row of a batch. The reply's message is open.
  *
- * @returns DONE with the message closed, or SUSPENDED with nothing changed
+ * @returns DONE with the message closed; SUSPENDED with nothing changed; DEFERRED with the message closed, or unfinished
+ * when another node's reply will take its place
  */
 export function runTransaction(context: TransactionContext, namespace: Namespace): Step {
   const { request } = context;
@@ -38,8 +39,9 @@ export function runTransaction(context: TransactionContext, namespace: Namespace
     return refuseEarly(context, namespace, ResultCode.PARAMETER);
   }
   const step = runAdmitted(context, namespace);
-  // Whatever a write that was suspended comes to in the end, those behind it must get their turn.
-  if (step === STEP.DONE && namespace.inFlight.heldCount > 0) {
+  // Whatever a write that was suspended comes to in the end, those behind it must get their turn. A deferred one has
+  // passed its record on to what waits for the replicas.
+  if (step !== STEP.SUSPENDED && namespace.inFlight.heldCount > 0) {
     namespace.inFlight.release(request.bytes, context.digestAt, context.waiter);
   }
   return step;
@@ -48,7 +50,11 @@ export function runTransaction(context: TransactionContext, namespace: Namespace
 function runAdmitted(context: TransactionContext, namespace: Namespace): Step {
   const { request } = context;
   const admitted = namespace.partitions.admit(partitionId(request.bytes, context.digestAt));
-  if (admitted !== ResultCode.OK) return refuseEarly(context, namespace, admitted);
+  if (admitted !== ResultCode.OK) {
+    if (namespace.peers === undefined) return refuseEarly(context, namespace, admitted);
+    const step = namespace.peers.route(context, namespace);
+    if (step !== undefined) return step;
+  }
   if ((request.info2 & INFO2.WRITE) !== 0) {
     if ((request.info2 & INFO2.DELETE) !== 0) return runDelete(context, namespace);
     return request.fieldAt[FIELD.UDF_FILENAME] < 0

@@ -18,10 +18,10 @@ export type Kind = (typeof KIND)[keyof typeof KIND];
 const KIND_COUNT = 4;
 
 /** Where requests come from. */
-export const ORIGIN = { CLIENT: 0, BATCH: 1, QUERY_OPS: 2, QUERY_UDF: 3 } as const;
+export const ORIGIN = { CLIENT: 0, BATCH: 1, QUERY_OPS: 2, QUERY_UDF: 3, FROM_PROXY: 4 } as const;
 /** An origin of requests. */
 export type Origin = (typeof ORIGIN)[keyof typeof ORIGIN];
-const ORIGIN_COUNT = 4;
+const ORIGIN_COUNT = 5;
 
 /** What compression of replies came to, of those whose clients asked for it. */
 export class CompressionStats {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ByteBuffer, fromHex, toHex, utf8, writeU32 } from "../base/mod.ts";
+import { ByteBuffer, fromHex, ResultCode, toHex, utf8, writeU32 } from "../base/mod.ts";
 import { defaultSettings, type NamespaceSettings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
 import { createCompute } from "../platform/mod.ts";
@@ -153,11 +153,24 @@ export class TestRequest {
     const { reply } = this.#context;
     reply.beginProto();
     reply.beginMessage();
-    if (runTransaction(this.#context, this.#namespace) === STEP.SUSPENDED) {
+    const step = runTransaction(this.#context, this.#namespace);
+    if (step === STEP.SUSPENDED) {
       this.suspendedCount++;
       return;
     }
     reply.endProto();
+    if (step === STEP.DONE) return this.#end();
+    const deferral = this.#context.takeDeferral();
+    deferral.whenSettled(() => {
+      const { frame, resultCode } = deferral;
+      if (resultCode !== ResultCode.OK || frame !== undefined) this.#out.length = 0;
+      if (resultCode !== ResultCode.OK) reply.frame({ resultCode: resultCode! });
+      else if (frame !== undefined) this.#out.append(frame);
+      this.#end();
+    });
+  }
+
+  #end(): void {
     const { code, generation, voidTime, ops } = decodeReplies(this.#out.toBytes())[0];
     this.reply = { code, generation, voidTime, ops };
   }
@@ -166,7 +179,7 @@ export class TestRequest {
 /** One namespace, alone on its node. */
 export class TestNamespace {
   /** Moved by hand. */
-  readonly clock: TestClock = new TestClock();
+  readonly clock: TestClock;
   /** Lines about refusals. */
   readonly log: TestLog = new TestLog();
   /** Its records. */
@@ -177,7 +190,10 @@ export class TestNamespace {
   device: PendingDevice | undefined;
 
   /** @param options settings, and whether every record is pending at first */
-  constructor(options: { settings?: Parameters<typeof testSettings>[0]; pending?: boolean } = {}) {
+  constructor(
+    options: { settings?: Parameters<typeof testSettings>[0]; pending?: boolean; clock?: TestClock } = {},
+  ) {
+    this.clock = options.clock ?? new TestClock();
     const settings: NamespaceSettings = testSettings(options.settings);
     this.records = new TestStore({
       settings,

@@ -27,10 +27,12 @@ import {
 import { CAUSE } from "./causes.ts";
 import {
   checkKey,
+  endChange,
   findRecord,
   keyDiffers,
   type Namespace,
   namesSet,
+  resolveForWrite,
   setDiffers,
   STEP,
   type Step,
@@ -72,6 +74,7 @@ export function runUdf(context: TransactionContext, namespace: Namespace): Step 
   const admission = inFlight.admit(request.bytes, context.digestAt, context.waiter, transactionPendingLimit);
   if (admission === "queued") return STEP.SUSPENDED;
   if (admission === "busy") return refuse(context, namespace, namespace.refusals.note(CAUSE.keyBusy));
+  if (!resolveForWrite(context, namespace, KIND.UDF)) return STEP.SUSPENDED;
   const step = callAdmitted(context, namespace);
   if (step === STEP.SUSPENDED) inFlight.hold(request.bytes, context.digestAt, context.waiter);
   return step;
@@ -185,17 +188,8 @@ function endRead(context: TransactionContext, namespace: Namespace): Step {
   const { entry, stats } = namespace;
   const { live } = context;
   stats.udfLanguage.read[context.origin]++;
-  return succeed(context, namespace, live ? entry.generation : 0, live ? entry.voidTime : 0);
-}
-
-function succeed(
-  context: TransactionContext,
-  namespace: Namespace,
-  generation: number,
-  voidTime: number,
-): Step {
-  context.finish(ResultCode.OK, generation, voidTime);
-  namespace.stats.add(context.origin, KIND.UDF, ResultCode.OK);
+  context.finish(ResultCode.OK, live ? entry.generation : 0, live ? entry.voidTime : 0);
+  stats.add(context.origin, KIND.UDF, ResultCode.OK);
   return STEP.DONE;
 }
 
@@ -204,7 +198,10 @@ function endRemoved(context: TransactionContext, namespace: Namespace): Step {
   const resultCode = context.live ? removeRecord(context, namespace) : ResultCode.OK;
   if (resultCode !== ResultCode.OK) return refuse(context, namespace, resultCode);
   namespace.stats.udfLanguage.delete[context.origin]++;
-  return succeed(context, namespace, 0, 0);
+  context.finish(ResultCode.OK, 0, 0);
+  if (context.live) return endChange(context, namespace, KIND.UDF);
+  namespace.stats.add(context.origin, KIND.UDF, ResultCode.OK);
+  return STEP.DONE;
 }
 
 /** Applies what the script has assigned, as a write would. */
@@ -284,7 +281,8 @@ function put(
   if (resultCode === ResultCode.OUT_OF_SPACE) namespace.refusals.note(CAUSE.outOfSpace);
   if (resultCode !== ResultCode.OK) return refuse(context, namespace, resultCode);
   namespace.stats.udfLanguage.write[context.origin]++;
-  return succeed(context, namespace, generation, record.voidTime);
+  context.finish(ResultCode.OK, generation, record.voidTime);
+  return endChange(context, namespace, KIND.UDF);
 }
 
 /** Ends a call that the script has no say in. */

@@ -2,24 +2,27 @@
  * Writes of one record: put, replace, operate, touch. Everything that can refuse is asked before anything changes; the
  * new record is stored in one step. Source: wire-protocol reference, section 4.12.
  *
- * Phases: check the message → wait behind a suspended write of the same record → check the record → ask the filter → load its
- * bytes (may suspend) → apply the operations → store. A suspended write starts again from the first phase.
+ * Phases: check the message → wait behind a write of the same record → take better copies from duplicates (may suspend) →
+ * check the record → ask the filter → load its bytes (may suspend) → apply the operations → store → send to the other
+ * replicas (may defer the reply). A suspended write starts again from the first phase.
  *
  * @module
  */
 
-import { assert, ResultCode, SET_NAME_SIZE_MAX } from "../base/mod.ts";
+import { assert, PLANTED, ResultCode, SET_NAME_SIZE_MAX } from "../base/mod.ts";
 import { applyWrite, checkWrite, hasGeometry, NEEDS_GEOMETRY, type WriteShape } from "../record/mod.ts";
 import { ENTRY_FLAG, LOADED, nextGeneration, type SetInfo } from "../storage/mod.ts";
 import { FIELD, INFO2, INFO3 } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
 import {
   checkKey,
+  endChange,
   findRecord,
   generationAllows,
   keyDiffers,
   type Namespace,
   namesSet,
+  resolveForWrite,
   setDiffers,
   STEP,
   type Step,
@@ -33,7 +36,7 @@ import { voidTimeOf } from "./ttl.ts";
 /**
  * Runs a write; the reply's message is open.
  *
- * @returns DONE with the message closed, or SUSPENDED with nothing changed
+ * @returns DONE or DEFERRED with the message closed, or SUSPENDED with nothing changed
  */
 export function runWrite(context: TransactionContext, namespace: Namespace): Step {
   const { request } = context;
@@ -49,6 +52,7 @@ export function runWrite(context: TransactionContext, namespace: Namespace): Ste
   );
   if (admission === "queued") return STEP.SUSPENDED;
   if (admission === "busy") return refuse(context, namespace, namespace.refusals.note(CAUSE.keyBusy));
+  if (!resolveForWrite(context, namespace, KIND.WRITE)) return STEP.SUSPENDED;
   const step = writeAdmitted(context, namespace, shape);
   if (step === STEP.SUSPENDED) namespace.inFlight.hold(request.bytes, context.digestAt, context.waiter);
   return step;
@@ -159,8 +163,7 @@ function endWithoutBins(context: TransactionContext, namespace: Namespace): Step
   if (resultCode !== ResultCode.OK) return refuse(context, namespace, resultCode);
   namespace.stats.deletedLastBin++;
   context.finish(ResultCode.OK, 0, 0);
-  namespace.stats.add(context.origin, KIND.WRITE, ResultCode.OK);
-  return STEP.DONE;
+  return endChange(context, namespace, KIND.WRITE);
 }
 
 /** Stores the record that `namespace.table` holds. */
@@ -173,7 +176,7 @@ function storeRecord(
   const { entry, store, table, write } = namespace;
   const { exists, live } = context;
   // A record that is created over a tombstone continues its generation, or older copies elsewhere might win over it.
-  const continues = live || (exists && entry.isTombstone);
+  const continues = live || (exists && entry.isTombstone && !PLANTED.recreationRestartsGeneration);
   write.digest = request.bytes;
   write.digestAt = context.digestAt;
   write.lastUpdateMs = store.nextLastUpdateMs(exists ? entry : undefined, record.set);
@@ -187,8 +190,7 @@ function storeRecord(
   if (resultCode !== ResultCode.OK) noteStorageRefusal(namespace, resultCode);
   if (resultCode !== ResultCode.OK) return refuse(context, namespace, resultCode);
   context.finish(ResultCode.OK, generation, record.voidTime);
-  namespace.stats.add(context.origin, KIND.WRITE, ResultCode.OK);
-  return STEP.DONE;
+  return endChange(context, namespace, KIND.WRITE);
 }
 
 /** Ends a write that changed nothing; a live record's generation and void-time go along. */

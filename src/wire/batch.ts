@@ -94,6 +94,7 @@ export class BatchCursor {
     if (this.#end - at < 1 + optional + 4) return -1;
     row.bytes = bytes;
     row.end = this.#end;
+    row.headerAt = -1;
     row.info1 = bytes[at++] & ~(INFO1.COMPRESS_RESPONSE | INFO1.XDR);
     row.info2 = 0;
     row.info3 = this.#parentInfo3;

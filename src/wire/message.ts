@@ -35,6 +35,8 @@ export class RecordRequest {
   bytes: Uint8Array = new Uint8Array(0);
   /** End of the message. */
   end = 0;
+  /** Offset of the message's header; -1 of a row of a batch, which has none. */
+  headerAt = -1;
   /** Read bits. */
   info1 = 0;
   /** Write bits. */
@@ -70,6 +72,7 @@ export class RecordRequest {
     if (end - at < AS_MSG_HEADER_SIZE) return false;
     this.bytes = bytes;
     this.end = end;
+    this.headerAt = at;
     this.info1 = bytes[at + 1];
     this.info2 = bytes[at + 2];
     this.info3 = bytes[at + 3];

@@ -75,6 +75,9 @@ export const PEER_INCARNATION_FIELD = 0x7a02;
 /** Field id of the clusters that a migrating copy comes from; stock nodes skip it. */
 export const PEER_ANCESTORS_FIELD = 0x7a03;
 
+/** Field id of the sender's cluster key in rw messages; stock nodes skip it. */
+export const PEER_CLUSTER_KEY_FIELD = 0x7a04;
+
 /** Why some bytes are not a message; the text is for the log. */
 export interface PeerFault {
   /** What was read, what was found and what was expected. */

@@ -16,6 +16,7 @@
  * | 12 | info bits; 0x2: no ack wanted, 0x200: unreplicated | uint32 |
  * | 16 | LUT | uint64 |
  * | 19 | regime | uint32 |
+ * | 0x7a04 | cluster key that the sender is in, between aerie nodes | uint64 |
  *
  * Numbers are written first, by id, then buffers by id. A message is decoded into an object that is used again for the
  * next one, so that a replica write allocates nothing. Source: clustering reference, sections 14.5 to 14.8.
@@ -25,6 +26,7 @@
 
 import { DIGEST_SIZE_BYTES } from "../base/mod.ts";
 import {
+  PEER_CLUSTER_KEY_FIELD,
   PEER_FIELD,
   PEER_MESSAGE,
   type PeerExtra,
@@ -63,6 +65,7 @@ const FIELD = {
   INFO: 12,
   LUT: 16,
   REGIME: 19,
+  CLUSTER_KEY: PEER_CLUSTER_KEY_FIELD,
 } as const;
 
 const NO_BYTES = new Uint8Array(0);
@@ -127,6 +130,8 @@ export class RwMessage implements PeerExtra {
   lutMs: number | undefined;
   /** Regime (strong consistency). */
   regime: number | undefined;
+  /** Cluster key that the sender is in, below 2^48; absent of stock nodes. */
+  clusterKey: number | undefined;
   /** Namespace name. */
   readonly namespace: ByteSpan = new ByteSpan();
   /** Digest, 20 bytes; absent when there is a record. */
@@ -148,6 +153,7 @@ export class RwMessage implements PeerExtra {
     this.info = undefined;
     this.lutMs = undefined;
     this.regime = undefined;
+    this.clusterKey = undefined;
     this.namespace.clear();
     this.digest.clear();
     this.record.clear();
@@ -173,6 +179,7 @@ export class RwMessage implements PeerExtra {
     this.info = reader.optionalU32(FIELD.INFO);
     this.lutMs = reader.optionalU64(FIELD.LUT);
     this.regime = reader.optionalU32(FIELD.REGIME);
+    this.clusterKey = reader.optionalClusterKey(FIELD.CLUSTER_KEY);
     readSpan(reader, FIELD.NAMESPACE, this.namespace);
     readSpan(reader, FIELD.DIGEST, this.digest);
     readSpan(reader, FIELD.RECORD, this.record);
@@ -195,6 +202,7 @@ export class RwMessage implements PeerExtra {
     writer.u32(FIELD.INFO, this.info);
     writer.u64(FIELD.LUT, this.lutMs);
     writer.u32(FIELD.REGIME, this.regime);
+    writer.u64(FIELD.CLUSTER_KEY, this.clusterKey);
     if (this.namespace.isPresent) writer.range(FIELD.NAMESPACE, this.namespace);
     if (this.digest.isPresent) writer.range(FIELD.DIGEST, this.digest);
     if (this.record.isPresent) writer.range(FIELD.RECORD, this.record);

@@ -97,6 +97,20 @@ export class ReplyWriter {
     this.#messageAt = -1;
   }
 
+  /** Takes the message last written out again; a copy. */
+  takeMessage(): Uint8Array {
+    const message = this.out.bytes.slice(this.#messageAt, this.out.length);
+    this.dropMessage();
+    return message;
+  }
+
+  /** Appends a message that was encoded before to the open frame, with another row index. */
+  putMessage(message: Uint8Array, rowIndex: number): void {
+    this.#messageAt = this.out.length;
+    this.out.append(message);
+    writeU32(this.out.bytes, this.#messageAt + 14, rowIndex);
+  }
+
   /** Closes the message. */
   endMessage(resultCode: number, generation: number, voidTime: number, rowIndex: number): void {
     const bytes = this.out.bytes;

@@ -129,6 +129,12 @@ export class RequestWriter {
     writeU48(this.buffer.bytes, this.#startAt + 2, sizeBytes);
   }
 
+  /** Appends operations that are encoded already. */
+  rawOps(bytes: Uint8Array, opCount: number): void {
+    this.buffer.append(bytes);
+    this.#opCount += opCount;
+  }
+
   /** Appends a field with a ready payload. */
   field(type: number, payload: Uint8Array): void {
     const at = this.beginField(type);

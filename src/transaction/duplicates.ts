@@ -1,0 +1,161 @@
+/**
+ * Duplicate resolution: before a write, or a read that asks for it, a working master takes the better copies of the
+ * record from nodes that may have them. All are asked in parallel; the transaction is suspended and starts again when
+ * all have answered. That it has been resolved, and under which cluster key, is remembered with its hold on the record.
+ *
+ * Records written since the last balance need no question: every write since then has asked.
+ * Source: clustering reference, section 14.6.
+ *
+ * @module
+ */
+
+import { PLANTED, ResultCode } from "../base/mod.ts";
+import { EntryRef, REPLACED, replaceRecord, type Waiter } from "../storage/mod.ts";
+import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
+import type { WrittenRecord } from "./replica_write.ts";
+import { HeldRecord } from "./replica_receiver.ts";
+import { retransmitSlot } from "./peer_stats.ts";
+import type { PeerTask } from "./peer_types.ts";
+import type { PeerTransactions, RwAsk } from "./peers.ts";
+import type { WriteNote } from "./replica_write.ts";
+import { ORIGIN } from "./stats.ts";
+
+/** A node that can't answer yet is asked again after this time. */
+const REFUSED_RETRY_MS = 20;
+
+const entryHere = new EntryRef();
+
+/** What is resolved, and for whom. */
+export interface ResolutionOptions {
+  /** The record. */
+  readonly record: WrittenRecord;
+  /** Nodes that may have a better copy; not empty. */
+  readonly nodes: readonly NodeId[];
+  /** Whose transaction; it holds the record. */
+  readonly waiter: Waiter;
+  /** For counters, and how long it may take. */
+  readonly note: WriteNote;
+}
+
+/** The resolution of one record's duplicates. */
+export class DuplicateResolution implements PeerTask, RwAsk {
+  /** See {@linkcode PeerTask}. */
+  dueMs = 0;
+  readonly #peers: PeerTransactions;
+  readonly #options: ResolutionOptions;
+  readonly #clusterKey: number;
+  readonly #waiting: Set<NodeId>;
+  readonly #deadlineMs: number;
+  #retryMs: number;
+  #heldCount = 0;
+  #id = -1;
+  #isOver = false;
+
+  /** @param options what is resolved, and for whom */
+  constructor(peers: PeerTransactions, options: ResolutionOptions) {
+    this.#peers = peers;
+    this.#options = options;
+    this.#clusterKey = peers.clusterKey;
+    this.#waiting = new Set(options.nodes);
+    const nowMs = peers.clock.monotonicMs();
+    this.#deadlineMs = nowMs + options.note.budgetMs;
+    this.#retryMs = options.record.namespace.service.transactionRetryMs;
+    this.dueMs = Math.min(this.#deadlineMs, nowMs + this.#retryMs);
+  }
+
+  /** Asks all duplicates. */
+  begin(): void {
+    this.#options.record.namespace.peerStats.dupResAsk++;
+    this.#id = this.#peers.expect(this);
+    this.#ask();
+    this.#peers.timer.add(this);
+  }
+
+  #ask(): void {
+    const { namespace, digest } = this.#options.record;
+    const exists = namespace.store.find(digest, 0, entryHere);
+    for (const node of this.#waiting) {
+      const message = this.#peers.rwMessage(namespace, RW_OPERATION.DUPLICATE, this.#id);
+      message.digest.set(digest);
+      if (exists) {
+        message.generation = entryHere.generation;
+        message.lutMs = entryHere.lastUpdateMs;
+      }
+      this.#peers.sendRw(node, message);
+    }
+  }
+
+  /** See {@linkcode RwAsk}. */
+  onAck(from: NodeId, message: RwMessage): void {
+    if (message.operation !== RW_OPERATION.DUPLICATE_ACK || !this.#waiting.has(from)) return;
+    switch (message.resultCode) {
+      case ResultCode.OK:
+        if (message.record.isPresent) this.#merge(message.record);
+        break;
+      case ResultCode.NOT_FOUND:
+      case ResultCode.RECORD_EXISTS:
+      case ResultCode.GENERATION:
+        break;
+      default:
+        this.dueMs = Math.min(this.dueMs, this.#peers.clock.monotonicMs() + REFUSED_RETRY_MS);
+        this.#peers.timer.add(this);
+        return;
+    }
+    this.#waiting.delete(from);
+    this.#endWhenDone();
+  }
+
+  #merge(record: { bytes: Uint8Array; at: number; end: number }): void {
+    const { namespace, digest } = this.#options.record;
+    if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return;
+    const held = new HeldRecord();
+    const outcome = replaceRecord(namespace.store, record, {
+      rule: "policy",
+      lineage: "divergent",
+      origin: "replica",
+      waiter: held,
+    });
+    if (outcome === REPLACED.SUSPENDED) {
+      this.#heldCount++;
+      held.hold(record, () => {
+        this.#heldCount--;
+        this.#merge(held.record);
+        this.#endWhenDone();
+      });
+    } else if (outcome !== REPLACED.MALFORMED) {
+      this.#peers.noteLastUpdate(record);
+    }
+  }
+
+  #endWhenDone(): void {
+    if (this.#isOver || this.#waiting.size > 0 || this.#heldCount > 0) return;
+    const { record, waiter } = this.#options;
+    record.namespace.inFlight.setResolved(record.digest, 0, { waiter, clusterKey: this.#clusterKey });
+    this.#end();
+    waiter.wake();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#peers.forget(this.#id);
+    this.#peers.timer.remove(this);
+  }
+
+  /** See {@linkcode PeerTask}. */
+  onDue(nowMs: number): void {
+    // Whoever waits has a limit of his own, and may have given up.
+    if (nowMs >= this.#deadlineMs) return this.#end();
+    const { record, note } = this.#options;
+    record.namespace.peerStats.dupResRetransmits[retransmitSlot(note.origin ?? ORIGIN.CLIENT, note.kind)]++;
+    this.#retryMs *= 2;
+    this.dueMs = Math.min(this.#deadlineMs, nowMs + this.#retryMs);
+    this.#ask();
+  }
+
+  /** See {@linkcode RwAsk}: the transaction starts again and finds out what it needs now. */
+  onCluster(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#options.waiter.wake();
+  }
+}

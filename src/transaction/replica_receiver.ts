@@ -1,0 +1,180 @@
+/**
+ * What a node does for others: it takes replica writes, and answers questions for its copy of a record.
+ *
+ * | replica write | answer |
+ * | ------------- | ------ |
+ * | unknown namespace | 20 |
+ * | sender in another cluster, or not a replica in this node's view | 7 |
+ * | the copy here is newer | 3 |
+ * | no room | 8 |
+ * | not a record | 4 |
+ * | stored, the same here already, or truncated | 0 |
+ *
+ * Source: clustering reference, sections 14.6 and 14.8.
+ *
+ * @module
+ */
+
+import { DIGEST_SIZE_BYTES, partitionId, PLANTED, ResultCode } from "../base/mod.ts";
+import {
+  compareVersions,
+  EntryRef,
+  FLAT_DIGEST_AT,
+  REPLACED,
+  type Replaced,
+  replaceRecord,
+  type Waiter,
+} from "../storage/mod.ts";
+import { ByteSpan, type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
+import type { Namespace } from "./context.ts";
+import { whenDurable } from "./durable.ts";
+import type { PeerTransactions } from "./peers.ts";
+import { readStored } from "./replica_write.ts";
+
+const entryHere = new EntryRef();
+
+/** Takes what other nodes send about single records. */
+export class ReplicaReceiver {
+  readonly #peers: PeerTransactions;
+
+  /** @param peers sends the answers */
+  constructor(peers: PeerTransactions) {
+    this.#peers = peers;
+  }
+
+  /** Takes a replica write or a question; the message is lent until the call returns. */
+  take(from: NodeId, message: RwMessage): void {
+    const namespace = this.#peers.findNamespace(message.namespace.view());
+    const isWrite = message.operation === RW_OPERATION.WRITE;
+    const request: ReplicaRequest = {
+      from,
+      operation: isWrite ? RW_OPERATION.WRITE_ACK : RW_OPERATION.DUPLICATE_ACK,
+      transactionId: message.transactionId,
+      namespaceIndex: message.namespaceIndex,
+      wantsAck: !isWrite || ((message.info ?? 0) & RW_INFO.NO_ACK) === 0,
+      digest: new Uint8Array(DIGEST_SIZE_BYTES),
+    };
+    const span = message.digest.isPresent ? message.digest : message.record;
+    const digestAt = message.digest.isPresent ? span.at : span.at + FLAT_DIGEST_AT;
+    if (!span.isPresent || digestAt + DIGEST_SIZE_BYTES > span.end) {
+      return this.#answer(request, ResultCode.PARAMETER);
+    }
+    request.digest.set(span.bytes.subarray(digestAt, digestAt + DIGEST_SIZE_BYTES));
+    if (namespace === undefined) return this.#answer(request, ResultCode.NAMESPACE);
+    if (message.clusterKey !== undefined && message.clusterKey !== this.#peers.clusterKey) {
+      if (!PLANTED.noClusterKeyCheck) return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
+    }
+    if (isWrite) this.#takeWrite(namespace, request, message);
+    else this.#takeQuestion(namespace, request, message);
+  }
+
+  #takeWrite(namespace: Namespace, request: ReplicaRequest, message: RwMessage): void {
+    const { partitions, store } = namespace;
+    if (!partitions.isReplica(partitionId(request.digest)) && !PLANTED.replicaIgnoresOwnView) {
+      return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
+    }
+    if (message.record.isPresent) return this.#apply(namespace, request, message.record);
+    // A message that comes twice must not remove what was written in between.
+    const isNew = this.#peers.isNewDrop(request.from, message.transactionId ?? 0);
+    if (isNew && store.find(request.digest, 0, entryHere)) {
+      store.remove(request.digest, 0, entryHere, "replica");
+    }
+    this.#answer(request, ResultCode.OK);
+  }
+
+  #apply(namespace: Namespace, request: ReplicaRequest, record: ByteSpan): void {
+    const waiter = new HeldRecord();
+    const outcome = replaceRecord(namespace.store, record, {
+      rule: "lut",
+      lineage: "ancestor",
+      origin: "replica",
+      waiter,
+    });
+    if (outcome === REPLACED.SUSPENDED) {
+      waiter.hold(record, () => this.#apply(namespace, request, waiter.record));
+      return;
+    }
+    if (outcome !== REPLACED.MALFORMED) this.#peers.noteLastUpdate(record);
+    if (!request.wantsAck) return;
+    whenDurable(namespace.store, () => this.#answer(request, RESULT_OF[outcome]));
+  }
+
+  #takeQuestion(namespace: Namespace, request: ReplicaRequest, message: RwMessage): void {
+    const { store, peerStats } = namespace;
+    const { generation, lutMs } = message;
+    if (!store.find(request.digest, 0, entryHere)) {
+      peerStats.dupResRespondNoRead++;
+      return this.#answer(request, ResultCode.NOT_FOUND);
+    }
+    if (generation !== undefined && lutMs !== undefined) {
+      const asked = { generation, lastUpdateMs: lutMs };
+      const order = compareVersions(entryHere, asked, store.settings.conflictResolutionPolicy);
+      if (order <= 0) {
+        peerStats.dupResRespondNoRead++;
+        return this.#answer(request, order === 0 ? ResultCode.RECORD_EXISTS : ResultCode.GENERATION);
+      }
+    }
+    peerStats.dupResRespondRead++;
+    this.#sendCopy(namespace, request);
+  }
+
+  #sendCopy(namespace: Namespace, request: ReplicaRequest): void {
+    const waiter: Waiter = { wake: () => this.#sendCopy(namespace, request) };
+    const flat = readStored(namespace, request.digest, waiter);
+    if (flat === "absent") this.#answer(request, ResultCode.NOT_FOUND);
+    else if (flat !== undefined) this.#answer(request, ResultCode.OK, flat);
+  }
+
+  #answer(request: ReplicaRequest, resultCode: number, flat?: Uint8Array): void {
+    if (!request.wantsAck) return;
+    const message = this.#peers.emptyRwMessage();
+    message.operation = request.operation;
+    message.resultCode = resultCode;
+    message.namespaceIndex = request.namespaceIndex;
+    message.transactionId = request.transactionId;
+    message.digest.set(request.digest);
+    if (flat !== undefined) message.record.set(flat);
+    this.#peers.sendRw(request.from, message);
+  }
+}
+
+/** What an answer needs of its question. */
+interface ReplicaRequest {
+  readonly from: NodeId;
+  readonly operation: number;
+  readonly transactionId: number | undefined;
+  readonly namespaceIndex: number | undefined;
+  readonly wantsAck: boolean;
+  readonly digest: Uint8Array;
+}
+
+/** A record whose place here could not be looked at yet: a copy, and what to do when it can. */
+export class HeldRecord implements Waiter {
+  /** The record, once it is held. */
+  readonly record: ByteSpan = new ByteSpan();
+  #run: (() => void) | undefined;
+
+  /** Copies the record; `run` is called when the waiter is woken. */
+  hold(record: { bytes: Uint8Array; at: number; end: number }, run: () => void): void {
+    if (record !== this.record) this.record.set(record.bytes.slice(record.at, record.end));
+    this.#run = run;
+  }
+
+  /** See {@linkcode Waiter}. */
+  wake(): void {
+    const run = this.#run;
+    this.#run = undefined;
+    run?.();
+  }
+}
+
+const RESULT_OF: Readonly<Record<Replaced, number>> = {
+  [REPLACED.APPLIED]: ResultCode.OK,
+  [REPLACED.SAME]: ResultCode.OK,
+  [REPLACED.TRUNCATED]: ResultCode.OK,
+  [REPLACED.LOCAL_BETTER]: ResultCode.GENERATION,
+  [REPLACED.OUT_OF_SPACE]: ResultCode.OUT_OF_SPACE,
+  [REPLACED.MALFORMED]: ResultCode.PARAMETER,
+  [REPLACED.NO_SET]: ResultCode.FORBIDDEN,
+  [REPLACED.SUSPENDED]: ResultCode.UNKNOWN,
+};

@@ -1,0 +1,204 @@
+/**
+ * Replicas that did not confirm a write: the record is sent to them again, as it is now, until they have it or are no
+ * replicas any more. A replica with a newer copy than ours gives it to us first.
+ *
+ * Without this two complete copies could differ until the next write of the record: migrations compare copies of
+ * different families alone.
+ *
+ * @module
+ */
+
+import {
+  PLANTED,
+  REPLICA_REPAIR_BURST_COUNT_MAX,
+  REPLICA_REPAIR_COUNT_MAX,
+  ResultCode,
+  toHex,
+} from "../base/mod.ts";
+import { replaceRecord, type Waiter } from "../storage/mod.ts";
+import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
+import { CopyRequest } from "./copy_request.ts";
+import type { PeerTask } from "./peer_types.ts";
+import type { PeerTransactions, RwAsk } from "./peers.ts";
+import { fillWrite, readStored, type WrittenRecord } from "./replica_write.ts";
+
+/** The set is looked at this often. */
+const LOOK_MS = 250;
+/** A record is sent again after this time, doubling. */
+const RETRY_MIN_MS = 250;
+const RETRY_MAX_MS = 16_000;
+
+/** Records whose replicas are to be mended. */
+export class ReplicaRepairs implements PeerTask {
+  /** See {@linkcode PeerTask}. */
+  dueMs = Infinity;
+  /** Records that found no room here. */
+  droppedCount = 0;
+  readonly #peers: PeerTransactions;
+  readonly #repairs = new Map<string, Repair>();
+
+  /** @param peers sends and answers */
+  constructor(peers: PeerTransactions) {
+    this.#peers = peers;
+  }
+
+  /** Records that wait to be mended. */
+  get count(): number {
+    return this.#repairs.size;
+  }
+
+  /** Notes that some nodes may lack the present version of a record. */
+  add(record: WrittenRecord, nodes: readonly NodeId[]): void {
+    if (nodes.length === 0 || PLANTED.noRepair) return;
+    const key = `${record.namespace.settings.name}/${toHex(record.digest)}`;
+    let repair = this.#repairs.get(key);
+    if (repair === undefined) {
+      if (this.#repairs.size >= REPLICA_REPAIR_COUNT_MAX) {
+        this.droppedCount++;
+        return;
+      }
+      repair = new Repair(this.#peers, { record, onEnd: () => this.#repairs.delete(key) });
+      this.#repairs.set(key, repair);
+    }
+    repair.want(nodes);
+    this.#arm();
+  }
+
+  /** See {@linkcode PeerTask}. */
+  onDue(nowMs: number): void {
+    let sentCount = 0;
+    for (const repair of [...this.#repairs.values()]) {
+      if (sentCount >= REPLICA_REPAIR_BURST_COUNT_MAX) break;
+      if (repair.step(nowMs)) sentCount++;
+    }
+    this.dueMs = Infinity;
+    if (this.#repairs.size > 0) this.#arm();
+    else this.#peers.timer.remove(this);
+  }
+
+  /** The cluster changed: everything is tried again soon. */
+  onCluster(): void {
+    for (const repair of this.#repairs.values()) repair.hurry();
+    if (this.#repairs.size > 0) this.#arm();
+  }
+
+  #arm(): void {
+    if (this.dueMs < Infinity) return;
+    this.dueMs = this.#peers.clock.monotonicMs() + LOOK_MS;
+    this.#peers.timer.add(this);
+  }
+}
+
+/** One record that some nodes may lack. */
+class Repair implements RwAsk, Waiter {
+  readonly #peers: PeerTransactions;
+  readonly #record: WrittenRecord;
+  readonly #onEnd: () => void;
+  readonly #nodes = new Set<NodeId>();
+  #id = -1;
+  #nextMs = 0;
+  #retryMs = RETRY_MIN_MS;
+  #copy: CopyRequest | undefined;
+
+  constructor(peers: PeerTransactions, options: { record: WrittenRecord; onEnd: () => void }) {
+    this.#peers = peers;
+    this.#record = options.record;
+    this.#onEnd = options.onEnd;
+  }
+
+  want(nodes: readonly NodeId[]): void {
+    for (const node of nodes) this.#nodes.add(node);
+    this.hurry();
+  }
+
+  hurry(): void {
+    this.#nextMs = 0;
+    this.#retryMs = RETRY_MIN_MS;
+  }
+
+  /** Sends the record when it is time; whether it did. */
+  step(nowMs: number): boolean {
+    const { namespace, digest, partition } = this.#record;
+    const replicas = namespace.partitions.otherReplicas(partition);
+    // Without a cluster nobody is a replica; that is no reason to forget.
+    if (namespace.partitions.balance === undefined) return false;
+    for (const node of this.#nodes) if (!replicas.includes(node)) this.#nodes.delete(node);
+    if (this.#nodes.size === 0) {
+      this.#end();
+      return false;
+    }
+    if (nowMs < this.#nextMs || namespace.inFlight.isHeld(digest, 0)) return false;
+    if (this.#id >= 0) namespace.peerStats.reReplTimeout++;
+    this.#nextMs = nowMs + this.#retryMs;
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+    this.wake();
+    return true;
+  }
+
+  /** See {@linkcode Waiter}: sends the record as it is now. */
+  wake(): void {
+    const { namespace, digest } = this.#record;
+    const flat = readStored(namespace, digest, this);
+    if (flat === undefined) return;
+    if (flat === "absent") return this.#end();
+    this.#peers.forget(this.#id);
+    this.#id = this.#peers.expect(this);
+    for (const node of this.#nodes) {
+      const message = this.#peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
+      this.#peers.sendRw(node, fillWrite(message, { flat, digest, sendsDrop: !this.#peers.takesTombstones }));
+    }
+  }
+
+  /** See {@linkcode RwAsk}. */
+  onAck(from: NodeId, message: RwMessage): void {
+    const { namespace } = this.#record;
+    if (message.operation !== RW_OPERATION.WRITE_ACK || !this.#nodes.has(from)) return;
+    if (message.resultCode === ResultCode.OK) {
+      this.#nodes.delete(from);
+      namespace.peerStats.reReplSuccess++;
+      if (this.#nodes.size === 0) this.#end();
+      return;
+    }
+    namespace.peerStats.reReplError++;
+    if (message.resultCode === ResultCode.GENERATION) this.#takeCopy(from);
+  }
+
+  /** A replica has a newer copy, which is the better one: nobody waits for ours. */
+  #takeCopy(from: NodeId): void {
+    const { namespace, digest } = this.#record;
+    this.#copy?.cancel();
+    this.#copy = new CopyRequest(this.#peers, {
+      namespace,
+      digest,
+      node: from,
+      onRecord: (range) => {
+        this.#peers.noteLastUpdate(range);
+        replaceRecord(namespace.store, range, {
+          rule: "lut",
+          lineage: "ancestor",
+          origin: "replica",
+          waiter: NOBODY,
+        });
+        // The others may lack what was taken over, too.
+        this.want(namespace.partitions.otherReplicas(this.#record.partition));
+      },
+    });
+    this.#copy.begin();
+  }
+
+  /** See {@linkcode RwAsk}: what was asked under another key does not count. */
+  onCluster(): void {
+    this.#peers.forget(this.#id);
+    this.#id = -1;
+    this.hurry();
+  }
+
+  #end(): void {
+    this.#peers.forget(this.#id);
+    this.#copy?.cancel();
+    this.#onEnd();
+  }
+}
+
+/** Whoever suspends on it is tried again with the next attempt. */
+const NOBODY: Waiter = { wake: () => {} };
