@@ -66,7 +66,7 @@ Deno.test("regressionsOf() reports listed tests that failed or never ran", () =>
 Deno.test("updatedList() makes an exception of a test only when it or a hook around it sent what is missing", () => {
   const needs = needsOf(run.lines, [
     { atMs: 205, feature: "UDF" },
-    { atMs: 250, feature: "secondary index" },
+    { atMs: 250, feature: "background query" },
     { atMs: 405, feature: "UDF" },
   ]);
   const list = updatedList(resultsOf(stock, [run]), new Map([[file, needs]]));
