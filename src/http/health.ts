@@ -32,6 +32,12 @@ export function readyzChecks(node: AerieNode): Check[] {
   return [
     { name: "state", problem: node.state === "ready" ? undefined : `the node is ${node.state}` },
     { name: "cluster", problem: node.cluster.size > 0 ? undefined : "the node is in no cluster" },
+    {
+      name: "awake",
+      problem: node.cluster.isFenced
+        ? "the node slept, and waits until a majority of its cluster has confirmed it"
+        : undefined,
+    },
     ...partitions,
   ];
 }

@@ -171,7 +171,7 @@ describe("health", () => {
     test.node.namespaces[0].partitions.generation = -1;
     assertEquals(
       await (await get(test, "/readyz?verbose")).text(),
-      "[+] state ok\n[+] cluster ok\n[-] partitions/test failed: there is no partition map yet\nreadyz failed\n",
+      "[+] state ok\n[+] cluster ok\n[+] awake ok\n[-] partitions/test failed: there is no partition map yet\nreadyz failed\n",
     );
   });
 });

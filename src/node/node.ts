@@ -15,7 +15,7 @@
 import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import { hlcPhysicalMs, type SmdContent } from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
-import { Migrator, PartitionTable } from "../partition/mod.ts";
+import { Migrator, PartitionTable, VersionPages } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import {
@@ -167,8 +167,8 @@ export class AerieNode {
   }
 
   /**
-   * Reads what is on devices, starts background work, joins or forms the cluster, and opens the listeners. A node that has seeds is ready before
-   * it belongs to a cluster; until then it serves no record.
+   * Reads what is on devices, starts background work, joins or forms the cluster, and opens the listeners. A node that
+   * has seeds is ready before it belongs to a cluster; until then it serves no record.
    *
    * @param options `listen`: false opens no listeners, for a node that only its own process uses
    * @throws {Error} when a listener can't be opened; the node is stopped then
@@ -369,11 +369,12 @@ async function openStores(
 function createNamespace(store: NamespaceStore, options: NodeOptions, udf: UdfModules): Namespace {
   const { clock, log } = options.ports;
   const service = options.settings.service;
+  const keeper = store.disk === undefined ? undefined : new VersionPages(store.partitionMeta);
   return new Namespace({
     settings: store.settings,
     service,
     store,
-    partitions: new PartitionTable(),
+    partitions: new PartitionTable(keeper),
     udf,
     clock,
     log,

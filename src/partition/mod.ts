@@ -14,3 +14,4 @@ export * from "./row.ts";
 export * from "./table.ts";
 export * from "./version.ts";
 export * from "./version_keeper.ts";
+export * from "./version_pages.ts";

@@ -470,7 +470,8 @@ export class ClusterRuntime extends CommittedCluster {
   #onCommit(result: ExchangeResult): void {
     this.committed = result;
     this.generation++;
-    this.heartbeat?.calculateSkew();
+    const skew = this.heartbeat?.calculateSkew();
+    if (skew !== undefined) this.skew.update(skew);
     this.#rebalancer.apply(result, this.#options.namespaces);
     this.rebalanceGeneration++;
     this.rebalancedMs = this.#options.ports.clock.monotonicMs();

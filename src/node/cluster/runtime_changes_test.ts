@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { PARTITION_COUNT, ResultCode, utf8Decode } from "../../base/mod.ts";
 import { ROLE } from "../../partition/mod.ts";
 import { encodeInfoRequest, PROTO_HEADER_SIZE } from "../../wire/mod.ts";
-import { agreement, type Member, startThree } from "./testing.ts";
+import { agreement, type Member, prepareMember, startThree } from "./testing.ts";
 
 function masterCount({ node }: Member): number {
   const { partitions } = node.namespaces[0]!;
@@ -95,5 +95,40 @@ describe("ClusterRuntime under changes", () => {
     assertEquals(answers.map(({ text }) => text), ["node\tA1\n"]);
     assertEquals(slept.node.cluster.isFenced, false);
     assertEquals(slept.node.cluster.size, 3);
+  });
+
+  it("knows after a restart which copies it had on its device, and that others may be newer", async () => {
+    const { world, members } = await startThree(25, undefined, (settings) => {
+      const { storage } = settings.namespaces[0]!;
+      Object.assign(storage, { kind: "device", files: ["/data/test.dat"], filesize: 64 * 2 ** 20 });
+    });
+    const { simulation } = world;
+    await simulation.runFor(6000);
+    const { node, machine, process } = members[0]!;
+    const { versions } = node.namespaces[0]!.partitions;
+    const copies = [...versions.low].filter((low) => low !== 0).length;
+    assert(copies > 2000 && copies < PARTITION_COUNT);
+    await simulation.runUntilSettled(node.stop());
+    process.kill();
+    const again = await prepareMember(machine, { id: "A1", seeds: ["m1"], change: members[0]!.change });
+    const kept = again.node.namespaces[0]!.partitions.versions;
+    assertEquals(kept.low, versions.low);
+    const known = Array.from({ length: PARTITION_COUNT }, (_, partition) => kept.get(partition));
+    assertEquals(known.some((version) => version?.isMaster), false);
+    assertEquals(known.every((version) => version?.isSubset ?? true), true);
+  });
+
+  it("refuses writes while the clocks of the cluster are too far apart", async () => {
+    const { world, members } = await startThree(26);
+    const { simulation } = world;
+    await simulation.runFor(4000);
+    const stores = members.map(({ node }) => node.namespaces[0]!.store);
+    members[1]!.machine.wall.offsetMs = -50_000;
+    await simulation.runFor(5000);
+    assertEquals(stores.map((store) => store.clockSkewStopsWrites), [true, true, true]);
+    assert(members[0]!.process.log.lines.some((line) => line.includes("set the clocks, those of a2 first")));
+    members[1]!.machine.wall.offsetMs = 0;
+    await simulation.runFor(5000);
+    assertEquals(stores.map((store) => store.clockSkewStopsWrites), [false, false, false]);
   });
 });

@@ -25,13 +25,19 @@ export interface Member {
   machine: SimMachine;
   process: SimProcess;
   node: AerieNode;
+  /** What differs in its settings. */
+  change: (settings: Settings) => void;
 }
 
-/** Starts a node with namespace `test`; its ids are those of the members. */
-export async function startMember(
-  machine: SimMachine,
-  options: { id: string; seeds: string[] | "multicast"; change?: (settings: Settings) => void },
-): Promise<Member> {
+/** How a member is started. */
+export interface MemberOptions {
+  id: string;
+  seeds: string[] | "multicast";
+  change?: (settings: Settings) => void;
+}
+
+/** Makes a node with namespace `test` that is not started. */
+export async function prepareMember(machine: SimMachine, options: MemberOptions): Promise<Member> {
   const process = machine.start(options.id);
   const settings = defaultSettings({
     service: { nodeId: options.id },
@@ -54,8 +60,14 @@ export async function startMember(
     ports: process.ports,
     onFailure: (error) => simulation.fail(error),
   }));
-  await simulation.runUntilSettled(node.start());
-  return { machine, process, node };
+  return { machine, process, node, change: options.change ?? (() => {}) };
+}
+
+/** Starts a node with namespace `test`. */
+export async function startMember(machine: SimMachine, options: MemberOptions): Promise<Member> {
+  const member = await prepareMember(machine, options);
+  await machine.world.simulation.runUntilSettled(member.node.start());
+  return member;
 }
 
 /** Three nodes A1, A2, A3 on machines m1, m2, m3, just started. */
