@@ -374,3 +374,12 @@ export const BATCH_DEFERRED_COUNT_MAX = 256;
 
 /** Writes of one background job that wait for their replicas. */
 export const BACKGROUND_DEFERRED_COUNT_MAX = 64;
+
+/**
+ * GeoJSON regions inside one list, map or expression's value that an index takes in: covering each takes a millisecond,
+ * in the turn of the write. Further ones are in no index.
+ */
+export const GEO_INDEXED_REGION_COUNT_MAX = 64;
+
+/** Bytes of GeoJSON texts inside one list, map or expression's value that an index takes in, for the same reason. */
+export const GEO_INDEXED_SIZE_MAX_BYTES = 256 * 1024;

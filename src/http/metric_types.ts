@@ -5,7 +5,7 @@
  */
 
 /** Kinds of metrics by the middle of their names. */
-export type MetricGroup = "node_stats" | "namespace" | "sets";
+export type MetricGroup = "node_stats" | "namespace" | "sets" | "sindex";
 
 /** Names whose values look like numbers at times and are none. */
 export const NAMES_WITHOUT_METRIC: ReadonlySet<string> = new Set([
@@ -56,6 +56,7 @@ const GAUGES: Readonly<Record<MetricGroup, ReadonlySet<string> | undefined>> = {
   namespace: NAMESPACE_GAUGES,
   // All that a set tells is a present value.
   sets: undefined,
+  sindex: undefined,
 };
 
 /** Whether a statistic may go down as well as up. */

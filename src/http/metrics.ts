@@ -1,6 +1,6 @@
 /**
  * Metrics in the Prometheus text format, under the names of Aerospike's Prometheus exporter, so that its dashboards work
- * without it: `aerospike_node_stats_*`, `aerospike_namespace_*`, `aerospike_sets_*`, `aerospike_latencies_*`. They come
+ * without it: `aerospike_node_stats_*`, `aerospike_namespace_*`, `aerospike_sets_*`, `aerospike_sindex_*`, `aerospike_latencies_*`. They come
  * from the functions that answer the info commands. Source: server-operations reference, section 10.2.
  *
  * A node may have thousands of sets, so the text is made in slices, between which clients are served.
@@ -19,6 +19,7 @@ import {
   serviceEndpoints,
   setsOf,
   setStatistics,
+  sindexStatistics,
   type Statistic,
   userAgentCounts,
 } from "../node/mod.ts";
@@ -48,6 +49,7 @@ function* metricsParts(node: AerieNode): Generator<string> {
   yield* nodeFamilies(node, labels).text();
   yield* namespaceFamilies(node, labels);
   yield* setFamilies(node, labels);
+  yield* indexFamilies(node, labels);
   yield* latencyFamilies(node, labels).text();
 }
 
@@ -104,6 +106,23 @@ function* setFamilies(node: AerieNode, labels: Labels): Generator<string> {
       addStatistics(families, "sets", own, setStatistics(namespace, set));
       if (++count % SETS_PER_STEP === 0) yield "";
     }
+  }
+  yield* families.text();
+}
+
+function* indexFamilies(node: AerieNode, labels: Labels): Generator<string> {
+  const families = new Families();
+  for (const { indexes, settings } of node.namespaces) {
+    for (const index of indexes.list()) {
+      if (index.name === "") continue;
+      addStatistics(
+        families,
+        "sindex",
+        { ...labels, ns: settings.name, sindex: index.name },
+        sindexStatistics(index),
+      );
+    }
+    yield "";
   }
   yield* families.text();
 }

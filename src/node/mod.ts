@@ -9,6 +9,7 @@ export * from "./cluster/mod.ts";
 export * from "./identity.ts";
 export { serviceEndpoints } from "./info_addresses.ts";
 export { userAgentCounts } from "./info_cluster.ts";
+export { sindexStatistics } from "./info_sindex.ts";
 export * from "./info_commands.ts";
 export * from "./info_reference.ts";
 export * from "./info_row.ts";

@@ -98,10 +98,9 @@ function lifeStatistics({ store }: Namespace): Statistic[] {
 function memoryStatistics({ indexes, store, settings, stats }: Namespace): Statistic[] {
   const { space, index } = store;
   const budgetBytes = settings.indexesMemoryBudget;
-  const indexBytes = index.usedBytes + indexes.usedBytes + indexes.setIndexUsedBytes;
   const indexShare: Statistic[] = budgetBytes === 0
     ? []
-    : [["indexes_memory_used_pct", Math.floor(indexBytes * 100 / budgetBytes)]];
+    : [["indexes_memory_used_pct", Math.floor(store.indexesUsedBytes * 100 / budgetBytes)]];
   return [
     ["xmem_id", 0],
     ["index_used_bytes", index.usedBytes],

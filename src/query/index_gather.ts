@@ -16,6 +16,8 @@ import { IndexWalk } from "./index_walk.ts";
 
 /** Entries that are looked at in one slice. */
 const PASSED_COUNT_MAX = 512;
+/** Entries that are looked at in the time of one that is compared with a shape. */
+const PASSED_PER_SHAPE = 32;
 
 /** How a step of gathering ended. */
 export type GatherOutcome =
@@ -105,7 +107,8 @@ export class IndexGather {
       if (isRight) this.#keep(entry);
     }
     this.walk.passed(entry);
-    return ++this.#passedCount < PASSED_COUNT_MAX;
+    this.#passedCount += this.#query.shape === undefined ? 1 : PASSED_PER_SHAPE;
+    return this.#passedCount < PASSED_COUNT_MAX;
   };
 
   #isRight(match: IndexMatch, entry: EntryRef): boolean {

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { type BinTable, type Element, parseGeoJson, pointAt, type Region, regionOf } from "../record/mod.ts";
+import { type BinTable, type Element, type GeoShape, pointAt, type Region, regionOf } from "../record/mod.ts";
 import { equalBytes } from "../base/mod.ts";
-import { flipSign, forEachCell, hashed, hashValue, RecordValues } from "../sindex/mod.ts";
+import { flipSign, hashed, hashValue, RecordValues } from "../sindex/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import type { IndexQuery, ValueRange } from "./index_range.ts";
@@ -46,9 +46,12 @@ export class IndexMatch {
   }
 
   readonly #look = (element: Element): void => {
-    const { text, shape } = this.#query;
-    if (shape !== undefined) {
-      if (this.#fits(element)) forEachCell(this.#values, element, this.#offer);
+    const { text, shape: wanted } = this.#query;
+    if (wanted !== undefined) {
+      const shape = this.#values.shape(element);
+      if (shape !== undefined && this.#fits(shape, wanted)) {
+        this.#values.forEachCell(element, () => shape, this.#offer);
+      }
     } else if (text === undefined) {
       this.#offer(element.high, element.low);
     } else if (
@@ -72,10 +75,8 @@ export class IndexMatch {
   };
 
   /** Whether a GeoJSON value is the point in the query's region, or the region around its point. */
-  #fits(element: Element): boolean {
-    const wanted = this.#query.shape!;
-    const shape = parseGeoJson(element.bytes, element.at, element.size);
-    if (shape === undefined || (shape.kind === "point") === (wanted.kind === "point")) return false;
+  #fits(shape: GeoShape, wanted: GeoShape): boolean {
+    if ((shape.kind === "point") === (wanted.kind === "point")) return false;
     const { settings, indexes: { geoStats } } = this.#namespace;
     const isStrict = settings.geo2dsphereWithin.strict;
     if (wanted.kind === "point") {

@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { partitionId, ResultCode, toHex, utf8, writeU32LE } from "../base/mod.ts";
 import { loadGeometry } from "../record/mod.ts";
-import { TestMap } from "../record/testing.ts";
+import { Raw, TestMap } from "../record/testing.ts";
 import { COLLECTION } from "../sindex/mod.ts";
 import { PendingDevice } from "../storage/mod.ts";
 import { testDigest, TestRandom } from "../storage/testing.ts";
@@ -255,4 +255,25 @@ Deno.test("BVAL_ARRAY holds the integer itself, little-endian", () => {
   const wanted = new Uint8Array(8);
   writeU32LE(wanted, 0, 3);
   assertEquals(message.fields.get(FIELD.BVAL_ARRAY), wanted);
+});
+
+Deno.test("an index takes in no more GeoJSON of one record than it has time for, and says the same when asked", async () => {
+  await loadGeometry();
+  const queries = new TestQueries();
+  createIndex(
+    queries,
+    "geo",
+    definitionOf({ binName: "l", type: PARTICLE.GEOJSON, collection: COLLECTION.LIST }),
+  );
+  const text = (x: number) => `{"type":"AeroCircle","coordinates":[[${x},10],1000]}`;
+  // In lists GeoJSON is a text with a byte of its own before it.
+  const element = (x: number) => new Raw(Uint8Array.of(0xd9, text(x).length + 1, 23, ...utf8(text(x))));
+  storeRecord(queries, 1, { bins: { l: range(0, 70).map(element) } });
+  const around = (x: number) => {
+    const point = new TestGeo(`{"type":"Point","coordinates":[${x},10]}`);
+    const fields: [number, Uint8Array][] = [[FIELD.INDEX_TYPE, Uint8Array.of(COLLECTION.LIST)]];
+    return digestsOf(queries.query(valueOf("l", point, { fields }))).length;
+  };
+  assertEquals([around(0), around(63), around(64)], [1, 1, 0]);
+  assertEquals(queries.namespace.indexes.byName("geo")!.recordCount, 1);
 });

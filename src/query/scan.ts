@@ -54,6 +54,8 @@ const RECORD_WORK = 4;
 const FILTER_WORK = 2;
 /** Bytes that a filter looks at in the time of an entry passed over. */
 const BYTES_PER_WORK = 256;
+/** Units of a record's size whose values are compared in the time of an entry passed over. */
+const UNITS_PER_WORK = 16;
 /** Work of visiting a partition, in entries passed over. */
 const PARTITION_WORK = 4;
 
@@ -342,7 +344,8 @@ export class ScanJob implements Waiter {
   /** Whether the record that is loaded is to be sent for the entry of the index under visit. */
   #isRightEntry(match: IndexMatch): boolean {
     this.#loadBins();
-    this.#work += FILTER_WORK;
+    const isGeo = this.#plan.index?.shape !== undefined;
+    this.#work += isGeo ? WORK_PER_CLOCK_READ : FILTER_WORK + this.#store.flat.sizeUnits / UNITS_PER_WORK;
     const { digestTail } = this.#facts;
     return match.matches({ table: this.#namespace.table, digestTail }, this.#indexWalk!.value);
   }

@@ -10,14 +10,7 @@
 
 import { DIGEST_SIZE_BYTES, equalBytes, readU32LE, SLICE_MAX_MS } from "../base/mod.ts";
 import type { Clock, RecordChange } from "../port/mod.ts";
-import {
-  BinTable,
-  cellsOf,
-  type Element,
-  isGeometryLoaded,
-  isNumberParticle,
-  parseGeoJson,
-} from "../record/mod.ts";
+import { BinTable, type Element, isGeometryLoaded, isNumberParticle } from "../record/mod.ts";
 import {
   BackgroundRunner,
   type BackgroundTask,
@@ -101,6 +94,7 @@ export class NamespaceIndexes {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#runner = new BackgroundRunner(options.clock);
+    options.store.otherIndexesUsedBytes = () => this.usedBytes + this.setIndexUsedBytes;
     this.#oldTable = new BinTable(32, options.store.hashSeed);
     this.#newTable = new BinTable(32, options.store.hashSeed);
   }
@@ -341,7 +335,8 @@ export class NamespaceIndexes {
     const keys = this.#keys;
     if (element.type === PARTICLE.INTEGER) return keys.add(element.high, element.low);
     if (element.type === PARTICLE.GEOJSON) {
-      forEachCell(this.#values, element, (high, low) => keys.add(high, low));
+      const values = this.#values;
+      values.forEachCell(element, () => values.shape(element), (high, low) => keys.add(high, low));
       return;
     }
     hashValue(element.bytes, element.at, element.size);
@@ -364,29 +359,4 @@ function isWanted(definition: ValueDefinition, wanted: IndexWanted): boolean {
 function isSame(left: Uint8Array | undefined, right: Uint8Array | undefined): boolean {
   if (left === undefined || right === undefined) return left === right;
   return left.length === right.length && equalBytes(left, 0, right, 0, left.length);
-}
-
-/**
- * Visits the cells that a GeoJSON value lies in, in two words each; those of a text are worked out, for which geometry
- * must be loaded.
- *
- * @param values whose `forEach` gives the value now
- */
-export function forEachCell(
-  values: RecordValues,
-  element: Element,
-  visit: (high: number, low: number) => void,
-): void {
-  const { cellCount, cellsAt } = values;
-  if (cellCount >= 0) {
-    const view = new DataView(element.bytes.buffer, element.bytes.byteOffset);
-    for (let cell = 0; cell < cellCount; cell++) {
-      visit(view.getUint32(cellsAt + cell * 8), view.getUint32(cellsAt + cell * 8 + 4));
-    }
-    return;
-  }
-  if (!isGeometryLoaded()) return;
-  const shape = parseGeoJson(element.bytes, element.at, element.size);
-  if (shape === undefined) return;
-  for (const cell of cellsOf(shape)) visit(Number(cell >> 32n), Number(cell & 0xffff_ffffn));
 }

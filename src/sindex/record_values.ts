@@ -5,18 +5,22 @@
  * @module
  */
 
-import { readU16, utf8 } from "../base/mod.ts";
+import { GEO_INDEXED_REGION_COUNT_MAX, GEO_INDEXED_SIZE_MAX_BYTES, readU16, utf8 } from "../base/mod.ts";
 import {
   type BinTable,
+  cellsOf,
   type Element,
   ElementReader,
   EXP_TYPE,
   ExpScope,
   ExpValue,
   GEOJSON_HEADER_SIZE,
+  type GeoShape,
   geoTextAt,
+  isGeometryLoaded,
   isNumberParticle,
   NO_FACTS,
+  parseGeoJson,
   type RecordFacts,
 } from "../record/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
@@ -50,6 +54,8 @@ export class RecordValues {
   #scope: ExpScope | undefined;
   #index: ValueIndex | undefined;
   #visit: (element: Element) => void = () => {};
+  #geoSizeBytes = 0;
+  #geoRegionCount = 0;
 
   /**
    * Visits the values of a record, those of the index's type only. A text of GeoJSON is given without its head.
@@ -65,6 +71,8 @@ export class RecordValues {
   ): void {
     const { definition } = index;
     this.cellCount = -1;
+    this.#geoSizeBytes = 0;
+    this.#geoRegionCount = 0;
     const isThere = definition.expression === undefined
       ? this.#readBin(index, record.table)
       : this.#evaluate(index, record);
@@ -78,6 +86,47 @@ export class RecordValues {
     this.#visit = visit;
     if (definition.collection === COLLECTION.DEFAULT) this.#give(element);
     else this.#reader.forEach(element, definition.collection, this.#give);
+  }
+
+  /**
+   * The shape of a GeoJSON value that is visited; asked once for each that is.
+   *
+   * @returns undefined when the database does not understand it, or it is beyond what an index takes in of one record
+   */
+  shape({ bytes, at, size }: Element): GeoShape | undefined {
+    const isInside = this.cellCount < 0;
+    this.#geoSizeBytes += size;
+    if (isInside && this.#geoSizeBytes > GEO_INDEXED_SIZE_MAX_BYTES) return undefined;
+    const shape = parseGeoJson(bytes, at, size);
+    const isRegion = shape !== undefined && shape.kind !== "point";
+    if (!isInside || !isRegion) return shape;
+    return ++this.#geoRegionCount > GEO_INDEXED_REGION_COUNT_MAX ? undefined : shape;
+  }
+
+  /**
+   * Visits the cells that a GeoJSON value lies in, in two words each.
+   *
+   * @param shape of the value
+   */
+  forEachCell(
+    element: Element,
+    shape: () => GeoShape | undefined,
+    visit: (high: number, low: number) => void,
+  ): void {
+    if (this.cellCount >= 0) {
+      const view = new DataView(element.bytes.buffer, element.bytes.byteOffset);
+      for (
+        let at = this.cellsAt;
+        at < this.cellsAt + this.cellCount * CELL_SIZE_BYTES;
+        at += CELL_SIZE_BYTES
+      ) {
+        visit(view.getUint32(at), view.getUint32(at + 4));
+      }
+      return;
+    }
+    const known = isGeometryLoaded() ? shape() : undefined;
+    if (known === undefined) return;
+    for (const cell of cellsOf(known)) visit(Number(cell >> 32n), Number(cell & 0xffff_ffffn));
   }
 
   readonly #give = (element: Element): void => {

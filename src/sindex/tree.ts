@@ -6,7 +6,7 @@
  * | leaf  | count, level 0, next leaf, previous | up to 63 entries of 4 words: partition (12 bits) and digest bits (20), value upper, value lower, handle |
  * | inner | count, level, 0, 0                 | up to 28 children of 9 words: node, lower bound (partition and digest bits, value upper, value lower, five digest words) |
  *
- * An entry takes 16 bytes; leaves are two thirds full after random inserts, and inner nodes add a thirtieth: about 24
+ * An entry takes 16 bytes; leaves are two thirds full after random inserts, and inner nodes add a thirtieth: 24 to 26
  * bytes per entry, 17 when values only grow.
  *
  * An entry names its record by the handle of the primary index. That is exact because the index hears of every change

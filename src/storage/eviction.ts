@@ -29,7 +29,7 @@ export function breachedMark(store: NamespaceStore): string | undefined {
   const { evictIndexesMemoryPct, indexesMemoryBudget } = settings;
   if (
     evictIndexesMemoryPct > 0 && indexesMemoryBudget > 0 &&
-    store.index.usedBytes * 100 > indexesMemoryBudget * evictIndexesMemoryPct
+    store.indexesUsedBytes * 100 > indexesMemoryBudget * evictIndexesMemoryPct
   ) {
     return `index memory is above evict-indexes-memory-pct (${evictIndexesMemoryPct})`;
   }

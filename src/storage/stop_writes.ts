@@ -30,8 +30,8 @@ export function stopWritesReason(store: NamespaceStore, systemUsedPct: number): 
     } % of its memory, more than stop-writes-sys-memory-pct ` +
       `(${stopWritesSysMemoryPct}); free memory or lower data-size`;
   }
-  if (indexesMemoryBudget > 0 && store.index.usedBytes > indexesMemoryBudget) {
-    return `the index takes ${store.index.usedBytes} bytes, more than indexes-memory-budget ` +
+  if (indexesMemoryBudget > 0 && store.indexesUsedBytes > indexesMemoryBudget) {
+    return `indexes take ${store.indexesUsedBytes} bytes, more than indexes-memory-budget ` +
       `(${indexesMemoryBudget}); delete or truncate records, or raise it`;
   }
   if (stopWritesAvailPct > 0 && store.dataAvailPct < stopWritesAvailPct) {

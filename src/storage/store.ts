@@ -130,6 +130,8 @@ export class NamespaceStore {
    * that what comes from copies of earlier clusters does not take their place.
    */
   writeEpoch = 1;
+  /** Memory of secondary indexes and indexes of sets, in bytes; set by who keeps them. */
+  otherIndexesUsedBytes: () => number = () => 0;
   /** What background work has done. */
   readonly supervision: Supervision = new Supervision();
   /** Histograms of life and size, as last collected. */
@@ -202,6 +204,11 @@ export class NamespaceStore {
   /** Live records and those that wait to be removed. */
   get objectCount(): number {
     return this.index.entryCount - this.tombstoneCount;
+  }
+
+  /** Memory of all indexes, in bytes. */
+  get indexesUsedBytes(): number {
+    return this.index.usedBytes + this.otherIndexesUsedBytes();
   }
 
   /** Share of the room for data that records take, in whole percent. */

@@ -263,7 +263,7 @@ describe("stop-writes", () => {
     const it = new Supervised({ indexesMemoryBudget: 640 });
     for (let number = 0; number < 11; number++) it.put(number);
     it.clock.advance(1500);
-    assertStringIncludes(it.store.supervision.stopWritesReason, "the index takes 704 bytes");
+    assertStringIncludes(it.store.supervision.stopWritesReason, "indexes take 704 bytes");
   });
 
   it("leaves a namespace of two blocks alone when it is nearly empty", () => {
