@@ -27,6 +27,8 @@ export interface RecordChange {
   digestAt: number;
   /** Handle of the record's index entry, before and after; of the former entry when the record is gone. */
   handle: number;
+  /** There was a record, or a tombstone, before. */
+  existed: boolean;
   /**
    * The record before, in flat form; undefined when there was none, or when it is on a device and was not read. Lent
    * until the subscriber returns.

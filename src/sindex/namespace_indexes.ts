@@ -253,6 +253,7 @@ export class NamespaceIndexes {
     const key = this.#key;
     key.setRecord(change.digest, change.digestAt, change.handle);
     this.#digest.set(change.digest.subarray(change.digestAt, change.digestAt + DIGEST_SIZE_BYTES));
+    if (change.existed && change.old === undefined) return this.#changeUnknown(change);
     const oldSet = this.#open(change.old, this.#oldFlat, this.#oldTable);
     const newSet = this.#open(change.new, this.#newFlat, this.#newTable);
     const oldIndexes = oldSet < 0 ? NO_INDEXES : this.#ofSet(oldSet);
@@ -266,6 +267,19 @@ export class NamespaceIndexes {
       if (!oldIndexes.includes(index)) this.#changeIn(index, { wasIn: false, isIn: true });
     }
   };
+
+  /** Takes in a change of a record whose former bytes are not at hand: where it was the indexes themselves tell. */
+  #changeUnknown(change: RecordChange): void {
+    const newSet = this.#open(change.new, this.#newFlat, this.#newTable);
+    const newIndexes = newSet < 0 ? NO_INDEXES : this.#ofSet(newSet);
+    const newKeys = this.#newKeys;
+    for (const index of this.#indexes) {
+      index.tree.valuesOf(this.#key, this.#oldKeys);
+      newKeys.clear();
+      if (newIndexes.includes(index)) this.#fill(index, this.#newTable, newKeys);
+      index.change(this.#key, this.#oldKeys, newKeys);
+    }
+  }
 
   /** Opens a record that has bins; the id of its set, -1 when there is no record or only a tombstone. */
   #open(bytes: Uint8Array | undefined, flat: FlatRecord, table: BinTable): number {
@@ -289,15 +303,20 @@ export class NamespaceIndexes {
     newKeys.clear();
     if (index instanceof ValueIndex) {
       if (wasIn && isIn && this.#isBinUnchanged(index)) return;
-      // Before geometry is there nothing is taken in: the walk that builds the index has not begun.
-      if (!index.isReady && index.needsGeometry && !isGeometryLoaded()) return;
-      if (wasIn) this.#collect(index, this.#oldTable, oldKeys);
-      if (isIn) this.#collect(index, this.#newTable, newKeys);
-    } else {
-      if (wasIn && isIn) return;
-      (wasIn ? oldKeys : newKeys).add(0, this.#store.index.sprigOf(this.#digest, 0));
+    } else if (wasIn && isIn) {
+      return;
     }
+    if (wasIn) this.#fill(index, this.#oldTable, oldKeys);
+    if (isIn) this.#fill(index, this.#newTable, newKeys);
     index.change(this.#key, oldKeys, newKeys);
+  }
+
+  /** Fills a list with what a record is in an index under. */
+  #fill(index: SecondaryIndex, table: BinTable, keys: KeyList): void {
+    if (!(index instanceof ValueIndex)) return keys.add(0, this.#store.index.sprigOf(this.#digest, 0));
+    // Before geometry is there nothing is taken in: the walk that builds the index has not begun.
+    if (!index.isReady && index.needsGeometry && !isGeometryLoaded()) return;
+    this.#collect(index, table, keys);
   }
 
   /** Whether the index's bin is the same before and after. */

@@ -21,8 +21,9 @@
 
 import { assert, PARTITION_COUNT } from "../base/mod.ts";
 import { EntryRef, type PrimaryIndex } from "../storage/mod.ts";
+import type { KeyList } from "./key_list.ts";
 import { NO_NODE, NODE_SIZE_BYTES, NODE_WORD_COUNT, type NodePool } from "./node_pool.ts";
-import { DIGEST_WORD_COUNT, DIGEST_WORD_ORDER, STUB_BITS, STUB_MASK, type TreeKey } from "./tree_key.ts";
+import { DIGEST_WORD_COUNT, DIGEST_WORD_ORDER, flipSign, STUB_BITS, STUB_MASK, TreeKey } from "./tree_key.ts";
 
 const HEAD_WORDS = 4;
 const COUNT = 0;
@@ -48,6 +49,8 @@ export interface LastValue {
   low: number;
 }
 
+const LAST_VALUE: LastValue = { high: 0xffff_ffff, low: 0xffff_ffff };
+
 /** Entries of one index. */
 export class IndexTree {
   /** Entries. */
@@ -59,6 +62,7 @@ export class IndexTree {
   readonly #pool: NodePool;
   readonly #primary: PrimaryIndex;
   readonly #record = new EntryRef();
+  readonly #from = new TreeKey();
   #root = NO_NODE;
   // The way from the root to a leaf: nodes, and which child was taken in each.
   readonly #pathNode = new Uint32Array(LEVEL_COUNT_MAX);
@@ -154,6 +158,23 @@ export class IndexTree {
       node = words[base + NEXT];
     }
     return true;
+  }
+
+  /**
+   * Finds the values under which a record is in the tree, by a look at all entries of its partition.
+   *
+   * @param key holds the record
+   * @param values filled in ascending order
+   */
+  valuesOf(key: TreeKey, values: KeyList): void {
+    values.clear();
+    const { handle, partition } = key;
+    if (this.partitionEntryCounts[partition] === 0) return;
+    this.#from.setStart(partition, 0, 0);
+    this.forEach(this.#from, { after: false, last: LAST_VALUE }, (other, high, low) => {
+      if (other === handle) values.add(flipSign(high), low);
+      return true;
+    });
   }
 
   /**

@@ -176,6 +176,7 @@ export class NamespaceStore {
       digest: this.#digest,
       digestAt: 0,
       handle: 0,
+      existed: false,
       old: undefined,
       new: undefined,
       origin: "client",
@@ -496,7 +497,7 @@ export class NamespaceStore {
     entry.setVersion(lastUpdateMs, generation, flags);
     this.#count(entry, bytes, digestAt);
     this.disk!.claim(location, sizeUnits);
-    if (this.#subscribers.length > 0) this.#tell(record, entry.handle);
+    if (this.#subscribers.length > 0) this.#tell(record, entry.handle, exists);
   }
 
   /** Hears of every change from now on. */
@@ -576,15 +577,17 @@ export class NamespaceStore {
     this.#change.old = this.#recordView(change.oldLocation, change.oldUnits);
     this.#change.new = this.#recordView(change.location, change.units);
     this.#change.handle = change.handle;
+    this.#change.existed = change.oldLocation !== NO_LOCATION;
     this.#change.origin = change.origin;
     for (const subscriber of this.#subscribers) subscriber(this.#change);
   }
 
   /** Tells of a record that was found at the start. */
-  #tell({ bytes, at, digestAt, sizeUnits }: FlatRecord, handle: number): void {
+  #tell({ bytes, at, digestAt, sizeUnits }: FlatRecord, handle: number, existed: boolean): void {
     copyBytes(bytes, digestAt, this.#digest, 0, DIGEST_SIZE_BYTES);
     const change = this.#change;
     change.handle = handle;
+    change.existed = existed;
     change.old = undefined;
     change.new = bytes.subarray(at, at + sizeUnits * UNIT_SIZE_BYTES);
     change.origin = "cold-start";
