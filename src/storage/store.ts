@@ -251,6 +251,14 @@ export class NamespaceStore {
     for (const set of this.sets) set.truncating = false;
   }
 
+  /**
+   * Gives up a partition's copy on devices: at the next start its records are passed over. Those in the index are the
+   * caller's to remove; what is stored from now on belongs to the next copy.
+   */
+  dropTree(partition: number): void {
+    if (this.disk !== undefined) this.partitionMeta.dropTree(partition);
+  }
+
   /** Whether a change needs the bytes of the record before, because somebody is told of them and they may be on a device. */
   get needsOldBytes(): boolean {
     return this.disk !== undefined && this.#subscribers.length > 0;

@@ -17,6 +17,7 @@ import { HistogramCollection } from "./size_histograms.ts";
 import { stopWritesReason } from "./stop_writes.ts";
 import type { NamespaceStore } from "./store.ts";
 import { TombRaid } from "./tomb_raider.ts";
+import { DiskTombRaid } from "./disk/tomb_scan.ts";
 import { TruncationTask } from "./truncation.ts";
 
 /** Time between two looks at what is due. */
@@ -49,7 +50,7 @@ export class NamespaceSupervisor {
   readonly #defragmentation: DefragmentationTask | DiskDefragmentationTask;
   readonly #truncation: TruncationTask;
   #cycle: NsupCycle | undefined;
-  #raid: TombRaid | undefined;
+  #raid: TombRaid | DiskTombRaid | undefined;
   #collection: HistogramCollection | undefined;
   #tickTimer: Timer | undefined;
   #nsupMs = 0;
@@ -132,7 +133,7 @@ export class NamespaceSupervisor {
     }
     if (settings.tombRaiderPeriod > 0 && nowMs - this.#raidMs >= settings.tombRaiderPeriod * 1000) {
       this.#raidMs = nowMs;
-      if (tombstoneCount > 0 && this.#store.disk === undefined) this.#startRaid();
+      if (tombstoneCount > 0) this.#startRaid();
     }
     if (this.#lowWaterPct !== settings.storage.defragLwmPct) {
       this.#lowWaterPct = settings.storage.defragLwmPct;
@@ -150,7 +151,9 @@ export class NamespaceSupervisor {
 
   #startRaid(): void {
     if (this.#raid !== undefined && this.#runner.isRunning(this.#raid)) return;
-    this.#raid = new TombRaid(this.#store, this.#mayRaid);
+    this.#raid = this.#store.disk === undefined
+      ? new TombRaid(this.#store, this.#mayRaid)
+      : new DiskTombRaid(this.#store, this.#mayRaid);
     this.#runner.start(this.#raid);
   }
 

@@ -53,6 +53,7 @@ export class CopyDrops implements SliceTask {
   add(drop: Pick<Drop, "namespace" | "statistics" | "partition">): void {
     const { namespace, partition } = drop;
     if (namespace.partitions.isDropping(partition)) return;
+    namespace.store.dropTree(partition);
     if (namespace.store.index.partitionEntryCounts[partition] === 0) return;
     namespace.partitions.setDropping(partition, true);
     this.#queue.push({ ...drop, isInside: false, after: new Uint8Array(DIGEST_SIZE_BYTES), kept: new Set() });

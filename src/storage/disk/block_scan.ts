@@ -39,22 +39,22 @@ export interface BlockContent {
 
 /** Finds the sound units of a block; of several lives only the last counts. */
 export function findUnits(bytes: Uint8Array, place: BlockPlace): BlockContent {
-  const all: UnitHeader[] = [];
-  let sequence = 0;
+  const lives = findLives(bytes, place);
+  return lives.at(-1) ?? { sequence: 0, units: [] };
+}
+
+/** Finds the sound units of all lives of a block of which something is left, the last life last. */
+export function findLives(bytes: Uint8Array, place: BlockPlace): BlockContent[] {
+  const lives = new Map<number, UnitHeader[]>();
   for (let at = 0; at + UNIT_HEADER_SIZE_BYTES <= bytes.length; at += PAGE_SIZE_BYTES) {
     const unit = decodeUnitHeader(bytes, at, place);
     if (unit === undefined || endOf(unit) > bytes.length) continue;
-    all.push(unit);
-    sequence = Math.max(sequence, unit.sequence);
+    const units = lives.get(unit.sequence);
+    if (units === undefined) lives.set(unit.sequence, [unit]);
+    // What looks like a unit inside another one of the same life is part of a record.
+    else if (unit.offsetBytes >= endOf(units[units.length - 1])) units.push(unit);
   }
-  // What looks like a unit inside another one of the same life is part of a record.
-  let endBytes = 0;
-  const units = all.filter((unit) => {
-    if (unit.sequence !== sequence || unit.offsetBytes < endBytes) return false;
-    endBytes = endOf(unit);
-    return true;
-  });
-  return { sequence, units };
+  return [...lives].map(([sequence, units]) => ({ sequence, units })).sort((a, b) => a.sequence - b.sequence);
 }
 
 function endOf({ offsetBytes, recordBytes }: UnitHeader): number {

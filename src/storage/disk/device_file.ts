@@ -20,6 +20,7 @@ import {
   ID_SIZE_BYTES,
   idText,
   PAGE_SIZE_BYTES,
+  startsLikeHeader,
 } from "./layout.ts";
 import { PARTITION_PAGES_END_BYTES, type PartitionPages } from "./partition_pages.ts";
 
@@ -155,7 +156,7 @@ async function readHeader(file: DiskFile, path: string): Promise<DeviceHeader | 
   );
   const [first, second] = copies;
   if (first === undefined && second === undefined) {
-    if (bytes.every((byte) => byte === 0)) return undefined;
+    if (await isBlank(file, bytes)) return undefined;
     throw new ConfigError(
       `"${path}" holds something that is not aerie's, or both copies of its header are damaged; it is left alone. ` +
         "To use it all the same, fill its first MiB with zeros: everything in it is lost then",
@@ -163,6 +164,15 @@ async function readHeader(file: DiskFile, path: string): Promise<DeviceHeader | 
   }
   if (first === undefined || second === undefined) return first ?? second;
   return first.sequence > second.sequence ? first : second;
+}
+
+/** Whether a device is new. The power may have gone while its first header was written, which is the second copy. */
+async function isBlank(file: DiskFile, copies: Uint8Array): Promise<boolean> {
+  if (copies.every((byte) => byte === 0)) return true;
+  if (copies.subarray(0, PAGE_SIZE_BYTES).some((byte) => byte !== 0)) return false;
+  const firstBlock = new Uint8Array(PAGE_SIZE_BYTES);
+  await file.read(HEADER_AREA_SIZE_BYTES, firstBlock);
+  return startsLikeHeader(copies.subarray(PAGE_SIZE_BYTES)) && firstBlock.every((byte) => byte === 0);
 }
 
 function checkHeader(

@@ -14,7 +14,7 @@ import { assert, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
 import type { ChangeOrigin, Clock, Log, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
-import { UNIT_SIZE_BYTES } from "../flat.ts";
+import { FlatRecord, UNIT_SIZE_BYTES } from "../flat.ts";
 import { NO_LOCATION, OVERLOADED, type RecordSpace } from "../space.ts";
 import { BlockCache } from "./block_cache.ts";
 import { BlockReader } from "./block_reader.ts";
@@ -84,6 +84,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   cacheHitCount = 0;
   /** Units that must be synced before the present transaction may be answered. */
   readonly holds: FlushUnit[] = [];
+  /** Header of a record that background work looks at. */
+  readonly scanned: FlatRecord = new FlatRecord();
   /** Writers of the devices, in their order. */
   readonly flushers: readonly Flusher[];
   readonly #settings: StorageSettings;

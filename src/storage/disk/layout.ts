@@ -118,6 +118,12 @@ export function encodeHeader(header: DeviceHeader): Uint8Array {
   return page;
 }
 
+/** Whether the first sectors of a page are what a header begins with, or never arrived. */
+export function startsLikeHeader(page: Uint8Array): boolean {
+  return HEADER_MAGIC.every((byte, at) => page[at] === byte) ||
+    page.subarray(0, 512).every((byte) => byte === 0);
+}
+
 /** The header in a page, undefined when there is no sound one. */
 export function decodeHeader(page: Uint8Array): DeviceHeader | undefined {
   if (HEADER_MAGIC.some((byte, at) => page[at] !== byte) || !isPageSound(page, 12)) return undefined;

@@ -1,0 +1,71 @@
+import { assert } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import process from "node:process";
+import { CrashHistory, type CrashOptions } from "./crash_testing.ts";
+
+/** Seeds per kind of history; more with `CRASH_SEEDS` in the environment. */
+const SEED_COUNT = Number(process.env.CRASH_SEEDS ?? 1);
+const FIRST_SEED = Number(process.env.CRASH_FIRST ?? 1);
+const LIVES = 4;
+/** Writes and syncs within which the power goes. */
+const CRASH_WITHIN = 1500;
+
+const kinds: Omit<CrashOptions, "seed">[] = [
+  { kind: "device", commit: true },
+  { kind: "device", commit: false },
+  { kind: "memory", commit: true },
+  { kind: "memory", commit: false },
+  { kind: "device", commit: true, fileCount: 3 },
+];
+
+function nameOf({ kind, commit, fileCount }: Omit<CrashOptions, "seed">): string {
+  return `${kind}, ${commit ? "commit" : "no commit"}, ${fileCount ?? 1} files`;
+}
+
+describe("a store on a disk whose power is cut", () => {
+  for (const options of kinds) {
+    it(`has what was safe, or something later, and nothing else: ${nameOf(options)}`, async () => {
+      for (let seed = FIRST_SEED; seed < FIRST_SEED + SEED_COUNT; seed++) {
+        const history = new CrashHistory({ ...options, seed });
+        await history.open();
+        for (let life = 0; life < LIVES; life++) {
+          const within = 20 + (seed * 7919 + life * 104729) % CRASH_WITHIN;
+          history.disk.crashAt = history.disk.operationCount + within;
+          await history.run(4000);
+          if (life % 3 === 2 && !history.disk.isDown) await history.restart();
+          else await history.crash();
+        }
+        assert(history.crashCount > 0);
+      }
+    });
+  }
+
+  it("has what was safe when the power goes at each of the first writes", async () => {
+    for (let operation = 1; operation <= 40; operation++) {
+      const history = new CrashHistory({
+        seed: operation,
+        kind: "device",
+        commit: operation % 2 === 0,
+        keyCount: 4,
+        valueSizeMax: 6000,
+      });
+      history.disk.crashAt = operation + 3;
+      await history.open();
+      await history.run(300);
+      await history.crash();
+      await history.run(20);
+      await history.restart();
+    }
+  });
+
+  it("notices when a copy is damaged that should be safe", async () => {
+    const history = new CrashHistory({ seed: 5, kind: "device", commit: true });
+    await history.open();
+    await history.run(100);
+    const content = history.disk.content("/data/0.dat");
+    content.fill(0x55, 1024 * 1024 + 4096, 2 * 1024 * 1024);
+    let complaint = "";
+    await history.restart().catch((error: Error) => complaint = error.message);
+    assert(complaint.includes("not one of"), "The model would not see anything");
+  });
+});

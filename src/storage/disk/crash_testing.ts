@@ -1,0 +1,329 @@
+/**
+ * Random histories of a store on a disk whose power is cut, and the model that says what may be found afterwards: for
+ * each record the version last known to be safe, or a later one, and never anything else.
+ *
+ * @module
+ */
+
+import { assert, PARTITION_COUNT, ResultCode, utf8 } from "../../base/mod.ts";
+import type { NamespaceSettings } from "../../config/mod.ts";
+import { BinTable } from "../../record/mod.ts";
+import { PARTICLE } from "../../wire/mod.ts";
+import { LOADED } from "../device.ts";
+import { EntryRef } from "../entry.ts";
+import { RecordWalk } from "../record_walk.ts";
+import { type NamespaceStore, nextGeneration } from "../store.ts";
+import { TestClock, testDigest, TestLog, TestRandom, testSettings } from "../testing.ts";
+import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
+import { loadStore, openStore } from "./open_store.ts";
+import { DiskTombRaid } from "./tomb_scan.ts";
+import { CrashDisk, settle, turn } from "./testing.ts";
+
+/** One version of a record: a value with its end of life, or no record. */
+type Version = { value: number; generation: number; voidTime: number } | undefined;
+
+interface Known {
+  /** Versions in their order; index 0 is "never written". */
+  versions: Version[];
+  /** Index of the version that must be found, or a later one. */
+  safe: number;
+}
+
+/** How histories run. */
+export interface CrashOptions {
+  /** Decides everything. */
+  seed: number;
+  /** Where records are read from. */
+  kind: "device" | "memory";
+  /** Replies wait for a sync. */
+  commit: boolean;
+  /** Files of the namespace. */
+  fileCount?: number;
+  /** Records. */
+  keyCount?: number;
+  /** Largest value in bytes. */
+  valueSizeMax?: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** A store, its disk and the model, through any number of power cuts. */
+export class CrashHistory {
+  /** Present time. */
+  readonly clock: TestClock = new TestClock();
+  /** Lines of the store. */
+  readonly log: TestLog = new TestLog();
+  /** The disk. */
+  disk: CrashDisk;
+  /** The store. */
+  store!: NamespaceStore;
+  /** What no fault of the disk explains. */
+  failure: unknown;
+  /** Tombstones removed in the present life of the store. */
+  raidedCount = 0;
+  /** Power cuts so far. */
+  crashCount = 0;
+  readonly #options: CrashOptions;
+  readonly #random: TestRandom;
+  readonly #settings: NamespaceSettings;
+  readonly #known: Known[];
+  readonly #table = new BinTable();
+  readonly #entry = new EntryRef();
+  #value = 0;
+
+  /** @param options what kind of history */
+  constructor(options: CrashOptions) {
+    this.#options = options;
+    this.#random = new TestRandom(options.seed);
+    this.disk = new CrashDisk(new TestRandom(options.seed ^ 0x5bd1e995));
+    const files = Array.from({ length: options.fileCount ?? 1 }, (_, index) => `/data/${index}.dat`);
+    this.#settings = testSettings({
+      maxRecordSize: 256 * 1024,
+      partitionTreeSprigs: 16,
+      tombRaiderEligibleAge: 0,
+      storage: {
+        kind: options.kind,
+        files,
+        filesize: 16 * MIB,
+        commitToDevice: options.commit,
+        postWriteCache: 2 * MIB,
+        flushSize: 64 * 1024,
+        flushMaxMs: 200,
+      },
+    });
+    this.#known = Array.from({ length: options.keyCount ?? 60 }, () => ({ versions: [undefined], safe: 0 }));
+  }
+
+  /** Opens the store and loads it. */
+  async open(): Promise<void> {
+    const { clock, log } = this;
+    const onFailure = (error: unknown) => this.failure = error;
+    this.store = await settle(
+      clock,
+      openStore({
+        settings: this.#settings,
+        clock,
+        random: this.#random,
+        disk: this.disk,
+        log,
+        cluster: "",
+        onFailure,
+      }),
+    );
+    await settle(clock, loadStore(this.store, { clock, log }));
+  }
+
+  /** Cuts the power, starts again, and checks everything. */
+  async crash(): Promise<void> {
+    this.crashCount++;
+    this.disk = this.disk.restarted();
+    await this.open();
+    await this.check();
+  }
+
+  /** Stops in order, starts again, and checks everything. */
+  async restart(): Promise<void> {
+    await settle(this.clock, this.store.close());
+    this.#allSafe();
+    await this.open();
+    await this.check();
+  }
+
+  /** Runs random operations until the power is gone, or some number of them is done. */
+  async run(count: number): Promise<void> {
+    const defragmentation = new DiskDefragmentationTask(this.store);
+    for (let done = 0; done < count && !this.disk.isDown; done++) {
+      await this.#operate(defragmentation);
+      if (this.failure !== undefined) throw this.failure;
+    }
+  }
+
+  async #operate(defragmentation: DiskDefragmentationTask): Promise<void> {
+    const random = this.#random;
+    const kind = random.below(100);
+    if (kind < 55) this.#put(random.below(this.#known.length));
+    else if (kind < 68) this.#remove(random.below(this.#known.length));
+    else if (kind < 75) this.clock.advance(random.below(400));
+    else if (kind < 78) this.#expire();
+    else if (kind < 80 && !this.#options.commit) await this.#flush();
+    else if (kind < 81) await this.#raid();
+    else if (kind < 90) { for (let slice = 0; slice < 5; slice++) await this.#step(defragmentation); }
+    for (let turns = random.below(4); turns > 0; turns--) await turn(this.clock);
+  }
+
+  async #step(defragmentation: DiskDefragmentationTask): Promise<void> {
+    if (defragmentation.isNeeded) defragmentation.step(this.clock, this.clock.monotonicMs());
+    await turn(this.clock);
+  }
+
+  #put(number: number): void {
+    const { store } = this;
+    const entry = this.#entry;
+    const digest = testDigest(number);
+    const exists = store.find(digest, 0, entry);
+    const live = exists && store.isLive(entry, store.nowMs());
+    const value = ++this.#value;
+    this.#fill(value);
+    const nowS = Math.floor(store.nowMs() / 1000);
+    const voidTime = this.#random.below(3) === 0 ? nowS + 1 + this.#random.below(4) : 0;
+    const generation = live || (exists && entry.isTombstone) ? nextGeneration(entry.generation) : 1;
+    const resultCode = store.put(
+      {
+        digest,
+        digestAt: 0,
+        lastUpdateMs: store.nextLastUpdateMs(exists ? entry : undefined, undefined),
+        generation,
+        voidTime,
+        set: undefined,
+        key: undefined,
+        table: this.#table,
+        origin: "client",
+      },
+      entry,
+      exists,
+    );
+    this.#note(number, resultCode, { value, generation, voidTime });
+  }
+
+  /** Bins of a value: its number, and bytes that follow from it. */
+  #fill(value: number): void {
+    const size = 1 + this.#random.below(this.#options.valueSizeMax ?? 60_000);
+    const request = new Uint8Array(1 + 4 + size).fill(value & 0xff);
+    request.set(utf8("b"));
+    new DataView(request.buffer).setUint32(1, value);
+    this.#table.reset(request, request);
+    this.#table.setFromRequest(this.#table.add(1, 0, 1), PARTICLE.BLOB, 1, 4 + size);
+  }
+
+  #remove(number: number): void {
+    const { store } = this;
+    const digest = testDigest(number);
+    if (!store.find(digest, 0, this.#entry) || !store.isLive(this.#entry, store.nowMs())) return;
+    this.#note(number, store.bury(digest, 0, this.#entry, "client"), undefined);
+  }
+
+  #note(number: number, resultCode: number, version: Version): void {
+    if (resultCode !== ResultCode.OK) {
+      assert(
+        resultCode === ResultCode.OUT_OF_SPACE || resultCode === ResultCode.DEVICE_OVERLOAD,
+        `result ${resultCode}`,
+      );
+      return;
+    }
+    const known = this.#known[number];
+    const index = known.versions.push(version) - 1;
+    const makeSafe = { onDurable: () => void (known.safe = Math.max(known.safe, index)) };
+    for (const unit of this.store.takeHolds()) unit.wait(makeSafe);
+  }
+
+  #expire(): void {
+    const { store, clock } = this;
+    const nowMs = store.nowMs();
+    const walk = new RecordWalk(
+      store,
+      (entry) => !entry.isTombstone && store.isExpired(entry, nowMs) ? "expiry" : undefined,
+    );
+    while (!walk.step(clock, Infinity));
+  }
+
+  /** Removes all tombstones of which no older copy is left. */
+  async #raid(): Promise<void> {
+    const raid = new DiskTombRaid(this.store, () => true);
+    for (let count = 0; count < 2000 && !this.disk.isDown; count++) {
+      if (raid.step(this.clock, this.clock.monotonicMs() + 1) === undefined) {
+        this.raidedCount = this.store.supervision.raidedTombstones;
+        return;
+      }
+      if (!await turn(this.clock)) this.clock.step();
+    }
+  }
+
+  /** Everything written before a flush is safe once it has ended. */
+  async #flush(): Promise<void> {
+    const counts = this.#known.map(({ versions }) => versions.length - 1);
+    let isDone = false;
+    const flushed = this.store.disk!.flush().then(() => isDone = true);
+    for (let count = 0; count < 200 && !isDone && !this.disk.isDown; count++) {
+      if (!await turn(this.clock)) this.clock.step();
+    }
+    void flushed;
+    if (isDone) this.#known.forEach((known, number) => known.safe = Math.max(known.safe, counts[number]));
+  }
+
+  #allSafe(): void {
+    for (const known of this.#known) known.safe = known.versions.length - 1;
+  }
+
+  /** Reads every record and compares it with what may be there; what is found is what counts from now on. */
+  async check(): Promise<void> {
+    const nowMs = this.store.nowMs();
+    for (const [number, known] of this.#known.entries()) {
+      const found = await this.#read(number);
+      const at = this.#place(known, found, nowMs);
+      assert(at >= 0, this.#complaint(number, known, found));
+      known.versions = [known.versions[at]];
+      known.safe = 0;
+    }
+    this.#checkCounts();
+  }
+
+  /** Index of the version that was found; -1 when it may not be there. */
+  #place({ versions, safe }: Known, found: Version, nowMs: number): number {
+    for (let index = versions.length - 1; index >= safe; index--) {
+      const version = versions[index];
+      const isOver = version === undefined || (version.voidTime !== 0 && version.voidTime * 1000 < nowMs);
+      if (found === undefined ? isOver : version?.value === found.value) {
+        const isSame = found === undefined ||
+          (version!.generation === found.generation && version!.voidTime === found.voidTime);
+        if (isSame) return index;
+      }
+    }
+    return -1;
+  }
+
+  #complaint(number: number, { versions, safe }: Known, found: Version): string {
+    const wanted = versions.slice(safe).map((version) => JSON.stringify(version) ?? "none").join(", ");
+    return `seed ${this.#options.seed}, power cut ${this.crashCount}: record ${number} is ` +
+      `${JSON.stringify(found) ?? "none"}, not one of ${wanted}`;
+  }
+
+  async #read(number: number): Promise<Version> {
+    const { store } = this;
+    const entry = this.#entry;
+    for (let tries = 0; tries < 100; tries++) {
+      if (!store.find(testDigest(number), 0, entry) || !store.isLive(entry, store.nowMs())) return undefined;
+      const loaded = store.load(entry, { wake: () => {} });
+      assert(loaded !== LOADED.FAILED, `record ${number} can be read: ${this.log.lines.at(-1)}`);
+      if (loaded === LOADED.HERE) return this.#decode();
+      for (let count = 0; count < 5; count++) await turn(this.clock);
+    }
+    throw new Error("A read ends");
+  }
+
+  #decode(): Version {
+    const { flat } = this.store;
+    this.#table.reset(flat.bytes, flat.bytes);
+    flat.loadBins(this.#table);
+    const at = this.#table.valueAt[0];
+    const blob = this.#table.valueBuffer(0).subarray(at, at + this.#table.valueSize[0]);
+    const value = new DataView(blob.buffer, blob.byteOffset).getUint32(0);
+    assert(blob.subarray(4).every((byte) => byte === (value & 0xff)), "A value is whole");
+    return { value, generation: flat.generation, voidTime: flat.voidTime };
+  }
+
+  /** The blocks know what is in them. */
+  #checkCounts(): void {
+    const { index, disk } = this.store;
+    let usedBytes = 0;
+    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+      index.forEach(partition, undefined, (entry) => {
+        usedBytes += entry.sizeUnits * 16 + 4;
+        return true;
+      });
+    }
+    assert(
+      usedBytes === disk!.usedBytes,
+      `the blocks hold ${disk!.usedBytes} bytes, the entries say ${usedBytes}`,
+    );
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Helpers for tests of devices: a disk whose power can be cut at any operation, and a store on it that remembers what
+ * may be found after a start.
+ *
+ * @module
+ */
+
+import { assert } from "../../base/mod.ts";
+import type { Disk, DiskFile } from "../../port/mod.ts";
+import type { TestClock, TestRandom } from "../testing.ts";
+
+const SECTOR_SIZE_BYTES = 512;
+
+interface FileState {
+  bytes: Uint8Array;
+  durable: Uint8Array;
+  unsynced: { offset: number; bytes: Uint8Array }[];
+}
+
+/** A disk whose power goes at a chosen operation; what was not synced is then kept, lost or torn, each on its own. */
+export class CrashDisk implements Disk {
+  /** Writes and syncs so far. */
+  operationCount = 0;
+  /** Operation at which the power goes. */
+  crashAt = Infinity;
+  /** The power is gone: nothing ends any more. */
+  isDown = false;
+  /** Code of the error that writes and syncs fail with; empty when they don't. */
+  writeError = "";
+  /** Code of the error that reads fail with; empty when they don't. */
+  readError = "";
+  /** Reads that were asked for. */
+  readCount = 0;
+  readonly #files: Map<string, FileState>;
+  readonly #random: TestRandom;
+
+  /** @param random decides what becomes of unsynced writes */
+  constructor(random: TestRandom, files: Map<string, FileState> = new Map()) {
+    this.#random = random;
+    this.#files = files;
+  }
+
+  /** The disk after the power came back. */
+  restarted(): CrashDisk {
+    this.isDown = true;
+    for (const file of this.#files.values()) this.#losePower(file);
+    return new CrashDisk(this.#random, this.#files);
+  }
+
+  /** Content of a file, to look at or to damage. */
+  content(path: string): Uint8Array {
+    return this.#files.get(path)!.bytes;
+  }
+
+  open(path: string, options: { create?: boolean } = {}): Promise<DiskFile> {
+    let file = this.#files.get(path);
+    if (file === undefined) {
+      if (options.create !== true) return Promise.reject(coded("ENOENT", path));
+      file = { bytes: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
+      this.#files.set(path, file);
+    }
+    return Promise.resolve(this.#handle(path, file));
+  }
+
+  readFile(): Promise<Uint8Array> {
+    throw new Error("Not used by storage");
+  }
+
+  replaceFile(): Promise<void> {
+    throw new Error("Not used by storage");
+  }
+
+  list(): Promise<string[]> {
+    throw new Error("Not used by storage");
+  }
+
+  makeDirectory(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  remove(): Promise<void> {
+    throw new Error("Not used by storage");
+  }
+
+  #handle(path: string, file: FileState): DiskFile {
+    return {
+      read: (offset, target) => this.#read(path, file, offset, target),
+      write: (offset, source) =>
+        this.#change(path, () => {
+          file.bytes.set(source, offset);
+          file.unsynced.push({ offset, bytes: source.slice() });
+        }),
+      sync: () =>
+        this.#change(path, () => {
+          for (const { offset, bytes } of file.unsynced) file.durable.set(bytes, offset);
+          file.unsynced = [];
+        }),
+      size: () => Promise.resolve(file.bytes.length),
+      truncate: (sizeBytes) => {
+        file.bytes = resized(file.bytes, sizeBytes);
+        file.durable = resized(file.durable, sizeBytes);
+        return Promise.resolve();
+      },
+      close: () => this.#never() ?? Promise.resolve(),
+    };
+  }
+
+  async #read(path: string, file: FileState, offset: number, target: Uint8Array): Promise<number> {
+    this.readCount++;
+    await this.#never();
+    if (this.readError !== "") throw coded(this.readError, path);
+    const part = file.bytes.subarray(offset, offset + target.length);
+    target.set(part);
+    return part.length;
+  }
+
+  async #change(path: string, apply: () => void): Promise<void> {
+    if (this.isDown) await this.#never();
+    this.operationCount++;
+    // The operation at which the power goes may have reached the device or not.
+    if (this.operationCount >= this.crashAt) {
+      if (this.#random.below(2) === 0) apply();
+      this.isDown = true;
+      await this.#never();
+    }
+    await Promise.resolve();
+    if (this.isDown) await this.#never();
+    if (this.writeError !== "") throw coded(this.writeError, path);
+    apply();
+  }
+
+  /** A promise that never settles once the power is gone. */
+  #never(): Promise<void> | undefined {
+    return this.isDown ? new Promise(() => {}) : undefined;
+  }
+
+  #losePower(file: FileState): void {
+    for (const { offset, bytes } of file.unsynced) {
+      const fate = this.#random.below(3);
+      if (fate === 0) continue;
+      if (fate === 1) file.durable.set(bytes, offset);
+      else this.#tear(file.durable, offset, bytes);
+    }
+    file.unsynced = [];
+    file.bytes = file.durable.slice();
+  }
+
+  /** Each sector of a torn write arrives or does not. */
+  #tear(target: Uint8Array, offset: number, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += SECTOR_SIZE_BYTES) {
+      if (this.#random.below(2) === 0) target.set(bytes.subarray(at, at + SECTOR_SIZE_BYTES), offset + at);
+    }
+  }
+}
+
+function resized(bytes: Uint8Array, sizeBytes: number): Uint8Array {
+  const result = new Uint8Array(sizeBytes);
+  result.set(bytes.subarray(0, sizeBytes));
+  return result;
+}
+
+function coded(code: string, path: string): Error {
+  return Object.assign(new Error(`Cannot use "${path}": as the test wants it (${code})`), { code });
+}
+
+/** Turns of the microtask queue that any chain of promises in storage needs at most. */
+const MICROTASK_TURNS = 20;
+
+/** Lets promises run, then what is due on the clock. */
+export async function turn(clock: TestClock): Promise<boolean> {
+  for (let count = 0; count < MICROTASK_TURNS; count++) await Promise.resolve();
+  return clock.step(0);
+}
+
+/** Runs the clock until a promise is settled; fails when nothing is left to do. */
+export async function settle<T>(clock: TestClock, promise: Promise<T>): Promise<T> {
+  let isSettled = false;
+  const watched = promise.finally(() => isSettled = true);
+  watched.catch(() => {});
+  for (let count = 0; !isSettled; count++) {
+    assert(count < 100_000, "The promise settles in the end");
+    const hasRun = await turn(clock);
+    if (!hasRun && !isSettled) {
+      for (let more = 0; more < MICROTASK_TURNS; more++) await Promise.resolve();
+      if (!isSettled) clock.step();
+    }
+  }
+  return await watched;
+}
