@@ -7,6 +7,8 @@
 
 import { ByteBuffer, partitionId } from "../base/mod.ts";
 import type { FabricTarget, SendResult } from "../cluster/mod.ts";
+import type { Balance } from "../partition/mod.ts";
+import { VersionTable } from "../partition/mod.ts";
 import { balance, holders, place, settled, testMember, testNode } from "../partition/testing.ts";
 import { EntryRef } from "../storage/mod.ts";
 import { TestClock, testDigest, TestRandom } from "../storage/testing.ts";
@@ -160,6 +162,50 @@ export class TestCluster {
     peer.peers.onBalanced({ clusterKey, succession: members.map(({ node }) => node), allOurs });
   }
 
+  /** The balance of node `self` in a cluster of `members`, in which the copies are where `holding` would have them. */
+  balanceOf(
+    self: number,
+    clusterKey: number,
+    members: readonly number[],
+    holding: readonly number[],
+  ): Balance {
+    const { replicationFactor } = this;
+    const placement = place(holding.map((number) => testMember(number)), { replicationFactor });
+    const having = settled(members.map((number) => testMember(number)), placement);
+    return balance(having, { self: testNode(self), clusterKey, replicationFactor });
+  }
+
+  /**
+   * All nodes form a cluster with the copies that they have.
+   *
+   * @returns number of the node that serves the record then; with `dryRun` nothing is changed
+   */
+  merge(clusterKey: number, options: { dryRun: boolean; record: number }): { master: number } {
+    const { replicationFactor } = this;
+    const members = this.peers.map(({ number, test }) =>
+      testMember(number, { versions: test.namespace.partitions.versions })
+    );
+    const balances = this.peers.map(({ node }) =>
+      balance(members.map((member) => ({ ...member, versions: copyOf(member.versions) })), {
+        self: node,
+        clusterKey,
+        replicationFactor,
+      })
+    );
+    const partition = partitionId(testDigest(options.record));
+    const master = balances.findIndex(({ selfPlace, workingPlace }) =>
+      selfPlace[partition] === workingPlace[partition]
+    );
+    if (options.dryRun) return { master };
+    const succession = this.peers.map(({ node }) => node);
+    for (const [number, peer] of this.peers.entries()) {
+      peer.test.namespace.partitions.apply(balances[number]);
+      peer.clusterKey = clusterKey;
+    }
+    for (const { peers } of this.peers) peers.onBalanced({ clusterKey, succession, allOurs: true });
+    return { master };
+  }
+
   /** The node that serves a record, as node `asked` sees it. */
   master(record: number, asked = 0): TestPeer {
     const { partitions } = this.peers[asked].test.namespace;
@@ -229,6 +275,10 @@ export class TestCluster {
   takeSent(): string[] {
     return this.sent.splice(0).map(({ from, to, kind }) => `${from}>${to} ${kind}`);
   }
+}
+
+function copyOf(versions: VersionTable): VersionTable {
+  return VersionTable.fromGroups(versions.toGroups());
 }
 
 function describeMessage(from: number, to: number, bytes: Uint8Array): Flying {
