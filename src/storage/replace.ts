@@ -9,14 +9,15 @@
  * | policy generation, divergent copies | larger generation, as a plain number | later last update time | larger flat bytes |
  * | policy generation, copy of an ancestor | like last-update-time | | |
  * | policy, copy of a successor | the one that came | | |
+ * | policy, copy of a predecessor | the one that is here | | |
  * | any policy, the record here was written in the present cluster | like last-update-time | | |
  *
  * Generations of copies that went different ways (both sides of a split wrote) say which side did more. Those of a copy
  * and its ancestor do not: a record that was deleted and made anew may have a lower generation than a stale copy, and is
  * newer all the same. The last resort, comparing bytes, has no meaning; it lets all nodes come to the same copy.
  *
- * A successor is a copy that has everything this one has, conflicts decided: its decisions must not be decided again, by
- * a node that knows less of where the copies come from.
+ * A successor is a copy that has everything this one has, conflicts decided, and a predecessor is the reverse: what was
+ * decided must not be decided again, by a node that knows less of where the copies come from.
  *
  * Tombstones are records without bins, and win and lose like others. Source: clustering reference, section 13.
  *
@@ -59,10 +60,10 @@ export interface ReplaceOptions {
   /** "lut" for replica writes; "policy" asks the namespace's `conflict-resolution-policy`. */
   rule: "lut" | "policy";
   /**
-   * Whether the copies descend from different families, or one is an ancestor's of the other, or the other copy is this
-   * one's successor. Only rule "policy" asks.
+   * Whether the copies descend from different families, or one is an ancestor's of the other, or what the other copy is
+   * to the one here. Only rule "policy" asks.
    */
-  lineage: "divergent" | "ancestor" | "successor";
+  lineage: "divergent" | "ancestor" | "successor" | "predecessor";
   /** Cause of the change. */
   origin: ChangeOrigin;
   /** Woken when the answer was SUSPENDED. */
@@ -140,6 +141,7 @@ function compareCopies(
   { rule, lineage, waiter }: ReplaceOptions,
 ): number | undefined {
   const { record, entry } = copies;
+  if (rule === "policy" && lineage === "predecessor") return -1;
   const isOlder = entry.writeEpoch !== store.writeEpoch;
   const byPolicy = rule === "policy" &&
     ((isOlder && lineage === "divergent") || PLANTED.generationAgainstAncestor);

@@ -16,7 +16,7 @@
  * | 23, 24 | meta sequence number, final flag | uint32 |
  * | 25 | records in the source's tree | uint64 |
  * | 29 | insert id | uint64 |
- * | 0x7a03 | clusters that the source's copy comes from, newest first, 8 little-endian bytes each | buffer |
+ * | 0x7a03 | clusters that the source's copy comes from, newest first, 8 little-endian bytes each; bit 48: merged | buffer |
  *
  * Numbers are written first, by id, then buffers by id. Source: clustering reference, section 12.2.
  *
@@ -43,6 +43,9 @@ import {
 
 /** Feature bit of start and its ack: the receiver may send meta records first. */
 export const MIGRATE_FEATURE_META_MERGE = 0x01;
+
+/** Added to the key of an ancestor that a copy has merged, while the others are what it came from. */
+export const MIGRATE_ANCESTOR_MERGED = 0x1_0000_0000_0000;
 
 /** Info bit of an insert, between aerie nodes: the record is to be removed, if it is still what the meta record says. */
 export const MIGRATE_INFO_REMOVE = 0x100;
@@ -111,7 +114,10 @@ export interface MigratePartition extends MigrateCommon {
   readonly features?: number;
   /** Records that the source of a start has. */
   readonly recordCount?: number;
-  /** Clusters that the source's copy comes from, newest first; of an aerie node. */
+  /**
+   * Clusters that the source's copy comes from, newest first, and those that it has merged, with
+   * {@link MIGRATE_ANCESTOR_MERGED} added; of an aerie node.
+   */
   readonly ancestors?: readonly number[];
 }
 
@@ -248,7 +254,7 @@ function readAncestors(reader: PeerReader): number[] | undefined {
   const keys: number[] = [];
   for (let at = 0; at < view.length; at += 8) {
     const high = readU32LE(view, at + 4);
-    if (high > 0xffff) reader.fail("an ancestor is a cluster key of at most 48 bits");
+    if (high > 0x1_ffff) reader.fail("an ancestor is a cluster key of at most 48 bits and a flag");
     keys.push(high * 0x1_0000_0000 + readU32LE(view, at));
   }
   return keys;

@@ -56,6 +56,8 @@ export class CopyDrops implements SliceTask {
     namespace.store.dropTree(partition);
     if (namespace.store.index.partitionEntryCounts[partition] === 0) return;
     namespace.partitions.setDropping(partition, true);
+    // On a device the records stay for a while; a start must not find them.
+    namespace.store.partitionMeta.dropTree(partition);
     this.#queue.push({ ...drop, isInside: false, after: new Uint8Array(DIGEST_SIZE_BYTES), kept: new Set() });
     this.#wake(this);
   }

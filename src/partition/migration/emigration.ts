@@ -31,7 +31,8 @@ import {
   type MigrateMeta,
 } from "../../wire/mod.ts";
 import { EMIGRATION_FLAG } from "../balance.ts";
-import { contentHash, isSameVersion, META_SIZE_BYTES, metaBatchFault, metaHash, MetaTable } from "./meta.ts";
+import { recordEnd, recordHash } from "./flat_bytes.ts";
+import { isSameVersion, META_SIZE_BYTES, metaBatchFault, metaHash, MetaTable } from "./meta.ts";
 import { CallWaiter, PartitionWalk, VISIT, type Visit } from "./partition_walk.ts";
 import type { Slices, SliceTask } from "./slices.ts";
 import type { MigrationNamespace, MigrationStatistics, MigratorOptions } from "./types.ts";
@@ -100,6 +101,8 @@ export class Emigration implements SliceTask {
   #burstBytes = 0;
   #sleepDebtUs = 0;
   #isSleeping = false;
+  /** The device brings the bytes of a record. */
+  #isReading = false;
   #isResendDue = false;
   #isDrained = false;
   #meta: MetaTable | undefined;
@@ -110,7 +113,10 @@ export class Emigration implements SliceTask {
   constructor(plan: EmigrationPlan, host: EmigrationHost) {
     this.plan = plan;
     this.#host = host;
-    this.#waiter = new CallWaiter(() => host.slices.run(this));
+    this.#waiter = new CallWaiter(() => {
+      this.#isReading = false;
+      host.slices.run(this);
+    });
     this.#walk = new PartitionWalk(
       { store: plan.namespace.store, partition: plan.partition },
       (entry) => this.#visit(entry),
@@ -263,7 +269,7 @@ export class Emigration implements SliceTask {
 
   /** See {@linkcode SliceTask.step}. */
   step(deadlineMs: number): boolean {
-    if (this.state === "ended" || this.#isSleeping) return false;
+    if (this.state === "ended" || this.#isSleeping || this.#isReading) return false;
     const target = { node: this.plan.to, channel: FABRIC_CHANNEL.BULK };
     if (this.#host.options.fabric.isOverloaded(target)) return false;
     this.#burstBytes = 0;
@@ -322,9 +328,7 @@ export class Emigration implements SliceTask {
     const loaded = this.#load(entry);
     if (loaded !== "here") return loaded === "unreadable" ? VISIT.NEXT : VISIT.AGAIN;
     const { flat } = this.plan.namespace.store;
-    if (contentHash(flat.bytes, flat.at, flat.at + flat.sizeUnits * UNIT_SIZE_BYTES) !== hash) {
-      return this.#sendLoaded(entry);
-    }
+    if (recordHash(flat) !== hash) return this.#sendLoaded(entry);
     this.#host.statistics.recordsSkipped++;
     return VISIT.NEXT;
   }
@@ -333,7 +337,9 @@ export class Emigration implements SliceTask {
     const { store, settings } = this.plan.namespace;
     try {
       const loaded = store.load(entry, this.#waiter);
-      if (loaded !== LOADED.FAILED) return loaded === LOADED.HERE ? "here" : "pending";
+      this.#isReading = loaded === LOADED.PENDING;
+      if (this.#isReading) return "pending";
+      if (loaded === LOADED.HERE && recordEnd(store.flat) > 0) return "here";
       this.#host.statistics.recordsUnreadable++;
       return "unreadable";
     } catch (error) {
@@ -371,7 +377,7 @@ export class Emigration implements SliceTask {
   /** Sends the record that was loaded last. */
   #sendInsert(insertId: number): boolean {
     const { flat } = this.plan.namespace.store;
-    const record = flat.bytes.subarray(flat.at, flat.at + flat.sizeUnits * UNIT_SIZE_BYTES);
+    const record = flat.bytes.subarray(flat.at, recordEnd(flat));
     return this.#send(FABRIC_CHANNEL.BULK, {
       type: "migrate",
       kind: "insert",

@@ -17,6 +17,7 @@
  * | has everything: the final master for others, a working master without duplicates | later last update time | the source's |
  * | another, of a copy that went another way | later last update time | `conflict-resolution-policy` |
  * | another, of a copy that is this one's ancestor, or the reverse | later last update time | later last update time |
+ * | another, of a copy that was merged into this one before | this one's | this one's |
  *
  * Source: clustering reference, sections 12.5 and 13.
  *
@@ -38,7 +39,6 @@ import {
   REPLACED,
   type ReplaceOptions,
   replaceRecord,
-  UNIT_SIZE_BYTES,
   type Waiter,
 } from "../../storage/mod.ts";
 import {
@@ -50,7 +50,8 @@ import {
   type MigrateSignal,
 } from "../../wire/mod.ts";
 import type { Lineage } from "./lineage.ts";
-import { contentHash, isSameVersion, META_SIZE_BYTES, metaHash } from "./meta.ts";
+import { recordHash } from "./flat_bytes.ts";
+import { isSameVersion, META_SIZE_BYTES, metaHash } from "./meta.ts";
 import { MetaSender } from "./meta_sender.ts";
 import type { Slices } from "./slices.ts";
 import type { MigrationNamespace, MigrationStatistics, MigratorOptions } from "./types.ts";
@@ -113,6 +114,8 @@ interface Immigration {
   readonly chain: readonly number[];
   readonly lineage: ReplaceOptions["lineage"];
   readonly meta: MetaSender | undefined;
+  /** Records that changed this node's copy. */
+  changedCount: number;
   state: "receiving" | "flushing" | "ended";
 }
 
@@ -230,6 +233,7 @@ export class Immigrations {
       meta: wantsMeta
         ? new MetaSender({ options, slices, namespace, partition, to: from, emigrationId: id })
         : undefined,
+      changedCount: 0,
       state: "receiving",
     };
     this.#byName.set(nameOf(from, id), immigration);
@@ -247,7 +251,7 @@ export class Immigrations {
     const isWorkingMaster = partitions.workingMaster(partition) === source.node;
     const isSuccessor = isProle || (isWorkingMaster && !merges);
     if (isSuccessor && !PLANTED.mergeDecidedTwice) return "successor";
-    return lineage.isDivergent(partition, source) ? "divergent" : "ancestor";
+    return lineage.relation(partition, source);
   }
 
   /** A source has what this node told in a batch. */
@@ -308,6 +312,8 @@ export class Immigrations {
     );
     switch (replaced) {
       case REPLACED.APPLIED:
+        immigration.changedCount++;
+        return "taken";
       case REPLACED.SAME:
       case REPLACED.LOCAL_BETTER:
       case REPLACED.TRUNCATED:
@@ -336,9 +342,7 @@ export class Immigrations {
     if (loaded === LOADED.PENDING) return "suspended";
     // What can't be read here can't be compared, and stays.
     if (loaded === LOADED.FAILED) return "taken";
-    const { flat } = store;
-    const hash = contentHash(flat.bytes, flat.at, flat.at + flat.sizeUnits * UNIT_SIZE_BYTES);
-    if (hash === metaHash(meta, 0)) store.remove(meta, 0, entry, "migration");
+    if (recordHash(store.flat) === metaHash(meta, 0)) store.remove(meta, 0, entry, "migration");
     return "taken";
   }
 
@@ -351,7 +355,8 @@ export class Immigrations {
     immigration.state = "flushing";
     const { partition, at: { namespace } } = immigration;
     const whenFlushed = this.#host.options.whenFlushed;
-    if (whenFlushed === undefined || PLANTED.doneBeforeDurable) return this.#end(immigration);
+    const isDurable = whenFlushed === undefined || immigration.changedCount === 0;
+    if (isDurable || PLANTED.doneBeforeDurable) return this.#end(immigration);
     whenFlushed({ namespace, partition }, () => {
       if (immigration.state === "flushing") this.#end(immigration);
     });

@@ -6,7 +6,8 @@
  * A record that was deleted and made anew has a low generation; the stale copy of a node that was away has a high one.
  *
  * The chain of a copy begins with the key of its version and goes back in time. A copy that follows a balance takes the
- * working master's chain, and when everything was merged the chains of what was merged. It is in memory alone: after a
+ * working master's chain. What was merged into it is noted as such: of conflicts with those copies the outcome is here
+ * already, and deciding them once more by another rule would undo it. The chain is in memory alone: after a
  * restart a copy claims to be incomplete, and of such a copy nobody can say that its side of a split went on, so that it
  * counts as an ancestor's. Source: issue of split-brain merges; clustering reference, sections 10.3, 10.4 and 13.1.
  *
@@ -15,6 +16,8 @@
 
 import { MIGRATE_ANCESTOR_COUNT_MAX, PARTITION_COUNT } from "../../base/mod.ts";
 import type { ExchangeMember, NodeId } from "../../cluster/mod.ts";
+import type { ReplaceOptions } from "../../storage/mod.ts";
+import { MIGRATE_ANCESTOR_MERGED } from "../../wire/mod.ts";
 import { type Balance, nodeAt } from "../balance.ts";
 import { isUniqueFamily, VERSION_BIT, VERSION_LINEAGE_MASK, VersionTable } from "../version.ts";
 
@@ -83,7 +86,8 @@ export class Lineage {
 
   /** What came from a source whose copy has a chain is part of this node's copy now. */
   merge(partition: number, chain: readonly number[]): void {
-    this.#after[partition] = join(this.#after[partition], chain);
+    const merged = chain.map((key) => key >= MIGRATE_ANCESTOR_MERGED ? key : key + MIGRATE_ANCESTOR_MERGED);
+    this.#after[partition] = join(this.#after[partition], merged);
   }
 
   /** This node's copy has everything: its own past is part of the cluster's. */
@@ -92,35 +96,39 @@ export class Lineage {
   }
 
   /**
-   * Whether the copies of this node and of a source went different ways.
+   * What the copy of a source is to this node's.
    *
-   * @param chain what the source told of its copy; empty of a stock node
+   * @param source `chain`: what it told of its copy; empty of a stock node
    */
-  isDivergent(
+  relation(
     partition: number,
     source: { readonly node: NodeId; readonly chain: readonly number[] },
-  ): boolean {
+  ): ReplaceOptions["lineage"] {
     const own = this.#told.get(this.#self);
     const other = this.#told.get(source.node);
-    if (own === undefined || other === undefined || !own.exists(partition) || !other.exists(partition)) {
-      return false;
-    }
-    const ownHigh = own.high[partition];
-    const otherHigh = other.high[partition];
+    const isBoth = own?.exists(partition) === true && other?.exists(partition) === true;
+    if (!isBoth) return "ancestor";
     const ownKey = this.#keyOf(this.#self, partition);
     const otherKey = this.#keyOf(source.node, partition);
+    const ownHigh = own.high[partition];
+    const otherHigh = other.high[partition];
     if (ownKey === otherKey) {
-      const isKin = ((ownHigh ^ otherHigh) & VERSION_LINEAGE_MASK) === 0;
-      return !isKin || isUniqueFamily(ownHigh);
+      const isKin = ((ownHigh ^ otherHigh) & VERSION_LINEAGE_MASK) === 0 && !isUniqueFamily(ownHigh);
+      return isKin ? "ancestor" : "divergent";
     }
-    if (source.chain.includes(ownKey) || this.#before[partition].includes(otherKey)) return false;
-    return ((ownHigh | otherHigh) & VERSION_BIT.SUBSET) === 0;
+    const before = this.#before[partition];
+    if (source.chain.includes(ownKey) || before.includes(otherKey)) return "ancestor";
+    if (source.chain.includes(ownKey + MIGRATE_ANCESTOR_MERGED)) return "successor";
+    if (before.includes(otherKey + MIGRATE_ANCESTOR_MERGED)) return "predecessor";
+    return ((ownHigh | otherHigh) & VERSION_BIT.SUBSET) === 0 ? "divergent" : "ancestor";
   }
 }
 
 function join(first: Chain, second: Chain): Chain {
   const keys = [...first];
-  for (const key of second) if (!keys.includes(key)) keys.push(key);
+  for (const key of second) {
+    if (!keys.includes(key) && !keys.includes(key - MIGRATE_ANCESTOR_MERGED)) keys.push(key);
+  }
   return keys.slice(0, MIGRATE_ANCESTOR_COUNT_MAX);
 }
 

@@ -11,9 +11,10 @@ import {
   MIGRATE_META_UNACKED_COUNT_MAX,
 } from "../../base/mod.ts";
 import type { NodeId } from "../../cluster/mod.ts";
-import { type EntryRef, LOADED, UNIT_SIZE_BYTES } from "../../storage/mod.ts";
+import { type EntryRef, LOADED } from "../../storage/mod.ts";
 import { FABRIC_CHANNEL } from "../../wire/mod.ts";
-import { contentHash, META_SIZE_BYTES, writeMeta } from "./meta.ts";
+import { recordHash } from "./flat_bytes.ts";
+import { META_SIZE_BYTES, writeMeta } from "./meta.ts";
 import { CallWaiter, PartitionWalk, VISIT, type Visit } from "./partition_walk.ts";
 import type { Slices, SliceTask } from "./slices.ts";
 import type { MigrationNamespace, MigratorOptions } from "./types.ts";
@@ -47,10 +48,15 @@ export class MetaSender implements SliceTask {
   #filledCount = 0;
   #sequence = 0;
   #isWalked = false;
+  /** The device brings the bytes of a record. */
+  #isReading = false;
 
   constructor(of: MetaSenderOptions) {
     this.#of = of;
-    this.#waiter = new CallWaiter(() => of.slices.run(this));
+    this.#waiter = new CallWaiter(() => {
+      this.#isReading = false;
+      of.slices.run(this);
+    });
     this.#walk = new PartitionWalk(
       { store: of.namespace.store, partition: of.partition },
       (entry) => this.#visit(entry),
@@ -85,7 +91,7 @@ export class MetaSender implements SliceTask {
 
   /** See {@linkcode SliceTask.step}. */
   step(deadlineMs: number): boolean {
-    if (this.#isWalked) return false;
+    if (this.#isWalked || this.#isReading) return false;
     const end = this.#walk.step(this.#of.options.ports.clock, deadlineMs);
     if (end === "time") return true;
     if (end === "end") {
@@ -104,15 +110,15 @@ export class MetaSender implements SliceTask {
     if (this.#filledCount === MIGRATE_META_BATCH_COUNT_MAX) return VISIT.AGAIN;
     try {
       const loaded = store.load(entry, this.#waiter);
-      if (loaded === LOADED.PENDING) return VISIT.AGAIN;
+      this.#isReading = loaded === LOADED.PENDING;
+      if (this.#isReading) return VISIT.AGAIN;
       if (loaded === LOADED.FAILED) return VISIT.NEXT;
     } catch (error) {
       // What can't be read here is told as absent, and comes anew.
       if (!(error instanceof CorruptionError) || !settings.migrateSkipUnreadable) throw error;
       return VISIT.NEXT;
     }
-    const { flat } = store;
-    const hash = contentHash(flat.bytes, flat.at, flat.at + flat.sizeUnits * UNIT_SIZE_BYTES);
+    const hash = recordHash(store.flat);
     writeMeta(this.#filling, this.#filledCount++ * META_SIZE_BYTES, { entry, hash });
     return VISIT.NEXT;
   }

@@ -332,6 +332,7 @@ export class Migrator {
     if (at === undefined || message.clusterKey !== this.#view?.clusterKey) return;
     const { partitions } = at.namespace;
     if (!partitions.isFinalMaster(message.partition, from)) return;
+    this.#inferDone(from, message.partition, at.namespace);
     const answer = partitions.allDone(message.partition);
     if (answer === "refused") return;
     if (answer === "drop") this.#drop(at, message.partition);
@@ -339,6 +340,16 @@ export class Migrator {
       { node: from, channel: FABRIC_CHANNEL.CTRL },
       { type: "migrate", kind: "all-done-ack", emigrationId: message.emigrationId },
     );
+  }
+
+  /** Who says that all is done has this node's transfer too, even if its answer is still on the way. */
+  #inferDone(from: NodeId, partition: number, namespace: MigrationNamespace): void {
+    for (const emigration of this.#emigrations.values()) {
+      const { plan } = emigration;
+      if (plan.partition === partition && plan.to === from && plan.namespace === namespace) {
+        emigration.onDoneAck();
+      }
+    }
   }
 
   #drop({ namespace, statistics }: ReceivingNamespace, partition: number): void {
@@ -364,7 +375,8 @@ export class Migrator {
   #take(from: NodeId, message: MigrateMessage): void {
     switch (message.kind) {
       case "start":
-        return this.#immigrations.onStart(from, message);
+        this.#immigrations.onStart(from, message);
+        return this.#armTick();
       case "insert":
         return this.#immigrations.onInsert(from, message);
       case "meta-ack":

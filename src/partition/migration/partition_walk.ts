@@ -6,7 +6,7 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES } from "../../base/mod.ts";
+import { copyBytes, DIGEST_SIZE_BYTES } from "../../base/mod.ts";
 import type { Clock } from "../../port/mod.ts";
 import type { EntryRef, NamespaceStore, Waiter } from "../../storage/mod.ts";
 
@@ -27,7 +27,9 @@ export class PartitionWalk {
   readonly #store: NamespaceStore;
   readonly #partition: number;
   readonly #visit: (entry: EntryRef) => Visit;
+  /** The record last visited, and the one after which the present batch began. */
   readonly #after = new Uint8Array(DIGEST_SIZE_BYTES);
+  readonly #start = new Uint8Array(DIGEST_SIZE_BYTES);
   #isInside = false;
   #count = 0;
   #last: Visit = VISIT.NEXT;
@@ -50,8 +52,9 @@ export class PartitionWalk {
     for (;;) {
       this.#count = 0;
       this.#last = VISIT.NEXT;
-      const after = this.#isInside ? this.#after : undefined;
-      if (this.#store.index.forEach(this.#partition, after, this.#onEntry)) return "end";
+      if (this.#isInside) copyBytes(this.#after, 0, this.#start, 0, DIGEST_SIZE_BYTES);
+      const start = this.#isInside ? this.#start : undefined;
+      if (this.#store.index.forEach(this.#partition, start, this.#onEntry)) return "end";
       if (this.#last !== VISIT.NEXT) return "stopped";
       if (clock.monotonicMs() >= deadlineMs) return "time";
     }
@@ -60,12 +63,9 @@ export class PartitionWalk {
   readonly #onEntry = (entry: EntryRef): boolean => {
     this.#last = this.#visit(entry);
     if (this.#last === VISIT.AGAIN) return false;
-    const goesOn = this.#last === VISIT.NEXT && ++this.#count < BATCH_COUNT;
-    if (!goesOn) {
-      entry.copyDigest(this.#after, 0);
-      this.#isInside = true;
-    }
-    return goesOn;
+    entry.copyDigest(this.#after, 0);
+    this.#isInside = true;
+    return this.#last === VISIT.NEXT && ++this.#count < BATCH_COUNT;
   };
 }
 
