@@ -108,7 +108,7 @@ function workloadLine({ counts, perSecond, nowMs }: DemoView): string {
     ? ""
     : `, the last ${((nowMs - counts.lastErrorMs) / 1000).toFixed(1)} s ago`;
   return `workload: ${perSecond} requests/s, ${counts.reads} reads, ${counts.writes} writes, ` +
-    `${counts.errorCount} errors${ago}, ${counts.lostCount} acknowledged writes lost`;
+    `${counts.errorCount} errors${ago}, ${counts.staleCount} stale reads, ${counts.lostCount} acknowledged writes lost`;
 }
 
 function errorLines({ errors, lost }: WorkloadCounts): string[] {

@@ -27,6 +27,7 @@ const view: DemoView = {
     errors: new Map([["read: no answer in time", 3]]),
     errorCount: 3,
     lastErrorMs: 8500,
+    staleCount: 2,
     lost: ["key 1/2 has 0, 1 was acknowledged, 1 sent"],
     lostCount: 1,
   },
@@ -46,7 +47,7 @@ describe("demoScreen()", () => {
       "> 3  A3    frozen        -  -                                            -        -",
       "  4  A4    silent        -  -                                            -        -",
       "",
-      "workload: 1000 requests/s, 10 reads, 9 writes, 3 errors, the last 1.5 s ago, 1 acknowledged writes lost",
+      "workload: 1000 requests/s, 10 reads, 9 writes, 3 errors, the last 1.5 s ago, 2 stale reads, 1 acknowledged writes lost",
       "       3 read: no answer in time",
       "  LOST key 1/2 has 0, 1 was acknowledged, 1 sent",
       "",
@@ -63,7 +64,7 @@ describe("demoLine()", () => {
       demoLine(view),
       "A1 up of 2, 2048+1024 partitions, 0 to move | A2 up of 2, 2048+1024 partitions, 12 to move | " +
         "A3 frozen | A4 silent | workload: 1000 requests/s, 10 reads, 9 writes, 3 errors, " +
-        "the last 1.5 s ago, 1 acknowledged writes lost",
+        "the last 1.5 s ago, 2 stale reads, 1 acknowledged writes lost",
     );
   });
 });

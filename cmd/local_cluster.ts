@@ -7,7 +7,7 @@
  */
 
 import { rmSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { parseInfoAnswers, requestInfoText } from "../src/client/mod.ts";
@@ -28,6 +28,10 @@ export interface LocalClusterOptions {
   replicationFactor?: number;
   /** Memory for the data of each node; `64M` when absent. */
   dataSize?: string;
+  /** Records are kept in a file of each node instead of in memory. */
+  isOnDisk?: boolean;
+  /** Address and ports of a node; loopback with free ports when absent. */
+  place?: (index: number) => LocalNodePlace;
   /** Further flags of every node. */
   flags?: (node: { index: number; folder: string }) => readonly string[];
   /** Told of every line that a node prints. */
@@ -66,6 +70,16 @@ export function valueOf(text: string, name: string): string {
   return at < 0 ? "" : text.slice(at + name.length + 1).split(";")[0];
 }
 
+/** Where a node runs. */
+export interface LocalNodePlace {
+  /** Address that it listens on. */
+  host: string;
+  /** Ports. */
+  ports: LocalNodePorts;
+  /** Words before its command, for example to enter a network namespace. */
+  prefix: readonly string[];
+}
+
 const HOST = "127.0.0.1";
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
@@ -82,8 +96,8 @@ export class LocalNode {
   readonly index: number;
   /** Node id, as tools print it. */
   readonly id: string;
-  /** Where it listens. */
-  readonly ports: LocalNodePorts;
+  /** Where it runs. */
+  readonly place: LocalNodePlace;
   /** Its newest lines. */
   readonly lines: string[] = [];
   /** What it is doing. */
@@ -94,16 +108,16 @@ export class LocalNode {
   #process: RunningProcess | undefined;
 
   /** Made by {@linkcode LocalCluster}. */
-  constructor(cluster: LocalCluster, index: number, ports: LocalNodePorts) {
+  constructor(cluster: LocalCluster, index: number, place: LocalNodePlace) {
     this.#cluster = cluster;
     this.index = index;
-    this.ports = ports;
+    this.place = place;
     this.id = (NODE_ID_FIRST + index).toString(16).toUpperCase();
   }
 
   /** `host:port` for clients. */
   get address(): string {
-    return `${HOST}:${this.ports.service}`;
+    return `${this.place.host}:${this.place.ports.service}`;
   }
 
   /** Process id while it runs. */
@@ -165,7 +179,7 @@ export class LocalNode {
    */
   async ask(commands: readonly string[], timeoutMs: number = ASK_LIMIT_MS): Promise<string[]> {
     const { network, clock } = this.#cluster.ports;
-    const address = { host: HOST, port: this.ports.service };
+    const address = { host: this.place.host, port: this.place.ports.service };
     const reply = await requestInfoText({ network, clock }, commands, { address, timeoutMs });
     return parseInfoAnswers(reply).map(({ value }) => value);
   }
@@ -272,18 +286,21 @@ export class LocalCluster {
   }
 
   /**
-   * Waits until all running nodes are one cluster.
+   * Waits until nodes are one cluster of nobody else.
    *
    * @param limitMs longest wait
-   * @param options `settled`: until nothing has to be moved any more, too
+   * @param options `nodes`: all that run when absent; `settled`: until nothing has to be moved any more, too
    * @returns milliseconds that it took
    * @throws {Error} with what each node says when it takes longer
    */
-  async untilOne(limitMs: number, options: { settled?: boolean } = {}): Promise<number> {
+  async untilOne(
+    limitMs: number,
+    options: { nodes?: readonly LocalNode[]; settled?: boolean } = {},
+  ): Promise<number> {
     const { clock } = this.ports;
     const startMs = clock.monotonicMs();
     for (;;) {
-      const nodes = this.running;
+      const nodes = options.nodes ?? this.running;
       const says = await Promise.all(nodes.map((node) => node.membership()));
       const isOne = says.every((one) =>
         one !== undefined && one.size === nodes.length && one.key !== "0" && one.key === says[0]!.key &&
@@ -321,46 +338,66 @@ export class LocalCluster {
 
   /** How a node is started now. */
   commandOf(node: LocalNode): string[] {
-    const { command = ownCommand(), replicationFactor = 2, dataSize = "64M", flags } = this.#options;
-    const folder = `${this.folder}/node-${node.index}`;
-    const seeds = this.nodes.filter((one) => one !== node).map(({ ports }) => `${HOST} ${ports.heartbeat}`);
+    const { command = ownCommand(), replicationFactor = 2, flags } = this.#options;
+    const folder = this.folderOf(node);
+    const { host, ports, prefix } = node.place;
+    const others = this.nodes.filter((one) => one !== node);
+    const seeds = others.map(({ place }) => `${place.host} ${place.ports.heartbeat}`);
     const settings: Record<string, string> = {
       "service.node-id": node.id,
       "service.work-directory": folder,
       "service.copies-on-one-host": "true",
-      "network.service.port": String(node.ports.service),
-      "network.fabric.port": String(node.ports.fabric),
-      "network.heartbeat.port": String(node.ports.heartbeat),
+      "network.service.address": host,
+      "network.service.port": String(ports.service),
+      "network.fabric.address": host,
+      "network.fabric.port": String(ports.fabric),
+      "network.heartbeat.address": host,
+      "network.heartbeat.port": String(ports.heartbeat),
       ...(seeds.length === 0 ? {} : { "network.heartbeat.mesh-seed-address-port": seeds.join(",") }),
       "network.info.port": "off",
       "network.http.port": "off",
       "namespace.test.replication-factor": String(replicationFactor),
     };
     return [
+      ...prefix,
       ...command,
       "serve",
       "--supervised",
       "--quiet",
       ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-      "--data-size",
-      dataSize,
+      ...this.#storageFlags(folder),
       ...(flags?.({ index: node.index, folder }) ?? []),
     ];
   }
 
+  /** Where a node keeps its files. */
+  folderOf(node: LocalNode): string {
+    return `${this.folder}/node-${node.index}`;
+  }
+
+  #storageFlags(folder: string): string[] {
+    const { isOnDisk, dataSize = "64M" } = this.#options;
+    if (!isOnDisk) return ["--data-size", dataSize];
+    const engine = "--namespace.test.storage-engine";
+    return [engine, "device", `${engine}.file`, `${folder}/test.dat`, `${engine}.filesize`, dataSize];
+  }
+
   async #addStopped(): Promise<LocalNode> {
-    const [service, fabric, heartbeat] = await freePorts(this.ports, 3);
-    const node = new LocalNode(this, this.nodes.length, { service, fabric, heartbeat });
+    const index = this.nodes.length;
+    const place = this.#options.place?.(index) ?? await freePlace(this.ports);
+    const node = new LocalNode(this, index, place);
     this.nodes.push(node);
+    await mkdir(this.folderOf(node), { recursive: true });
     return node;
   }
 }
 
-/** Ports of loopback that nobody listens on at the moment. */
-async function freePorts({ network }: Ports, count: number): Promise<number[]> {
+/** Loopback, with ports that nobody listens on at the moment. */
+async function freePlace({ network }: Ports): Promise<LocalNodePlace> {
   const listeners = await Promise.all(
-    Array.from({ length: count }, () => network.listen({ host: HOST, port: 0 }, (one) => one.close())),
+    Array.from({ length: 3 }, () => network.listen({ host: HOST, port: 0 }, (one) => one.close())),
   );
   for (const listener of listeners) listener.close();
-  return listeners.map(({ address }) => address.port);
+  const [service, fabric, heartbeat] = listeners.map(({ address }) => address.port);
+  return { host: HOST, ports: { service, fabric, heartbeat }, prefix: [] };
 }

@@ -40,7 +40,9 @@ export interface WorkloadCounts {
   errorCount: number;
   /** Monotonic time of the last failed request's end; 0 when there was none. */
   lastErrorMs: number;
-  /** Reads that lacked an acknowledged write, each as a sentence; the first ones. */
+  /** Reads that lacked an acknowledged write which another copy had: they may, while copies are being merged. */
+  staleCount: number;
+  /** Reads that lacked an acknowledged write although all copies were asked, each as a sentence; the first ones. */
   lost: string[];
   /** How many such reads there were. */
   lostCount: number;
@@ -69,6 +71,7 @@ export class Workload {
     errors: new Map(),
     errorCount: 0,
     lastErrorMs: 0,
+    staleCount: 0,
     lost: [],
     lostCount: 0,
   };
@@ -137,24 +140,32 @@ export class Workload {
   }
 
   async #read(worker: number, at: number): Promise<void> {
+    const { counts } = this;
     const key = this.#expected[worker][at];
     const { acked } = key;
     try {
-      const record = await this.#options.client.get(keyOf(worker, at), {
-        policy: { totalTimeoutMs: TIMEOUT_MS },
-      });
-      this.counts.reads++;
-      const found = record === undefined ? 0 : Number(record.bins.number);
-      if (found >= acked && found <= key.sent) return;
-      this.counts.lostCount++;
-      if (this.counts.lost.length < LOST_KEPT_MAX) {
-        this.counts.lost.push(
-          `key ${worker}/${at} has ${found}, ${acked} was acknowledged, ${key.sent} sent`,
-        );
+      const isThere = (found: number) => found >= acked && found <= key.sent;
+      if (!isThere(await this.#numberOf(worker, at, false))) {
+        const found = await this.#numberOf(worker, at, true);
+        if (isThere(found)) counts.staleCount++;
+        else this.#lost(`key ${worker}/${at} has ${found}, ${acked} was acknowledged, ${key.sent} sent`);
       }
+      counts.reads++;
     } catch (error) {
       this.#failed("read", error);
     }
+  }
+
+  /** The stored number; 0 when there is no record. */
+  async #numberOf(worker: number, at: number, readModeAll: boolean): Promise<number> {
+    const policy = { totalTimeoutMs: TIMEOUT_MS, readModeAll };
+    const record = await this.#options.client.get(keyOf(worker, at), { policy });
+    return record === undefined ? 0 : Number(record.bins.number);
+  }
+
+  #lost(text: string): void {
+    this.counts.lostCount++;
+    if (this.counts.lost.length < LOST_KEPT_MAX) this.counts.lost.push(text);
   }
 
   #failed(what: string, error: unknown): void {

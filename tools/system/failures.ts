@@ -1,0 +1,186 @@
+/**
+ * Scenarios in which nodes die, freeze, restart and return while clients work.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import { PARTITION_COUNT } from "../../src/base/mod.ts";
+import {
+  lastErrorAfter,
+  type LoadedCluster,
+  partitionCounts,
+  SETTLE_LIMIT_MS,
+  withLoad,
+} from "./loaded_cluster.ts";
+import { msText, pause, type Report, type Scenario } from "./scenario.ts";
+
+/** Load before the first fault, so that there is something to lose. */
+const WARM_UP_MS = 1500;
+
+const now = (loaded: LoadedCluster) => loaded.cluster.ports.clock.monotonicMs();
+
+/** One node of four dies, and returns empty. */
+const fourNodes: Scenario = {
+  name:
+    "four nodes: one is killed, others serve its partitions and rebuild copies; it returns and takes its share",
+  run: (report) =>
+    withLoad(4, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      await loaded.assertComplete(2);
+      const victim = cluster.nodes[2];
+      const before = (await partitionCounts(victim)).masters;
+      const faultMs = now(loaded);
+      await victim.kill();
+      report.note("killed: survivors are one cluster", msText(await cluster.untilOne(SETTLE_LIMIT_MS)));
+      report.note("copies rebuilt", msText(await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true })));
+      report.note("last failed request after the kill", msText(lastErrorAfter(loaded, faultMs)));
+      await loaded.assertComplete(2);
+      await goesOn(loaded);
+      await victim.start();
+      report.note("it returns: one cluster", msText(await cluster.untilOne(SETTLE_LIMIT_MS)));
+      report.note("its share is back", msText(await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true })));
+      await loaded.assertComplete(2);
+      const after = (await partitionCounts(victim)).masters;
+      assert(
+        after === before && after > PARTITION_COUNT / 8,
+        `master of ${before} before and ${after} after`,
+      );
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+/** A node stands still for longer than the node timeout. */
+const frozen: Scenario = {
+  name: "three nodes: one is frozen for 4 s, then goes on",
+  run: (report) =>
+    withLoad(3, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      const victim = cluster.nodes[0];
+      const faultMs = now(loaded);
+      victim.freeze();
+      report.note("frozen: survivors are one cluster", msText(await cluster.untilOne(SETTLE_LIMIT_MS)));
+      await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      await pause(Math.max(0, 4000 - (now(loaded) - faultMs)));
+      report.note("last failed request after the freeze", msText(lastErrorAfter(loaded, faultMs)));
+      await goesOn(loaded);
+      victim.thaw();
+      const settled = await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      report.note("it goes on: one settled cluster", msText(settled));
+      await loaded.assertComplete(2);
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+/** A pause that is shorter than the node timeout changes nothing. */
+const napping: Scenario = {
+  name: "three nodes: one stands still for 0.7 s, and stays a member",
+  run: (report) =>
+    withLoad(3, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      const key = (await cluster.nodes[0].membership())?.key;
+      cluster.nodes[1].freeze();
+      await pause(700);
+      cluster.nodes[1].thaw();
+      await pause(1500);
+      const says = await cluster.nodes[0].membership();
+      assert(says?.size === 3 && says.key === key, `cluster ${key} became ${says?.key} of ${says?.size}`);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+/** All nodes are restarted, one after the other. */
+const rolling: Scenario = {
+  name: "three nodes: each is stopped and started in turn, under load",
+  run: (report) =>
+    withLoad(3, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      const startMs = now(loaded);
+      for (const node of cluster.nodes) {
+        await node.stop();
+        await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+        await node.start();
+        await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      }
+      report.note("all three restarted", msText(now(loaded) - startMs));
+      await loaded.assertComplete(2);
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+/** A killed node returns with its file. */
+const withData: Scenario = {
+  name: "three nodes on disk: one is killed and returns with its data",
+  run: (report) =>
+    withLoad(3, { isOnDisk: true }, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      const victim = cluster.nodes[1];
+      await victim.kill();
+      await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      await goesOn(loaded);
+      await victim.start();
+      const settled = await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      report.note("it returns: one settled cluster", msText(settled));
+      await loaded.assertComplete(2);
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+/** The whole cluster is stopped in order and started again. */
+const allRestart: Scenario = {
+  name: "three nodes on disk: all are stopped and started again with their data",
+  run: (report) =>
+    withLoad(3, { isOnDisk: true }, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      await loaded.workload.stop();
+      for (const node of cluster.nodes) await node.stop();
+      const startMs = now(loaded);
+      await Promise.all(cluster.nodes.map((node) => node.start()));
+      await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      report.note("from start to one settled cluster", msText(now(loaded) - startMs));
+      await loaded.assertComplete(2);
+      loaded.workload.start();
+      await goesOn(loaded);
+      await loaded.finish();
+    }),
+};
+
+/** Clients go on: reads and writes succeed. */
+async function goesOn(loaded: LoadedCluster): Promise<void> {
+  const { counts } = loaded.workload;
+  const { reads, writes } = counts;
+  await pause(500);
+  assert(counts.reads > reads && counts.writes > writes, "no request succeeds any more");
+}
+
+function noteErrors(loaded: LoadedCluster, report: Report): void {
+  const { errors, errorCount, staleCount, reads, writes } = loaded.workload.counts;
+  const kinds = [...errors].map(([what, count]) => `${count} ${what}`).join(", ");
+  report.note("failed requests", `${errorCount} of ${reads + writes + errorCount}${kinds && ` (${kinds})`}`);
+  if (staleCount > 0) report.note("stale reads while copies were merged", String(staleCount));
+}
+
+/** All of them. */
+export const failureScenarios: readonly Scenario[] = [
+  fourNodes,
+  frozen,
+  napping,
+  rolling,
+  withData,
+  allRestart,
+];
