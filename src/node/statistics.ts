@@ -45,7 +45,7 @@ export function nodeStatistics(node: AerieNode): Statistic[] {
     ["tombstones", sum(node, ({ store }) => store.tombstoneCount)],
     ["info_queue", 0],
     ["rw_in_progress", sum(node, ({ inFlight }) => inFlight.heldCount)],
-    ["proxy_in_progress", 0],
+    ["proxy_in_progress", node.peers.proxies.count],
     ["tree_gc_queue", 0],
     ...connectionStatistics(node),
     ...requestStatistics(node),

@@ -10,7 +10,16 @@ import { PARTITION_COUNT } from "../base/mod.ts";
 import { STORAGE_STRIPE_COUNT } from "../config/mod.ts";
 import { ROLE } from "../partition/mod.ts";
 import type { RecordSpace } from "../storage/mod.ts";
-import { KIND, type Kind, type Namespace, ORIGIN, type Origin, OUTCOME } from "../transaction/mod.ts";
+import {
+  KIND,
+  type Kind,
+  type Namespace,
+  ORIGIN,
+  type Origin,
+  OUTCOME,
+  type ProxyCounts,
+  retransmitSlot,
+} from "../transaction/mod.ts";
 import type { AerieNode } from "./node.ts";
 import { type Statistic, zeros } from "./statistics.ts";
 
@@ -23,7 +32,7 @@ export function namespaceStatistics(node: AerieNode, namespace: Namespace): Stat
     ...placementStatistics(node, namespace),
     ...migrationStatistics(node, namespace),
     ...requestStatistics(namespace),
-    ...repeatStatistics(),
+    ...repeatStatistics(namespace),
     ...queryStatistics(node, namespace),
     ...otherStatistics(namespace),
   ];
@@ -195,9 +204,10 @@ function requestStatistics(namespace: Namespace): Statistic[] {
   const batch = counted(namespace, ORIGIN.BATCH, "batch_sub_");
   const queryOps = counted(namespace, ORIGIN.QUERY_OPS, "ops_sub_");
   const queryUdf = counted(namespace, ORIGIN.QUERY_UDF, "udf_sub_");
+  const fromProxy = counted(namespace, ORIGIN.FROM_PROXY, "from_proxy_");
   return [
     ...client.tsvc(),
-    ...zeros("client_proxy_", "complete error timeout"),
+    ...proxyCounts("client_proxy_", namespace.peerStats.clientProxy),
     ...client.of("read_", KIND.READ, READ),
     ...client.of("write_", KIND.WRITE, WRITE),
     ...zeros("xdr_client_write_", "success error timeout"),
@@ -205,16 +215,16 @@ function requestStatistics(namespace: Namespace): Statistic[] {
     ...zeros("xdr_client_delete_", XDR_DELETE),
     ...client.of("udf_", KIND.UDF, UDF),
     ...client.language(),
-    ...zeros("from_proxy_tsvc_", "error timeout"),
-    ...zeros("from_proxy_read_", READ),
-    ...zeros("from_proxy_write_", WRITE),
+    ...fromProxy.tsvc(),
+    ...fromProxy.of("read_", KIND.READ, READ),
+    ...fromProxy.of("write_", KIND.WRITE, WRITE),
     ...zeros("xdr_from_proxy_write_", "success error timeout"),
-    ...zeros("from_proxy_delete_", READ),
+    ...fromProxy.of("delete_", KIND.DELETE, READ),
     ...zeros("xdr_from_proxy_delete_", XDR_DELETE),
-    ...zeros("from_proxy_udf_", UDF),
-    ...zeros("from_proxy_lang_", LANG),
+    ...fromProxy.of("udf_", KIND.UDF, UDF),
+    ...fromProxy.language(),
     ...batch.tsvc(),
-    ...zeros("batch_sub_proxy_", "complete error timeout"),
+    ...proxyCounts("batch_sub_proxy_", namespace.peerStats.batchSubProxy),
     ...batch.of("read_", KIND.READ, READ),
     ...batch.of("write_", KIND.WRITE, WRITE),
     ...batch.of("delete_", KIND.DELETE, READ),
@@ -262,18 +272,37 @@ function counted({ stats }: Namespace, origin: Origin, prefix: string) {
   };
 }
 
-function repeatStatistics(): Statistic[] {
+function proxyCounts(prefix: string, { complete, error, timeout }: ProxyCounts): Statistic[] {
+  return [[`${prefix}complete`, complete], [`${prefix}error`, error], [`${prefix}timeout`, timeout]];
+}
+
+/** Kinds of requests in the names of retransmits. */
+const KIND_NAMES = [["read", KIND.READ], ["write", KIND.WRITE], ["delete", KIND.DELETE], [
+  "udf",
+  KIND.UDF,
+]] as const;
+
+function repeatStatistics({ peerStats }: Namespace): Statistic[] {
+  const { dupResRetransmits: dupRes, replWriteRetransmits: replWrite } = peerStats;
+  const { CLIENT, BATCH, QUERY_OPS, QUERY_UDF, FROM_PROXY } = ORIGIN;
+  // Requests that other nodes sent on count among those of clients.
+  const all = (counts: Float64Array, kind: Kind) =>
+    counts[retransmitSlot(CLIENT, kind)] + counts[retransmitSlot(FROM_PROXY, kind)];
+  const kinds = (prefix: string, suffix: string, count: (kind: Kind) => number, from: number): Statistic[] =>
+    KIND_NAMES.slice(from).map(([name, kind]) => [`retransmit_${prefix}${name}_${suffix}`, count(kind)]);
   return [
-    ...zeros("dup_res_", "ask respond_read respond_no_read"),
-    ...zeros("retransmit_all_", "read_dup_res write_dup_res delete_dup_res udf_dup_res"),
-    ...zeros("retransmit_all_batch_sub_", "read_dup_res write_dup_res delete_dup_res udf_dup_res"),
-    ...zeros(
-      "retransmit_",
-      "udf_sub_dup_res ops_sub_dup_res all_read_repl_ping all_batch_sub_read_repl_ping",
-    ),
-    ...zeros("retransmit_all_", "write_repl_write delete_repl_write udf_repl_write"),
-    ...zeros("retransmit_all_batch_sub_", "write_repl_write delete_repl_write udf_repl_write"),
-    ...zeros("retransmit_", "udf_sub_repl_write ops_sub_repl_write"),
+    ["dup_res_ask", peerStats.dupResAsk],
+    ["dup_res_respond_read", peerStats.dupResRespondRead],
+    ["dup_res_respond_no_read", peerStats.dupResRespondNoRead],
+    ...kinds("all_", "dup_res", (kind) => all(dupRes, kind), 0),
+    ...kinds("all_batch_sub_", "dup_res", (kind) => dupRes[retransmitSlot(BATCH, kind)], 0),
+    ["retransmit_udf_sub_dup_res", dupRes[retransmitSlot(QUERY_UDF, KIND.UDF)]],
+    ["retransmit_ops_sub_dup_res", dupRes[retransmitSlot(QUERY_OPS)]],
+    ...zeros("retransmit_", "all_read_repl_ping all_batch_sub_read_repl_ping"),
+    ...kinds("all_", "repl_write", (kind) => all(replWrite, kind), 1),
+    ...kinds("all_batch_sub_", "repl_write", (kind) => replWrite[retransmitSlot(BATCH, kind)], 1),
+    ["retransmit_udf_sub_repl_write", replWrite[retransmitSlot(QUERY_UDF, KIND.UDF)]],
+    ["retransmit_ops_sub_repl_write", replWrite[retransmitSlot(QUERY_OPS)]],
   ];
 }
 
@@ -283,14 +312,17 @@ function queryStatistics({ queries }: AerieNode, { indexes, settings }: Namespac
   return [...counts, ...geo.map(([name, count]): Statistic => [`geo_region_query_${name}`, count])];
 }
 
-function otherStatistics({ stats }: Namespace): Statistic[] {
+function otherStatistics({ stats, peerStats }: Namespace): Statistic[] {
   return [
     ...zeros("read_touch_", "tsvc_error tsvc_timeout"),
     ["read_touch_success", stats.readTouchSuccess],
     ["read_touch_error", stats.readTouchError],
     ["read_touch_timeout", 0],
     ["read_touch_skip", stats.readTouchSkip],
-    ...zeros("re_repl_", "tsvc_error tsvc_timeout success error timeout"),
+    ...zeros("re_repl_", "tsvc_error tsvc_timeout"),
+    ["re_repl_success", peerStats.reReplSuccess],
+    ["re_repl_error", peerStats.reReplError],
+    ["re_repl_timeout", peerStats.reReplTimeout],
     ...["verify_read", "roll_forward", "monitor_roll_forward", "roll_back", "monitor_roll_back"].flatMap((
       step,
     ) => zeros(`mrt_${step}_`, "success error timeout")),

@@ -129,8 +129,7 @@ export class BatchJob {
     this.#waitsForRows = false;
     for (let count = 0;; count++) {
       if (count > 0 && this.#nowMs >= deadlineMs) return this.#pause();
-      const settled = this.#settled.shift();
-      if (settled !== undefined) this.#replySettled(settled);
+      if (this.#settled.length > 0) this.#replySettled(this.#settled.shift()!);
       else if (this.#isBegun || this.#hasRowsLeft) {
         if (this.#deferredCount >= BATCH_DEFERRED_COUNT_MAX && !this.#isBegun) return this.#pauseForRows();
         if (!this.#runRow(clock)) return this.#pauseSuspended(clock);
