@@ -62,7 +62,7 @@ async function leftovers(demo: Demo): Promise<string[]> {
   while (processesOf(demo.folder).length > 0 && performance.now() < endMs) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const files = [...Deno.readDirSync(demo.folder)].map(({ name }) => name);
+  const files = (await Array.fromAsync(Deno.readDir(demo.folder))).map(({ name }) => name);
   return [...processesOf(demo.folder).map((pid) => `process ${pid}`), ...files];
 }
 

@@ -38,12 +38,13 @@ async function work(worker) {
   }
 }
 
+const tell = () => void process.stdout.write(`${JSON.stringify(counts)}\n`);
 const workers = Array.from({ length: WORKER_COUNT }, (_, worker) => work(worker));
 const input = createInterface({ input: process.stdin });
-input.on("line", () => console.log(JSON.stringify(counts)));
+input.on("line", tell);
 input.on("close", async () => {
   isRunning = false;
   await Promise.all(workers);
   client.close();
 });
-console.log(JSON.stringify(counts));
+tell();
