@@ -62,11 +62,17 @@ function forEachCopy(member: ClusterMember, visit: (digest: Uint8Array, copy: Re
         lastUpdateMs: entry.lastUpdateMs,
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
-        bytes: space.peek(entry.location, entry.sizeUnits)!.slice(),
+        bytes: withoutTreeId(space.peek(entry.location, entry.sizeUnits)!.slice()),
       });
       return true;
     });
   }
+}
+
+/** The tree id says how often a node gave the partition up; it differs from node to node. */
+function withoutTreeId(bytes: Uint8Array): Uint8Array {
+  bytes[7] &= 0x03;
+  return bytes;
 }
 
 /** Whether some clock says, or soon will, that the record has expired: nodes may have removed it. */
