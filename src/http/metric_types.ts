@@ -47,7 +47,11 @@ const NAMESPACE_GAUGES = words(`
   non_replica_tombstones ns_cluster_size nsup_cycle_deleted_pct nsup_cycle_duration objects pending_quiesce
   prole_objects prole_tombstones query_proto_compression_ratio query_proto_uncompressed_pct
   record_proto_compression_ratio record_proto_uncompressed_pct set_index_used_bytes sindex_used_bytes
-  smd_evict_void_time stop_writes storage-engine.stripe.defrag_q storage-engine.stripe.free_wblocks
+  smd_evict_void_time stop_writes storage-engine.device.age storage-engine.device.defrag_q
+  storage-engine.device.free_wblocks storage-engine.device.used_bytes storage-engine.device.write_q
+  storage-engine.device.shadow_write_q storage-engine.file.age storage-engine.file.defrag_q
+  storage-engine.file.free_wblocks storage-engine.file.shadow_write_q storage-engine.file.used_bytes
+  storage-engine.file.write_q storage-engine.stripe.defrag_q storage-engine.stripe.free_wblocks
   storage-engine.stripe.used_bytes tombstones truncate_lut truncating ttl_reductions_applied ttl_reductions_ignored
   unavailable_partitions unreplicated_records xdr_bin_cemeteries xdr_tombstones xmem_id`);
 

@@ -157,15 +157,22 @@ function addStatistics(
   for (const [name, value] of statistics) {
     const number = numberOf(value);
     if (number === undefined || NAMES_WITHOUT_METRIC.has(name)) continue;
-    const stripe = /^storage-engine\.stripe\[(\d+)\]\./.exec(name)?.[1];
-    const plain = stripe === undefined ? name : name.replace(`[${stripe}]`, "");
+    const [, kind, index] = /^storage-engine\.(stripe|file|device)\[(\d+)\]\./.exec(name) ?? [];
+    const plain = index === undefined ? name : name.replace(`[${index}]`, "");
     families.add({
       name: metricName(group, plain),
       type: isGauge(group, plain) ? "gauge" : "counter",
-      labels: stripe === undefined ? labels : { ...labels, stripe: `stripe-${stripe}`, stripe_index: stripe },
+      labels: index === undefined ? labels : { ...labels, ...placeLabels(kind, index) },
       value: number,
     });
   }
+}
+
+/** Labels of a stripe, file or device. */
+function placeLabels(kind: string, index: string): Labels {
+  return kind === "stripe"
+    ? { stripe: `stripe-${index}`, stripe_index: index }
+    : { [`${kind}_index`]: index };
 }
 
 /** Configuration values that are numbers or booleans are gauges. */

@@ -7,9 +7,7 @@
  */
 
 import { PARTITION_COUNT } from "../base/mod.ts";
-import { STORAGE_STRIPE_COUNT } from "../config/mod.ts";
 import { ROLE } from "../partition/mod.ts";
-import type { RecordSpace } from "../storage/mod.ts";
 import {
   KIND,
   type Kind,
@@ -22,6 +20,7 @@ import {
 } from "../transaction/mod.ts";
 import type { AerieNode } from "./node.ts";
 import { type Statistic, zeros } from "./statistics.ts";
+import { deviceStatistics } from "./statistics_devices.ts";
 
 /** All statistics of a namespace, in the stock server's order. */
 export function namespaceStatistics(node: AerieNode, namespace: Namespace): Statistic[] {
@@ -121,37 +120,12 @@ function memoryStatistics({ indexes, store, settings, stats }: Namespace): Stati
     ["data_used_pct", store.dataUsedPct],
     ["data_avail_pct", store.dataAvailPct],
     ["data_compression_ratio", "1.000"],
-    ...stripeStatistics(space),
+    ...deviceStatistics(store),
     ["record_proto_uncompressed_pct", stats.compression.uncompressedPct.toFixed(3)],
     ["record_proto_compression_ratio", stats.compression.ratio.toFixed(3)],
     ["query_proto_uncompressed_pct", "0.000"],
     ["query_proto_compression_ratio", "1.000"],
   ];
-}
-
-/** The stock server splits memory into stripes; here it is one piece, so each stripe is told an equal share of it. */
-function stripeStatistics(space: RecordSpace): Statistic[] {
-  const blocksOpened = space.blockCountMax - space.freeBlockCount + space.defragmentedBlocks;
-  const totals: readonly (readonly [string, number])[] = [
-    ["used_bytes", space.usedBytes],
-    ["free_wblocks", space.freeBlockCount],
-    ["writes", blocksOpened],
-    ["defrag_q", space.sparseBlockCount],
-    ["defrag_reads", space.defragmentedBlocks],
-    ["defrag_writes", 0],
-  ];
-  const stripes: Statistic[] = [];
-  for (let stripe = 0; stripe < STORAGE_STRIPE_COUNT; stripe++) {
-    for (const [name, total] of totals) {
-      stripes.push([`storage-engine.stripe[${stripe}].${name}`, equalShare(total, stripe)]);
-    }
-  }
-  return stripes;
-}
-
-/** Shares of a whole number that add up to it. */
-function equalShare(total: number, stripe: number): number {
-  return Math.floor((total + STORAGE_STRIPE_COUNT - 1 - stripe) / STORAGE_STRIPE_COUNT);
 }
 
 function placementStatistics({ cluster }: AerieNode, { partitions }: Namespace): Statistic[] {

@@ -81,7 +81,10 @@ class PlatformFile implements DiskFile {
   }
 
   size(): Promise<number> {
-    return attempt("read the size of", this.#path, async () => (await this.#handle.stat()).size);
+    return attempt("read the size of", this.#path, async () => {
+      const stat = await this.#handle.stat();
+      return stat.isBlockDevice() ? await blockDeviceSize(this.#path) : stat.size;
+    });
   }
 
   truncate(sizeBytes: number): Promise<void> {
@@ -93,6 +96,16 @@ class PlatformFile implements DiskFile {
     this.#closed = true;
     await attempt("close", this.#path, () => this.#handle.close());
   }
+}
+
+/** Sectors of a block device have this size in sysfs, whatever the device's own is. */
+const SYSFS_SECTOR_SIZE_BYTES = 512;
+
+/** Bytes of a raw device; its file tells 0. Linux has the number in sysfs, for partitions too. */
+async function blockDeviceSize(path: string): Promise<number> {
+  const real = await fs.realpath(path);
+  const name = real.slice(real.lastIndexOf("/") + 1);
+  return Number(await fs.readFile(`/sys/class/block/${name}/size`, "utf8")) * SYSFS_SECTOR_SIZE_BYTES;
 }
 
 function openFlags(options: DiskOpenOptions): number {

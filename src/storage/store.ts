@@ -27,7 +27,7 @@ import { BinTable } from "../record/mod.ts";
 import { Arena } from "./arena.ts";
 import { LOADED, type Loaded, MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
 import type { DiskSpace } from "./disk/disk_space.ts";
-import type { FlushUnit } from "./disk/flush_unit.ts";
+import type { DurableWaiter, FlushUnit } from "./disk/flush_unit.ts";
 import { PartitionPages } from "./disk/partition_pages.ts";
 import { ENTRY_FLAG, EntryRef } from "./entry.ts";
 import {
@@ -272,6 +272,21 @@ export class NamespaceStore {
   /** What must be synced before the present transaction may be answered; each is told once. */
   takeHolds(): readonly FlushUnit[] {
     return this.disk?.takeHolds() ?? [];
+  }
+
+  /** Whether replies, and acknowledgements to other nodes, must wait for a sync (`commit-to-device`). */
+  get commits(): boolean {
+    return this.disk !== undefined && this.disk.commits;
+  }
+
+  /**
+   * Tells when everything is synced that was stored so far, and has it written at once: for acknowledgements to other
+   * nodes. In memory nothing is ever synced, and nothing needs to be.
+   *
+   * @returns false when there is nothing to wait for: the waiter is not told then
+   */
+  afterSync(waiter: DurableWaiter): boolean {
+    return this.disk !== undefined && this.disk.afterSync(waiter);
   }
 
   /** Writes out what waits, and closes the devices. */

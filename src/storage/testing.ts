@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DIGEST_SIZE_BYTES, type ResultCode, utf8, writeU32 } from "../base/mod.ts";
+import { DIGEST_SIZE_BYTES, ResultCode, utf8, writeU32 } from "../base/mod.ts";
 import { defaultSettings, type NamespaceSettings, type SettingsOverrides } from "../config/mod.ts";
 import type { ChangeOrigin, Clock, Log, LogLevel, Random, Timer } from "../port/mod.ts";
 import { BinTable } from "../record/mod.ts";
@@ -145,10 +145,11 @@ export class TestStore {
       settings?: NamespaceSettings;
       clock?: TestClock;
       wrapDevice?: (device: RecordDevice, clock: Clock) => RecordDevice;
+      store?: NamespaceStore;
     } = {},
   ) {
     this.clock = options.clock ?? new TestClock();
-    this.store = new NamespaceStore({
+    this.store = options.store ?? new NamespaceStore({
       settings: options.settings ?? testSettings(),
       clock: this.clock,
       random: new TestRandom(1),
@@ -220,9 +221,11 @@ export class TestStore {
 
   /** Removes a record; false when there is none. */
   remove(number: number): boolean {
+    const { store } = this;
     const digest = testDigest(number);
-    if (!this.store.find(digest, 0, this.#entry)) return false;
-    this.store.remove(digest, 0, this.#entry, "client");
+    if (!store.find(digest, 0, this.#entry)) return false;
+    if (store.space.keepsOldCopies) return store.bury(digest, 0, this.#entry, "client") === ResultCode.OK;
+    store.remove(digest, 0, this.#entry, "client");
     return true;
   }
 }

@@ -150,8 +150,11 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
     this.#bytes = undefined;
     this.#walk = undefined;
     const isEmpty = blocks.usedBytes[block] === 0;
-    if (isEmpty) this.#space.defragmentedBlocks++;
-    else if (!this.#isFull || this.#isDamaged) sparse.giveUp(block);
+    if (isEmpty) {
+      this.#space.defragmentedBlocks++;
+      this.#space.flushers[blocks.deviceOf[block]].emptiedCount++;
+    }
+    if (!isEmpty && (!this.#isFull || this.#isDamaged)) sparse.giveUp(block);
     this.#space.endEmptying(block);
     if (this.#isScarce) this.#space.sealAll();
     return isEmpty || !this.#isFull;

@@ -22,7 +22,7 @@ import { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
 import { type OpenDevice, writeHeader } from "./device_file.ts";
 import { DiskReports } from "./disk_reports.ts";
 import { Flusher, PageWriter } from "./flusher.ts";
-import type { FlushUnit } from "./flush_unit.ts";
+import type { DurableWaiter, FlushUnit } from "./flush_unit.ts";
 import { HEADER_FLAG, storedSize, TRAILER_SIZE_BYTES, UNIT_FLAG, UNIT_HEADER_SIZE_BYTES } from "./layout.ts";
 import type { PartitionPages } from "./partition_pages.ts";
 import { SparseQueue } from "./sparse_queue.ts";
@@ -251,6 +251,22 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     return this.holds.splice(0);
   }
 
+  /**
+   * Tells when everything is synced that was appended so far, and has it written at once. Not told while a device is
+   * faulty.
+   *
+   * @returns false when all is synced already: the waiter is not told then
+   */
+  afterSync(waiter: DurableWaiter): boolean {
+    const units = this.flushers.map((flusher, device) => this.#streams[device].unit ?? flusher.lastUnit)
+      .filter((unit) => unit !== undefined && !unit.isDurable);
+    let left = units.length;
+    const barrier: DurableWaiter = { onDurable: () => void (--left === 0 && waiter.onDurable()) };
+    for (const unit of units) unit!.wait(barrier);
+    if (left > 0) this.sealAll();
+    return left > 0;
+  }
+
   /** Has everything written that was appended so far; resolves when it is synced, or a device is faulty. */
   async flush(): Promise<void> {
     this.sealAll();
@@ -373,6 +389,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       gather: () => {
         if (this.commits) this.#streams[device].seal();
       },
+      unitSizeBytes: () => this.#settings.flushSize,
       syncs: () => this.commits || !this.#settings.disableOdsync,
       onDurable: (units) => this.#onDurable(units),
       onFault: (error) => this.reports.writeFault(error, device),

@@ -29,6 +29,8 @@ export interface FlusherOptions {
   clock: Clock;
   /** Seals what must be part of the next round. */
   gather: () => void;
+  /** Bytes of a full unit. */
+  unitSizeBytes: () => number;
   /** Whether rounds end with a sync. */
   syncs: () => boolean;
   /** Units are on the device. */
@@ -92,6 +94,12 @@ export class Flusher {
   pendingBytes = 0;
   /** Units written. */
   writeCount = 0;
+  /** Those of them with what defragmentation moved. */
+  moveCount = 0;
+  /** Those of them that were written before they were full. */
+  partialCount = 0;
+  /** Blocks of the device that defragmentation has emptied. */
+  emptiedCount = 0;
   /** Rounds that failed. */
   errorCount = 0;
   /** Longest round, in ms. */
@@ -125,6 +133,11 @@ export class Flusher {
     const covers = (unit: FlushUnit) =>
       unit.block === block && unit.startBytes <= offsetBytes && offsetBytes < unit.endBytes;
     return this.#queue.find(covers) ?? this.#round.find(covers);
+  }
+
+  /** The unit that was sealed last, if it is not synced. */
+  get lastUnit(): FlushUnit | undefined {
+    return this.#queue.at(-1) ?? this.#round.at(-1);
   }
 
   /** Number of the first append that is sealed and not synced, Infinity when all are. */
@@ -199,7 +212,11 @@ export class Flusher {
     this.#round = [];
     this.fault = "";
     this.writeCount += units.length;
-    for (const { startBytes, endBytes } of units) this.pendingBytes -= endBytes - startBytes;
+    for (const { startBytes, endBytes, isMove } of units) {
+      this.pendingBytes -= endBytes - startBytes;
+      if (isMove) this.moveCount++;
+      if (endBytes - startBytes < this.#options.unitSizeBytes()) this.partialCount++;
+    }
     this.#options.onDurable(units);
   }
 

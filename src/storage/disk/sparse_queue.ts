@@ -31,6 +31,13 @@ export class SparseQueue {
     return this.#queue.size;
   }
 
+  /** Blocks of one device that wait. */
+  countOf(device: number): number {
+    let count = 0;
+    for (const block of this.#queue) if (this.#blocks.deviceOf[block] === device) count++;
+    return count;
+  }
+
   /** Changes the mark; acts on blocks that are closed already, too. */
   setLowWater(lowWaterPct: number): void {
     const bytes = Math.floor(this.#blocks.blockSizeBytes * lowWaterPct / 100);
