@@ -128,7 +128,7 @@ describe("setConfig()", () => {
     ["context=service;info-max-ms=1", `${prefix}info-max-ms is "1", out of range, allowed: 500 to 10000`],
     ["context=service;node-id=a1", `${prefix}node-id is static: change it in the configuration and restart`],
     ["context=service;proto-fd-mx=1", `${prefix}unknown name "proto-fd-mx", nearest: proto-fd-max`],
-    ["context=service;migrate-fill-delay=5", `${prefix}migrate-fill-delay is not supported yet, it stays 0`],
+    ["context=namespace;id=test;mrt-duration=5", `${prefix}mrt-duration is not supported yet, it stays 0`],
     ["context=service", `${prefix}no NAME=VALUE was given`],
     ["context=nonsense;a=1", "ERROR:4:invalid context"],
     ["a=1", `${prefix}context is missing, give context=service, network or namespace`],

@@ -231,7 +231,6 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "stock debugging aid: treat every query as long",
   }),
   ignoreMigrateFillDelay: bool(false, {
-    status: "unsupported",
     dynamic: true,
     doc: "do not apply migrate-fill-delay to this namespace",
   }),
@@ -257,29 +256,21 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "largest record accepted, bytes (error 13 above it)",
   }),
   migrateOrder: int(5, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [1, 10],
     doc: "order of this namespace in migrations, lower first",
   }),
   migrateRetransmitMs: ms(5000, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     doc: "time after which a migrating record is sent again",
   }),
   migrateSkipUnreadable: bool(false, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     doc: "skip records that cannot be read during migration",
   }),
   migrateSleep: int(1, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
-    doc: "pause between two migrated records",
+    doc: "pause after each migrated record, in microseconds; pauses below a millisecond add up",
   }),
   mrtDuration: seconds(0, {
     status: "unsupported",

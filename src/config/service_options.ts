@@ -188,21 +188,16 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
   logMillis: bool(false, { doc: "milliseconds in log times" }),
   microsecondHistograms: bool(false, { dynamic: true, doc: "histograms in microseconds" }),
   migrateFillDelay: seconds(0, {
-    status: "unsupported",
     dynamic: true,
     doc: "delay for transfers that only refill copies",
   }),
   migrateMaxNumIncoming: int(4, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [0, 256],
     doc: "concurrent incoming migrations",
   }),
   migrateThreads: int(1, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     range: [0, 100],
     doc: "concurrent outgoing migrations",
   }),
