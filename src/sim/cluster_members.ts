@@ -69,7 +69,7 @@ export class ClusterMember {
   }
 
   /** Starts a process with an empty node; does nothing when one runs. */
-  start(settings: Settings, options: { onStarted: (member: ClusterMember) => void }): void {
+  start(settings: Settings, options: { isStockLike: boolean }): void {
     if (this.process?.alive === true) return;
     const process = this.machine.start(this.id);
     process.isCallbackCode = true;
@@ -79,21 +79,20 @@ export class ClusterMember {
     this.isWanted = true;
     this.startCount++;
     const { simulation } = this.machine.world;
-    this.#open(process, settings).then((node) => {
-      if (!process.alive || this.process !== process) return;
-      this.node = node;
-      options.onStarted(this);
+    this.#open(process, settings, options.isStockLike).then((node) => {
+      if (process.alive && this.process === process) this.node = node;
     }).catch((error) => {
       if (process.alive) simulation.fail(error);
     });
   }
 
-  async #open(process: SimProcess, settings: Settings): Promise<AerieNode> {
+  async #open(process: SimProcess, settings: Settings, isStockLike: boolean): Promise<AerieNode> {
     const node = await createNode({
       settings,
       ports: process.ports,
       onFailure: (error) => this.machine.world.simulation.fail(error),
     });
+    if (isStockLike) node.cluster.own.withheldCapabilities = -1;
     await node.start();
     return node;
   }
@@ -142,8 +141,6 @@ export class ClusterMember {
 export class ClusterMembers {
   /** In the order of their ids. */
   readonly all: readonly ClusterMember[];
-  /** Told when a node has started. */
-  onStarted: ((member: ClusterMember) => void) | undefined;
   readonly #shape: ClusterShape;
   readonly #byProcess = new Map<number, ClusterMember>();
 
@@ -176,7 +173,7 @@ export class ClusterMembers {
   /** Starts a member that does not run. */
   start(member: ClusterMember): void {
     if (member.process?.alive === true) return;
-    member.start(this.#settings(member), { onStarted: (started) => this.onStarted?.(started) });
+    member.start(this.#settings(member), { isStockLike: member.index === this.#shape.stockLikeNode });
     this.#byProcess.set(member.process!.id, member);
   }
 

@@ -16,6 +16,8 @@ const BUILT: number = CAPABILITY.HOST_SPREAD | CAPABILITY.PLACEMENT | CAPABILITY
 export class OwnState {
   /** `quiesce` was asked for and not undone. */
   isQuiescePending = false;
+  /** Bits of the capability word that are not told: the node behaves as an earlier release. Set before the start. */
+  withheldCapabilities = 0;
   readonly #service: Pick<ServiceSettings, "stayQuiesced" | "copiesOnOneHost">;
   #more = 0;
 
@@ -26,7 +28,8 @@ export class OwnState {
 
   /** The capability word: bits of `CAPABILITY`. */
   get capabilities(): number {
-    return BUILT | this.#more | (this.#service.copiesOnOneHost ? CAPABILITY.SHARED_HOSTS : 0);
+    const all = BUILT | this.#more | (this.#service.copiesOnOneHost ? CAPABILITY.SHARED_HOSTS : 0);
+    return all & ~this.withheldCapabilities;
   }
 
   /** The node takes itself out of the replicas at the next exchange. */
