@@ -13,6 +13,9 @@ import { createLog, createPlatform, ownCommand, startProcess, usableCpuCount } f
 import { Supervisor } from "./supervisor.ts";
 import { print, printError } from "./terminal.ts";
 
+/** Signals that are no further apart are one. */
+const SAME_SIGNAL_MS = 300;
+
 /** How to serve with several nodes. */
 export interface ServeSeveralOptions {
   /** The words after `serve`, for the nodes. */
@@ -63,6 +66,8 @@ export async function serveSeveral(settings: Settings, options: ServeSeveralOpti
   let stopStartedMs: number | undefined;
   const onStop = () => {
     if (stopStartedMs !== undefined) {
+      // One wish to stop may arrive twice, to this process and to its group.
+      if (clock.monotonicMs() - stopStartedMs < SAME_SIGNAL_MS) return;
       printError("second signal: all nodes are ended at once");
       return supervisor.kill();
     }

@@ -7,11 +7,15 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { LocalCluster } from "../../cmd/local_cluster.ts";
 import { startNode } from "../node_process.ts";
+import { SOURCE_COMMAND } from "../system/loaded_cluster.ts";
 import { print } from "../print.ts";
 import { type Needs, needsOf, Observer } from "./observer.ts";
 import { filesWithHookExceptions, printableReport, updatedList, withoutSetupList } from "./report.ts";
+import { CLUSTER_EXCEPTIONS } from "./judged.ts";
 import {
+  exceptForClusters,
   MUST_PASS_FILE,
   type MustPass,
   readMustPass,
@@ -24,12 +28,12 @@ import {
 import { type FileRun, runFile, type RunOptions } from "./run.ts";
 import { CLIENT_VERSION, prepareSuite } from "./suite.ts";
 
-const HELP =
-  `Usage: deno task conformance [--host H --port P] [--file F]... [--grep G] [--update] [--skip-setup]
-                             [--report FILE]
+const HELP = `Usage: deno task conformance [--host H --port P | --nodes N] [--file F]... [--grep G] [--update]
+                             [--skip-setup] [--report FILE]
 
 Runs the test suite of the official Node client ${CLIENT_VERSION}. Exit code 1 when a test that must pass does not.
 --host, --port  an empty server with namespace "test", TTLs allowed; without them a node is started for it
+--nodes         a cluster of N nodes is started for it, with two copies of each record
 --file          only files whose name contains F; can be repeated
 --grep          only tests whose title contains G
 --update        write testdata/conformance/must_pass.json anew from what each test sends (whole suite only)
@@ -39,9 +43,15 @@ Runs the test suite of the official Node client ${CLIENT_VERSION}. Exit code 1 w
 /** Limit for one file, in milliseconds; the slowest takes about 150 s. */
 const FILE_TIMEOUT_MS = 240_000;
 
+/** How long a cluster may take to form. */
+const CLUSTER_LIMIT_MS = 30_000;
+/** Memory for the data of each node of a cluster. */
+const CLUSTER_DATA_SIZE = "1G";
+
 interface Arguments {
   host?: string;
   port?: string;
+  nodes?: string;
   file?: string[];
   grep?: string;
   update: boolean;
@@ -52,7 +62,7 @@ interface Arguments {
 
 async function main(): Promise<number> {
   const args = parseArgs(Deno.args, {
-    string: ["host", "port", "file", "grep", "report"],
+    string: ["host", "port", "nodes", "file", "grep", "report"],
     boolean: ["update", "skip-setup", "help"],
     collect: ["file"],
   }) as unknown as Arguments;
@@ -60,17 +70,49 @@ async function main(): Promise<number> {
     print(HELP);
     return 0;
   }
+  const nodeCount = Number(args.nodes ?? 1);
+  if (!Number.isInteger(nodeCount) || nodeCount < 1 || (nodeCount > 1 && args.update)) {
+    print(`--nodes takes a number from 1, and goes without --update\n\n${HELP}`);
+    return 2;
+  }
   const suite = await prepareSuite();
-  const node = args.port === undefined ? await startNode() : undefined;
+  const server = await startServer(args, nodeCount);
   try {
-    const { host, port } = node ?? { host: args.host ?? "127.0.0.1", port: Number(args.port) };
+    const { host, port } = server;
     const options: RunOptions = { suite, host, port, fileTimeoutMs: FILE_TIMEOUT_MS };
     options.skipSetup = args["skip-setup"];
     if (args.grep !== undefined) options.grep = args.grep;
     return await runAll(args, options);
   } finally {
-    await node?.stop();
+    await server.stop();
   }
+}
+
+/** What the suite is run against. */
+interface Server {
+  host: string;
+  port: number;
+  stop(): Promise<void>;
+}
+
+async function startServer(args: Arguments, nodeCount: number): Promise<Server> {
+  if (args.port !== undefined) {
+    return { host: args.host ?? "127.0.0.1", port: Number(args.port), stop: () => Promise.resolve() };
+  }
+  if (nodeCount === 1) return await startNode();
+  const cluster = await LocalCluster.start(nodeCount, {
+    command: SOURCE_COMMAND,
+    dataSize: CLUSTER_DATA_SIZE,
+    flags: () => ["--namespace.test.nsup-period", "10"],
+  });
+  try {
+    await cluster.untilOne(CLUSTER_LIMIT_MS, { settled: true });
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+  const { host, ports } = cluster.nodes[0].place;
+  return { host, port: ports.service, stop: () => cluster.close() };
 }
 
 async function runAll(args: Arguments, options: RunOptions): Promise<number> {
@@ -78,7 +120,9 @@ async function runAll(args: Arguments, options: RunOptions): Promise<number> {
   const files = [...new Set(stock.map((test) => test.file))]
     .filter((file) => !args.file?.length || args.file.some((part) => file.includes(part)));
   if (args.update) return await updateList(stock, options);
-  const list = await readMustPass();
+  const ofOneNode = await readMustPass();
+  const isCluster = Number(args.nodes ?? 1) > 1;
+  const list = isCluster ? exceptForClusters(ofOneNode, CLUSTER_EXCEPTIONS) : ofOneNode;
   const runs = await plainRuns(files, options);
   const results = await retry(stock, runs, { names: list.mustPass, options });
   const selected = args.grep === undefined ? results : results.filter((test) => test.outcome !== "missing");

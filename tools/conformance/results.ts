@@ -45,6 +45,25 @@ export interface MustPass {
   withoutSetup: Record<string, string[]>;
 }
 
+/**
+ * The list for a cluster: without the tests that need not pass there, which become exceptions.
+ *
+ * @param list of one node
+ * @param exceptions by file and name, with their reasons
+ */
+export function exceptForClusters(list: MustPass, exceptions: MustPass["exceptions"]): MustPass {
+  const keep = (names: Record<string, string[]>) =>
+    Object.fromEntries(
+      Object.entries(names).map(([file, all]) => [
+        file,
+        all.filter((name) => exceptions[file]?.[name] === undefined),
+      ]),
+    );
+  const merged = { ...list.exceptions };
+  for (const [file, names] of Object.entries(exceptions)) merged[file] = { ...merged[file], ...names };
+  return { mustPass: keep(list.mustPass), exceptions: merged, withoutSetup: keep(list.withoutSetup) };
+}
+
 const TESTDATA = new URL("../../testdata/conformance/", import.meta.url);
 
 /** Where the list of tests that must pass is. */

@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePorts } from "../node_process.ts";
 import { print } from "../print.ts";
+import { freeBase } from "../system/formation.ts";
 import { startServer } from "./server.ts";
 
 const CLIENT_PACKAGE = "aerospike@6.7.1";
@@ -119,6 +120,24 @@ async function useOnce(
   }
 }
 
+/** The executable starts itself again for each of several nodes. */
+async function useTwoNodes(command: readonly string[], directory: string): Promise<void> {
+  const base = freeBase(2);
+  const flags = ["--port", String(base), "--network.fabric.port", String(base + 1)];
+  const server = await startServer([
+    ...command,
+    ...["serve", "--nodes", "2", "--network.info.port", "off", "--http", "off"],
+    ...[...flags, "--network.heartbeat.port", String(base + 2)],
+  ], { cwd: directory });
+  try {
+    print(`two nodes ready after ${server.readyMs.toFixed(0)} ms`);
+    const { code, output } = await server.stop();
+    assertEquals(code, 0, `exit code of two nodes after SIGTERM; they said:\n${output}`);
+  } finally {
+    server.kill();
+  }
+}
+
 async function main(): Promise<void> {
   const command = [...Deno.args];
   assert(command.length > 0, "name the executable: deno run -A tools/smoke/main.ts dist/aerie-node");
@@ -133,6 +152,7 @@ async function main(): Promise<void> {
     const second = await useOnce(command, { directory, client, value: 2 });
     assertEquals(second, first, "a node keeps its id in the work directory");
     print(`node id ${first} kept over a restart`);
+    await useTwoNodes(command, directory);
     print("smoke test passed");
   } finally {
     await Deno.remove(directory, { recursive: true });
