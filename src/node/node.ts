@@ -332,6 +332,9 @@ function createMigrator({ cluster, peers, ports, settings, namespaces }: AerieNo
     settings: settings.service,
     namespaces,
     fabric,
+    whenFlushed: ({ namespace }, done) => {
+      if (!namespace.store.afterSync({ onDurable: done })) done();
+    },
     whenWritesEnded: (at, done) => peers.whenWritesEnded(at, done),
   });
   cluster.register(PEER_MESSAGE.MIGRATE, (from, reader) => migrator.onMessage(from, reader));

@@ -437,14 +437,15 @@ export class NamespaceStore {
   }
 
   /**
-   * Removes a record that is over. Where an older copy on a device would come back at the next start, a tombstone takes
+   * Removes a record that is over, or that another node says is gone. Where an older copy on a device would come back at the next start, a tombstone takes
    * its place; when there is no room for one the record stays, invisible.
    *
    * @returns false when it stays
    */
   expunge(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): boolean {
-    const mayComeBack = (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 && !entry.isTombstone;
-    if (mayComeBack && (origin === "expiry" || origin === "eviction")) {
+    const isOver = origin === "expiry" || origin === "eviction";
+    const mayComeBack = isOver ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 : origin === "replica";
+    if (mayComeBack && this.space.keepsOldCopies && !entry.isTombstone) {
       return this.bury(digest, at, entry, origin) === ResultCode.OK;
     }
     this.remove(digest, at, entry, origin);

@@ -77,9 +77,9 @@ export class ReplicaReceiver {
     // A message that comes twice must not remove what was written in between.
     const isNew = this.#peers.isNewDrop(request.from, message.transactionId ?? 0);
     if (isNew && store.find(request.digest, 0, entryHere)) {
-      store.remove(request.digest, 0, entryHere, "replica");
+      store.expunge(request.digest, 0, entryHere, "replica");
     }
-    this.#answer(request, ResultCode.OK);
+    whenDurable(store, () => this.#answer(request, ResultCode.OK));
   }
 
   #apply(namespace: Namespace, request: ReplicaRequest, record: ByteSpan): void {

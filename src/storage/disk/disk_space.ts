@@ -38,6 +38,19 @@ const REPLICA_CACHE_FACTOR = 4;
 /** Units of one transaction that replies wait for, before those that are synced already are sorted out. */
 const HOLD_COUNT_MAX = 64;
 
+/** Changes that somebody waits for. */
+const IS_ACKNOWLEDGED: Readonly<Record<ChangeOrigin, boolean>> = {
+  "client": true,
+  "replica": true,
+  "xdr": true,
+  "migration": false,
+  "expiry": false,
+  "eviction": false,
+  "truncate": false,
+  "cold-start": false,
+  "tomb-raider": false,
+};
+
 /** What a space stands on. */
 export interface DiskSpaceOptions {
   /** Name of the namespace, for log lines. */
@@ -193,7 +206,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     }
     const location = this.#appendTo(stream, source, 0, units);
     assert(location !== NO_LOCATION, "There is room where there was a moment ago");
-    if (this.commits && origin === "client") this.#hold(stream);
+    if (this.commits && IS_ACKNOWLEDGED[origin]) this.#hold(stream);
     return location;
   }
 
