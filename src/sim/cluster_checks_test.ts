@@ -24,6 +24,10 @@ function fakeMember(index: number, parts: { clusterKey: number; masterOf: number
       pendingImmigrations: () => 0,
       pendingEmigrations: () => 0,
       workingMaster: () => undefined,
+      endImmigration: (partition: number) => {
+        fake.masterOf.add(partition);
+        fake.partitions.generation++;
+      },
       admit: (partition: number) => fake.masterOf.has(partition) ? 0 : 11,
     },
     node: {
@@ -67,9 +71,8 @@ describe("ClusterInvariants", () => {
     const members = [first, second] as unknown as ClusterMember[];
     const invariants = new ClusterInvariants(members);
     for (const member of members) invariants.look(member);
-    second.masterOf.add(1);
     invariants.look(members[1]);
-    second.partitions.generation++;
+    second.partitions.endImmigration(1);
     assertThrows(() => invariants.look(members[1]), Error, "accept writes of partition 1");
   });
 
@@ -100,7 +103,7 @@ describe("checkPolicy", () => {
   ) =>
     checkPolicy(
       { before: new Map([["d", before]]), after: new Map(after === undefined ? [] : [["d", [after]]]) },
-      { policy, members: [member], names: new Map([["d", "k1"]]) },
+      { policy, members: [member], names: new Map([["d", "k1"]]), inDoubt: () => false },
     );
 
   it("wants the copy with the highest generation, or the latest one", () => {

@@ -60,7 +60,8 @@ export class ClusterWall implements WallHistory {
     const aheadMs = wallAheadMs(wall, this.#simulation.nowUs);
     this.#leastMs = Math.min(this.#leastMs, aheadMs);
     this.#mostMs = Math.max(this.#mostMs, aheadMs);
-    if (this.#leastMs < 0) this.wentBack = true;
+    // A record that has expired by one node's clock may be there by another's.
+    if (this.#leastMs < this.#mostMs) this.wentBack = true;
   }
 
   lowestS(fromTick: number, _toTick: number): number {
@@ -140,6 +141,11 @@ export class EpochHistory implements Recorder {
     const entries = this.#entries.get(entry.key);
     if (entries === undefined) this.#entries.set(entry.key, [entry]);
     else entries.push(entry);
+  }
+
+  /** Whether a write of a record has no certain answer. */
+  isInDoubt(key: string): boolean {
+    return this.entriesOf(key).some(({ action, outcome }) => outcome.code === undefined && !isRead(action));
   }
 
   /** All operations on a record. */

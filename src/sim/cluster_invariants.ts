@@ -7,16 +7,17 @@
  */
 import { PARTITION_COUNT, ResultCode } from "../base/mod.ts";
 import type { ExchangeResult } from "../cluster/mod.ts";
+import type { PartitionTable } from "../partition/mod.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 
-/** What a node was seen to accept, the last time that it was looked at. */
+/** What a node was, the last time that it was looked at. */
 interface Seen {
   startCount: number;
   generation: number;
   committed: ExchangeResult | undefined;
-  clusterKey: number;
-  /** 1 for partitions whose writes it accepts. */
-  readonly accepts: Uint8Array;
+  table: PartitionTable | undefined;
+  /** Partitions that the node has begun to serve, or serves again, by a migration since then. */
+  readonly taken: number[];
 }
 
 /** A cluster as the first of its members committed it. */
@@ -39,8 +40,8 @@ export class ClusterInvariants {
       startCount: 0,
       generation: -2,
       committed: undefined,
-      clusterKey: 0,
-      accepts: new Uint8Array(PARTITION_COUNT),
+      table: undefined,
+      taken: [],
     }));
   }
 
@@ -51,16 +52,37 @@ export class ClusterInvariants {
    */
   look(member: ClusterMember): void {
     const seen = this.#seen[member.index];
-    if (seen.startCount !== member.startCount) this.#forget(member, seen);
     if (!member.isUp) return;
     const { partitions } = member;
+    if (seen.startCount !== member.startCount || seen.table !== partitions) this.#watch(member, seen);
     const { committed } = member.node!.cluster;
     if (partitions.generation === seen.generation && committed === seen.committed) return;
     this.lookCount++;
-    if (committed !== seen.committed && committed !== undefined) this.#checkCluster(member, committed);
-    seen.committed = committed;
     seen.generation = partitions.generation;
-    this.#checkMasters(member, seen);
+    const { clusterKey } = member.node!.cluster;
+    if (committed !== seen.committed) {
+      seen.committed = committed;
+      if (committed !== undefined) this.#checkCluster(member, committed);
+      for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+        this.#checkMaster(member, partition, clusterKey);
+      }
+    } else for (const partition of seen.taken) this.#checkMaster(member, partition, clusterKey);
+    seen.taken.length = 0;
+  }
+
+  /** Hears of each partition of a table that changes hands: thousands do after a rebalance, and each is looked at. */
+  #watch(member: ClusterMember, seen: Seen): void {
+    const { partitions } = member;
+    seen.startCount = member.startCount;
+    seen.generation = -2;
+    seen.committed = undefined;
+    seen.table = partitions;
+    seen.taken.length = 0;
+    const endImmigration = partitions.endImmigration.bind(partitions);
+    partitions.endImmigration = (partition, from) => {
+      endImmigration(partition, from);
+      seen.taken.push(partition);
+    };
   }
 
   /**
@@ -77,19 +99,9 @@ export class ClusterInvariants {
       );
       if (!isShared) continue;
       for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-        if (member.partitions.admit(partition) === ResultCode.OK) {
-          this.#expectOnlyMaster(member, partition, clusterKey);
-        }
+        this.#checkMaster(member, partition, clusterKey);
       }
     }
-  }
-
-  #forget(member: ClusterMember, seen: Seen): void {
-    seen.startCount = member.startCount;
-    seen.generation = -2;
-    seen.committed = undefined;
-    seen.clusterKey = 0;
-    seen.accepts.fill(0);
   }
 
   #checkCluster(member: ClusterMember, { clusterKey, succession }: ExchangeResult): void {
@@ -111,22 +123,8 @@ export class ClusterInvariants {
     );
   }
 
-  #checkMasters(member: ClusterMember, seen: Seen): void {
-    const { partitions } = member;
-    const { clusterKey } = member.node!.cluster;
-    const isNewCluster = seen.clusterKey !== clusterKey;
-    seen.clusterKey = clusterKey;
-    const { accepts } = seen;
-    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-      const did = accepts[partition];
-      const does = partitions.admit(partition) === ResultCode.OK ? 1 : 0;
-      accepts[partition] = does;
-      if (does === 1 && (did === 0 || isNewCluster)) this.#expectOnlyMaster(member, partition, clusterKey);
-    }
-  }
-
-  #expectOnlyMaster(member: ClusterMember, partition: number, clusterKey: number): void {
-    if (clusterKey === 0) return;
+  #checkMaster(member: ClusterMember, partition: number, clusterKey: number): void {
+    if (clusterKey === 0 || member.partitions.admit(partition) !== ResultCode.OK) return;
     for (const other of this.#members) {
       if (other === member || !other.isUp || other.node!.cluster.clusterKey !== clusterKey) continue;
       if (other.partitions.admit(partition) !== ResultCode.OK) continue;

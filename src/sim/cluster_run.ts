@@ -279,7 +279,8 @@ class ClusterRun {
     const { names, keys } = this.#clients;
     const after = checkReplicas(members, names);
     const { conflictPolicy: policy } = this.#schedule.shape;
-    if (before !== undefined) checkPolicy({ before, after }, { policy, members, names });
+    const inDoubt = (key: string) => this.#history.isInDoubt(key);
+    if (before !== undefined) checkPolicy({ before, after }, { policy, members, names, inDoubt });
     this.#history.end();
     const finals = new Map<string, Entry>();
     for (const key of keys) finals.set(key, this.#history.call("end", key, { type: "get" }));

@@ -152,7 +152,9 @@ export class RecordModel {
       // Where tombstones are kept, nobody can tell whether an expired record has left its generation.
       this.#apply(this.#keepsTombstones ? makeAbsent(UNKNOWN_GENERATION) : ABSENT, entry, found);
       // What left nothing behind left the hidden record; a clock that goes back brings it back.
-      if (this.#wall.wentBack && found.slice(count).includes(ABSENT)) found.push(state);
+      if (this.#wall.wentBack && found.slice(count).some(({ generation }) => generation === 0)) {
+        found.push(state);
+      }
     }
     return found;
   }

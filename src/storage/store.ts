@@ -452,14 +452,18 @@ export class NamespaceStore {
     return true;
   }
 
-  /** Puts a tombstone in a record's place. */
+  /**
+   * Puts a tombstone in a record's place. One for an expired record is hardly newer than the record: each node makes it by
+   * its own clock, and where a client has written since, by another clock, that write counts.
+   */
   bury(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): ResultCode {
     const set = this.sets.byId(entry.setId);
+    const isOver = origin === "expiry" || origin === "eviction";
     return this.put(
       {
         digest,
         digestAt: at,
-        lastUpdateMs: this.nextLastUpdateMs(entry, set),
+        lastUpdateMs: isOver ? entry.lastUpdateMs + 1 : this.nextLastUpdateMs(entry, set),
         generation: nextGeneration(entry.generation),
         voidTime: 0,
         set,

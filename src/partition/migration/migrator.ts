@@ -313,6 +313,7 @@ export class Migrator {
   // Transfers from others.
 
   #onReceived(at: ReceivingNamespace, partition: number): void {
+    this.#queue.onReceived(at.namespace, partition);
     this.#signalIfSettled(at, partition);
     this.#pump();
     this.#noteProgress();

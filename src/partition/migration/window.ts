@@ -16,13 +16,14 @@ export class InsertWindow {
   unackedBytes = 0;
   /** Records that were sent and not acknowledged. */
   unackedCount = 0;
-  #capacity = COUNT_FIRST;
+  // Most transfers send nothing.
+  #capacity = 0;
   #oldest = 0;
   #next = 0;
-  #names = new Uint8Array(COUNT_FIRST * META_SIZE_BYTES);
-  #sizes = new Uint32Array(COUNT_FIRST);
-  #sentMs = new Float64Array(COUNT_FIRST);
-  #isRemoval = new Uint8Array(COUNT_FIRST);
+  #names = new Uint8Array(0);
+  #sizes = new Uint32Array(0);
+  #sentMs = new Float64Array(0);
+  #isRemoval = new Uint8Array(0);
 
   /** Whether the sender has to wait. */
   get isFull(): boolean {
@@ -56,7 +57,7 @@ export class InsertWindow {
   #grow(): void {
     const from = this.#capacity;
     assert(from < MIGRATE_UNACKED_COUNT_MAX, "a full window takes nothing");
-    const to = from * 2;
+    const to = Math.max(COUNT_FIRST, from * 2);
     const names = new Uint8Array(to * META_SIZE_BYTES);
     const sizes = new Uint32Array(to);
     const sentMs = new Float64Array(to);
