@@ -39,8 +39,6 @@ export const PLANTED = {
   noRepair: false,
   /** A lost replica write is not sent again. */
   noRetransmit: false,
-  /** A working master serves on after it said that its transfer is done. */
-  serveAfterHandOff: false,
   /** A replica that still waits for data serves reads. */
   incompleteProleServes: false,
   /** A transfer counts as ended before what came is durable. */

@@ -6,7 +6,7 @@
  */
 
 import { ByteBuffer, partitionId } from "../base/mod.ts";
-import type { FabricTarget, SendResult } from "../cluster/mod.ts";
+import { CAPABILITY, type FabricTarget, type SendResult } from "../cluster/mod.ts";
 import type { Balance } from "../partition/mod.ts";
 import { VersionTable } from "../partition/mod.ts";
 import { balance, holders, place, settled, testMember, testNode } from "../partition/testing.ts";
@@ -159,7 +159,12 @@ export class TestCluster {
       balance(members, { self: peer.node, clusterKey, replicationFactor }),
     );
     peer.clusterKey = clusterKey;
-    peer.peers.onBalanced({ clusterKey, succession: members.map(({ node }) => node), allOurs });
+    peer.peers.onBalanced({
+      clusterKey,
+      succession: members.map(({ node }) => node),
+      allOurs,
+      capabilities: allOurs ? CAPABILITY.TOMBSTONES : 0,
+    });
   }
 
   /** The balance of node `self` in a cluster of `members`, in which the copies are where `holding` would have them. */
@@ -202,7 +207,9 @@ export class TestCluster {
       peer.test.namespace.partitions.apply(balances[number]);
       peer.clusterKey = clusterKey;
     }
-    for (const { peers } of this.peers) peers.onBalanced({ clusterKey, succession, allOurs: true });
+    for (const { peers } of this.peers) {
+      peers.onBalanced({ clusterKey, succession, allOurs: true, capabilities: CAPABILITY.TOMBSTONES });
+    }
     return { master };
   }
 

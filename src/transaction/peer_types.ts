@@ -45,6 +45,8 @@ export interface PeerView {
   readonly succession: readonly NodeId[];
   /** All of them are aerie nodes. */
   readonly allOurs: boolean;
+  /** Bits of `CAPABILITY` that all of them have. */
+  readonly capabilities: number;
 }
 
 /** Something that waits for answers, and is looked at when its time comes. */

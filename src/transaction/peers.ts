@@ -15,6 +15,7 @@
  */
 
 import { equalBytes, partitionId, PLANTED, ResultCode } from "../base/mod.ts";
+import { CAPABILITY } from "../cluster/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import type { Waiter } from "../storage/mod.ts";
 import {
@@ -79,7 +80,7 @@ export class PeerTransactions {
   readonly proxied: ProxyReceiver;
   /** Namespaces in their configured order. */
   readonly namespaces: readonly Namespace[];
-  /** Whether tombstones may be sent: all members are aerie nodes. */
+  /** Whether tombstones may be sent: all members know them. */
   takesTombstones = true;
   /** Records written after this time, in ms since 2010, need no question for duplicates. */
   cutOffMs = 0;
@@ -93,6 +94,7 @@ export class PeerTransactions {
   readonly #out = new RwMessage();
   #nextId: number | undefined;
   #latestUpdateMs = 0;
+  #tellsKey = true;
   #members: ReadonlySet<NodeId> = new Set();
 
   /** @param options the node's parts; its namespaces are told of this object */
@@ -317,7 +319,7 @@ export class PeerTransactions {
     message.namespaceIndex = this.namespaces.indexOf(namespace);
     message.transactionId = transactionId;
     message.namespace.set(namespace.nameBytes);
-    if (this.takesTombstones) message.clusterKey = this.clusterKey;
+    if (this.#tellsKey) message.clusterKey = this.clusterKey;
     return message;
   }
 
@@ -364,7 +366,8 @@ export class PeerTransactions {
   /** The partition tables follow a new balance. */
   onBalanced(view: PeerView): void {
     this.#members = new Set(view.succession);
-    this.takesTombstones = view.allOurs;
+    this.takesTombstones = (view.capabilities & CAPABILITY.TOMBSTONES) !== 0;
+    this.#tellsKey = view.allOurs;
     for (const { store } of this.namespaces) {
       const latestMs = Math.max(this.#latestUpdateMs, this.#options.latestMs());
       this.cutOffMs = Math.max(this.cutOffMs, Math.min(latestMs, store.nowMs() + AHEAD_MAX_MS));

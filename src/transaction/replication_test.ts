@@ -130,7 +130,7 @@ describe("ReplicaWrite", () => {
     const request = it.start(master, put(1, 5));
     it.clock.advance(5);
     master.test.namespace.partitions.block();
-    master.peers.onBalanced({ clusterKey: 2, succession: [], allOurs: true });
+    master.peers.onBalanced({ clusterKey: 2, succession: [], allOurs: true, capabilities: 0 });
     assertEquals(request.reply?.code, ResultCode.TIMEOUT);
   });
 

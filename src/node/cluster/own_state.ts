@@ -10,7 +10,7 @@ import type { ServiceSettings } from "../../config/mod.ts";
 
 /** What this release does beyond the stock protocol. */
 const BUILT: number = CAPABILITY.HOST_SPREAD | CAPABILITY.PLACEMENT | CAPABILITY.LARGE_CLUSTER |
-  CAPABILITY.FAST_DEATH;
+  CAPABILITY.FAST_DEATH | CAPABILITY.TOMBSTONES;
 
 /** See the head of the file. */
 export class OwnState {
