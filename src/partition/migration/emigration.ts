@@ -83,6 +83,8 @@ export interface EmigrationHost {
   /** Clusters that this node's copy comes from; undefined beside stock members. */
   readonly ancestors: readonly number[] | undefined;
   onEnd(emigration: Emigration, end: EmigrationEnd): void;
+  /** Everything was sent, and only answers are waited for. */
+  onSent(): void;
 }
 
 /** See the head of the file. */
@@ -105,6 +107,7 @@ export class Emigration implements SliceTask {
   #isReading = false;
   #isResendDue = false;
   #isDrained = false;
+  #isSent = false;
   #meta: MetaTable | undefined;
   readonly #batches = new Set<number>();
   #batchCount = Infinity;
@@ -129,6 +132,11 @@ export class Emigration implements SliceTask {
     const { namespace: { partitions }, partition, flags } = this.plan;
     if (partitions.balance!.selfPlace[partition] === 0) return true;
     return (flags & EMIGRATION_FLAG.ACTING_MASTER) !== 0 && partitions.duplicates(partition).length === 0;
+  }
+
+  /** Whether everything was sent, and only answers are waited for. */
+  get isWaiting(): boolean {
+    return this.state === "draining" || this.state === "handing-off" || this.state === "finishing";
   }
 
   get #nowMs(): number {
@@ -288,7 +296,10 @@ export class Emigration implements SliceTask {
     }
     if (this.state === "removing" && !this.#removeRest(deadlineMs)) return this.#pause();
     if (this.state === "removing") this.state = "draining";
+    const wasSent = this.#isSent;
+    this.#isSent = this.state === "draining";
     this.#advance();
+    if (this.#isSent && !wasSent && this.isWaiting) this.#host.onSent();
     return false;
   }
 

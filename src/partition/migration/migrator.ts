@@ -233,12 +233,20 @@ export class Migrator {
     const { settings, ports: { clock } } = this.#options;
     const nowMs = clock.monotonicMs();
     const fillMs = this.#balancedMs + settings.migrateFillDelay * 1000;
-    while (this.#emigrations.size < settings.migrateThreads && this.#queue.count > 0) {
+    while (this.#mayStart(settings.migrateThreads) && this.#queue.count > 0) {
       const plan = this.#queue.take({ nowMs, fillMs });
       if (plan === undefined) break;
       this.#startEmigration(plan);
     }
     this.#armTick();
+  }
+
+  /** While one transfer waits for its last answers another may begin: small ones do little else than wait. */
+  #mayStart(threadCount: number): boolean {
+    if (this.#emigrations.size > threadCount || threadCount === 0) return false;
+    let sendingCount = 0;
+    for (const { isWaiting } of this.#emigrations.values()) if (!isWaiting) sendingCount++;
+    return sendingCount < threadCount;
   }
 
   #startEmigration(plan: EmigrationPlan): void {
@@ -252,6 +260,7 @@ export class Migrator {
       statistics,
       ancestors: this.#isDelta ? lineage.chain(plan.partition) : undefined,
       onEnd: (ended, end) => this.#onEmigrationEnd(ended, end),
+      onSent: () => this.#pump(),
     });
     this.#emigrations.set(plan.id, emigration);
   }
