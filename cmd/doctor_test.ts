@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import { defaultSettings, type Settings, type SettingsOverrides } from "../src/config/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
 import type { InterfaceAddress, Ports } from "../src/port/mod.ts";
-import { examine, findingsText, runDoctor } from "./doctor.ts";
+import { examine, examineSeveral, findingsText, runDoctor } from "./doctor.ts";
 import type { DoctorInput, Finding, MachineFacts } from "./doctor_checks.ts";
 
 const FACTS: MachineFacts = { fileCountMax: 20_000, clockSynchronized: true };
@@ -172,4 +172,25 @@ Deno.test("runDoctor() returns 0, 1 or 2 and prints help", async () => {
   assertEquals(await runDoctor(flags, output), 1);
   const findings = JSON.parse(printed[1]) as Finding[];
   assert(findings.some(({ topic, level }) => topic === "memory" && level === "problem"));
+});
+
+Deno.test("examineSeveral() looks at the addresses and ports of each node, and at the machine once", async () => {
+  const settings = await loopbackSettings();
+  Object.assign(settings.network, { info: undefined, http: undefined });
+  const findings = await examineSeveral({ settings, ports: await quietPorts(), facts: FACTS }, 2);
+  const topics = new Set(findings.map(({ topic }) => topic));
+  for (const index of [0, 1]) assert(topics.has(`node ${index}, ports`), [...topics].join());
+  assertEquals(findings.filter(({ topic }) => topic === "memory").length > 0, true);
+  const { port } = settings.network.service;
+  assertStringIncludes(findingsText(findings), `127.0.0.1:${port + 10}`);
+  await Deno.remove(settings.service.workDirectory, { recursive: true });
+});
+
+Deno.test("examineSeveral() says what keeps several nodes from one host", async () => {
+  const settings = await loopbackSettings();
+  settings.network.service.accessPort = 4000;
+  const findings = await examineSeveral({ settings, ports: await quietPorts(), facts: FACTS }, 3);
+  assertEquals(findings.map(({ level }) => level), ["problem"]);
+  assertStringIncludes(findings[0].text, "access-port 4000 publishes one port");
+  await Deno.remove(settings.service.workDirectory, { recursive: true });
 });

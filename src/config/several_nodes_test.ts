@@ -100,6 +100,20 @@ describe("severalNodesProblems()", () => {
     assertStringIncludes(severalNodesProblems(defaultSettings(), 65).join(), "at most 64");
   });
 
+  it("refuses raw devices, and takes files, each with its node's number", () => {
+    const settings = defaultSettings();
+    const { storage } = settings.namespaces[0];
+    storage.kind = "device";
+    storage.files = ["/data/a.dat /shadow/a.dat", "/data/b.dat"];
+    storage.filesize = GIB;
+    assertEquals(severalNodesProblems(settings, 2), []);
+    becomeNodeOfSeveral(settings, { index: 1, count: 2 }, "127.0.0.1");
+    assertEquals(storage.files, ["/data/a.dat-1 /shadow/a.dat-1", "/data/b.dat-1"]);
+    assertEquals(storage.filesize, GIB / 2);
+    storage.devices = ["/dev/nvme0n1"];
+    assertStringIncludes(severalNodesProblems(settings, 2).join(), "device can't be shared by 2 nodes");
+  });
+
   it("refuses a node id without room for the node's number", () => {
     const settings = defaultSettings({ service: { nodeId: "123456789abcdef" } });
     assertStringIncludes(severalNodesProblems(settings, 2).join(), "is too long");
@@ -110,7 +124,9 @@ it("sharingOf() has an answer for every port and size", () => {
   const settings = defaultSettings();
   settings.network.admin = defaultAdminListener();
   settings.namespaces[0].sets.set("birds", defaultSet());
-  const open = settingEntries(settings)
+  const onDisk = structuredClone(settings);
+  onDisk.namespaces[0].storage.kind = "device";
+  const open = [...settingEntries(settings), ...settingEntries(onDisk)]
     .filter(({ option }) => option.type === "port" || option.type === "size")
     .map(({ path, option }) => ({ path, name: option.name, sharing: sharingOf(path, option.name) }))
     .filter(({ sharing }) => sharing === undefined);
