@@ -18,4 +18,9 @@ export const JUDGED: Readonly<Record<string, Readonly<Record<string, string>>>> 
 };
 
 /** Tests that must pass on one node and need not on several, by file and name, with their reasons. */
-export const CLUSTER_EXCEPTIONS: Record<string, Record<string, string>> = {};
+export const CLUSTER_EXCEPTIONS: Record<string, Record<string, string>> = {
+  "test/put.js": {
+    "client.put() should write, read, remove, read, write, and check gen":
+      "a delete leaves a tombstone where other copies may be, and the next put continues its generation (COMPAT.md)",
+  },
+};

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { needsOf, reasonFor } from "./observer.ts";
 import { updatedList } from "./report.ts";
-import { regressionsOf, resultsOf, type StockTest } from "./results.ts";
+import { CLUSTER_EXCEPTIONS } from "./judged.ts";
+import { exceptForClusters, readMustPass, regressionsOf, resultsOf, type StockTest } from "./results.ts";
 import type { FileRun, ReportLine } from "./run.ts";
 
 const file = "test/a.js";
@@ -83,4 +84,25 @@ Deno.test("reasonFor() does not take a suite for another whose title it begins w
   assertEquals(reasonFor({ title: "suites other", outcome: "fail" }, needs), undefined);
   assertEquals(reasonFor({ title: "suite other", outcome: "missing" }, needs), "a hook around it uses UDF");
   assertEquals(reasonFor({ title: "suite other", outcome: "pass" }, needs), undefined);
+});
+
+Deno.test("exceptForClusters() makes exceptions of the named tests and keeps the others", () => {
+  const list = {
+    mustPass: { [file]: ["one", "two"] },
+    exceptions: {},
+    withoutSetup: { [file]: ["one", "three"] },
+  };
+  assertEquals(exceptForClusters(list, { [file]: { one: "because" } }), {
+    mustPass: { [file]: ["two"] },
+    exceptions: { [file]: { one: "because" } },
+    withoutSetup: { [file]: ["three"] },
+  });
+});
+
+Deno.test("CLUSTER_EXCEPTIONS names only tests that must pass on one node", async () => {
+  const { mustPass, withoutSetup } = await readMustPass();
+  for (const [name, tests] of Object.entries(CLUSTER_EXCEPTIONS)) {
+    const known = [...mustPass[name] ?? [], ...withoutSetup[name] ?? []];
+    assertEquals(Object.keys(tests).filter((one) => !known.includes(one)), []);
+  }
 });
