@@ -22,6 +22,10 @@ export interface DiskConditions {
   syncMaxUs: number;
   /** Bytes that fit. */
   capacityBytes: number;
+  /** Writes and syncs fail with EIO. */
+  failsWrites: boolean;
+  /** Reads fail with EIO. */
+  failsReads: boolean;
 }
 
 /** A change that a power cut may undo. */
@@ -110,6 +114,8 @@ export class SimDisk {
     latencyMaxUs: 250,
     syncMaxUs: 3000,
     capacityBytes: 1024 * 1024 * 1024,
+    failsWrites: false,
+    failsReads: false,
   };
   readonly #simulation: Simulation;
   readonly #random: SeededRandom;
@@ -158,6 +164,14 @@ export class SimDisk {
     }
   }
 
+  /** Turns one bit of a file over, as a worn cell does: seen by reads, and there to stay. */
+  corrupt(path: string, offsetBytes: number): void {
+    const content = this.#files.get(path);
+    if (content === undefined || offsetBytes >= content.synced.length) return;
+    content.bytes[offsetBytes] ^= 1;
+    content.synced[offsetBytes] ^= 1;
+  }
+
   /** The power goes: what was not synced is lost, kept or torn. */
   losePower(): void {
     for (const content of this.#files.values()) content.losePower(this.#random);
@@ -166,7 +180,11 @@ export class SimDisk {
   /** Runs an operation of a file after its time; used by {@linkcode SimFile}. */
   operate<T>(owner: EventOwner, what: string, path: string, action: () => T): Promise<T> {
     const { latencyMaxUs, syncMaxUs } = this.conditions;
-    return this.#run(owner, what, path, what === "sync" ? syncMaxUs : latencyMaxUs, action);
+    return this.#run(owner, what, path, what === "sync" ? syncMaxUs : latencyMaxUs, () => {
+      if (what === "sync") this.#mayFail(this.conditions.failsWrites);
+      if (what === "read") this.#mayFail(this.conditions.failsReads);
+      return action();
+    });
   }
 
   /** Runs a write after its time; the source is read only then. Used by {@linkcode SimFile}. */
@@ -185,12 +203,17 @@ export class SimDisk {
     this.#pending.add(write);
     await this.operate(owner, "write", path, () => {
       this.#pending.delete(write);
+      this.#mayFail(this.conditions.failsWrites);
       const growth = Math.max(0, offset + source.length - content.bytes.length);
       if (this.#usedBytes() + growth > this.conditions.capacityBytes) {
         throw coded("ENOSPC", "the disk is full");
       }
       write.apply(source.length);
     });
+  }
+
+  #mayFail(fails: boolean): void {
+    if (fails) throw coded("EIO", "the device reports an error");
   }
 
   #usedBytes(): number {
@@ -242,7 +265,8 @@ export class SimDisk {
   #replace(path: string, content: Uint8Array<ArrayBuffer>): void {
     const file = this.#files.get(path) ?? this.#create(path);
     file.bytes = content;
-    file.sync();
+    file.synced = content.slice();
+    file.unsynced = [];
   }
 
   #list(path: string): string[] {

@@ -273,6 +273,37 @@ describe("disk under faults", () => {
     assertEquals(await world.simulation.runUntilSettled(content), Uint8Array.of(1, 2, 3));
   });
 
+  it("a file that was replaced is there after a power cut", async () => {
+    const world = makeWorld();
+    const machine = world.addMachine("a");
+    const { disk } = machine.start("a").ports;
+    await world.simulation.runUntilSettled(disk.replaceFile("/data", Uint8Array.of(1)));
+    await world.simulation.runUntilSettled(disk.replaceFile("/data", Uint8Array.of(2, 3)));
+    machine.disk.losePower();
+    assertEquals(
+      await world.simulation.runUntilSettled(disk.readFile("/data", 9)),
+      Uint8Array.of(2, 3),
+    );
+  });
+
+  it("reads and writes fail when the disk is to fail, and see the bits that turned over", async () => {
+    const world = makeWorld();
+    const machine = world.addMachine("a");
+    const { disk } = machine.start("a").ports;
+    const { conditions } = machine.disk;
+    const run = <T>(promise: Promise<T>) => world.simulation.runUntilSettled(promise);
+    const file = await run(disk.open("/data", { write: true, create: true }));
+    await run(file.write(0, Uint8Array.of(4)));
+    conditions.failsWrites = conditions.failsReads = true;
+    await assertRejects(() => run(file.write(0, Uint8Array.of(5))), Error, "EIO");
+    await assertRejects(() => run(file.sync()), Error, "EIO");
+    await assertRejects(() => run(file.read(0, new Uint8Array(1))), Error, "EIO");
+    conditions.failsWrites = conditions.failsReads = false;
+    await run(file.sync());
+    machine.disk.corrupt("/data", 0);
+    assertEquals(await run(disk.readFile("/data", 9)), Uint8Array.of(5));
+  });
+
   it("write() names the cause when the disk is full", async () => {
     const world = makeWorld();
     const machine = world.addMachine("a");
