@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ResultCode, toHex } from "../base/mod.ts";
 import type { Connection } from "../port/mod.ts";
+import { FlushUnit, type NamespaceStore } from "../storage/mod.ts";
 import { TestClock } from "../storage/testing.ts";
 import { ClientFence } from "./cluster/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
@@ -81,6 +82,32 @@ describe("Session", () => {
     assertEquals([test.sent, test.session.isIdle, tries], ["01020304", true, 3]);
     test.clock.advance(5000);
     assertEquals(test.timeouts, 0);
+  });
+
+  it("keeps replies back until what they tell of is synced, and runs on meanwhile", () => {
+    const test = new TestSession();
+    const units = [1, 2].map((firstPosition) =>
+      new FlushUnit({ block: 0, startBytes: 0, firstPosition, isMove: false })
+    );
+    const held = (unit: FlushUnit) => {
+      test.session.hold({ takeHolds: () => [unit] } as unknown as NamespaceStore);
+      return "done" as const;
+    };
+    test.outcomes.set(2, () => held(units[0]));
+    test.outcomes.set(3, () => held(units[1]));
+    test.send(1, 2, 3);
+    test.send(4);
+    test.clock.advance(100);
+    assertEquals([test.sent, test.session.isIdle], ["", false]);
+    units[0].settle();
+    test.clock.advance(100);
+    assertEquals(test.sent, "");
+    units[1].settle();
+    test.clock.advance(100);
+    assertEquals([test.sent, test.session.isIdle], ["01020304", true]);
+    test.outcomes.set(5, () => held(units[1]));
+    test.send(5);
+    assertEquals(test.sent, "0102030405");
   });
 
   it("runs what came behind a suspended job when the job ends in the turn that wakes it", () => {
