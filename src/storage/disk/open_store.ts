@@ -7,8 +7,9 @@
 import type { Disk, Log } from "../../port/mod.ts";
 import { NamespaceStore, type StoreOptions } from "../store.ts";
 import { coldStart } from "./cold_start.ts";
-import { openDevices } from "./device_file.ts";
+import { type OpenDevice, openDevices } from "./device_file.ts";
 import { DiskSpace } from "./disk_space.ts";
+import { BLOCK_SIZE_MAX_BYTES } from "./layout.ts";
 import { PartitionPages } from "./partition_pages.ts";
 
 /** What a store with devices needs besides. */
@@ -51,8 +52,22 @@ export async function openStore(options: OpenStoreOptions): Promise<NamespaceSto
     random,
     log,
   }, pages);
+  warnOfRecordSize(options, devices[0]);
   const disk = new DiskSpace({ namespace: name, settings: storage, devices, pages, clock, log, onFailure });
   return new NamespaceStore({ ...base, disk });
+}
+
+/** The block size was chosen when the devices were made; `max-record-size` may have been raised since. */
+function warnOfRecordSize({ settings, log }: OpenStoreOptions, { path, header }: OpenDevice): void {
+  if (settings.maxRecordSize < header.blockSizeBytes || header.blockSizeBytes === BLOCK_SIZE_MAX_BYTES) {
+    return;
+  }
+  log.write(
+    "warning",
+    "drv_ssd",
+    `{${settings.name}} records of max-record-size (${settings.maxRecordSize}) don't fit: "${path}" was made with write ` +
+      `blocks of ${header.blockSizeBytes} bytes. Larger records are refused; backup, new files and restore change that`,
+  );
 }
 
 /**
