@@ -15,7 +15,7 @@
 import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import { hlcPhysicalMs, type SmdContent } from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
-import { Migrator, PartitionTable, VersionPages } from "../partition/mod.ts";
+import { type CopyRelation, Migrator, PartitionTable, VersionPages } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import {
@@ -140,7 +140,7 @@ export class AerieNode {
       namespaces,
       ownServices: () => peerServiceAddresses(this),
     });
-    this.peers = createPeers(this);
+    this.peers = createPeers(this, (at) => this.migrator.relation(at));
     this.migrator = createMigrator(this);
     this.metadata = new NodeMetadata({
       cluster: this.cluster,
@@ -302,7 +302,10 @@ export async function createNode(options: NodeOptions): Promise<AerieNode> {
 }
 
 /** Requests that involve other nodes. */
-function createPeers({ cluster, ports, namespaces }: AerieNode): PeerTransactions {
+function createPeers(
+  { cluster, ports, namespaces }: AerieNode,
+  relation: (at: Parameters<Migrator["relation"]>[0]) => CopyRelation,
+): PeerTransactions {
   const { clock, random } = ports;
   const peers = new PeerTransactions({
     self: cluster.self,
@@ -311,6 +314,7 @@ function createPeers({ cluster, ports, namespaces }: AerieNode): PeerTransaction
     clusterKey: () => cluster.clusterKey,
     isFenced: () => cluster.isFenced,
     latestMs: () => hlcPhysicalMs(cluster.hybridClock.now()) - CITRUSLEAF_EPOCH_S * 1000,
+    relation,
     clock,
     random,
   });

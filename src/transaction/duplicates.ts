@@ -90,7 +90,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     if (message.operation !== RW_OPERATION.DUPLICATE_ACK || !this.#waiting.has(from)) return;
     switch (message.resultCode) {
       case ResultCode.OK:
-        if (message.record.isPresent) this.#merge(message.record);
+        if (message.record.isPresent) this.#merge(message.record, from);
         break;
       case ResultCode.NOT_FOUND:
       case ResultCode.RECORD_EXISTS:
@@ -105,13 +105,13 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     this.#endWhenDone();
   }
 
-  #merge(record: { bytes: Uint8Array; at: number; end: number }): void {
+  #merge(record: { bytes: Uint8Array; at: number; end: number }, from: NodeId): void {
     const { namespace, digest } = this.#options.record;
     if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return;
     const held = new HeldRecord();
     const outcome = replaceRecord(namespace.store, record, {
       rule: "policy",
-      lineage: "divergent",
+      lineage: this.#peers.relation(this.#options.record, from),
       origin: "replica",
       waiter: held,
     });
@@ -119,7 +119,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
       this.#heldCount++;
       held.hold(record, () => {
         this.#heldCount--;
-        this.#merge(held.record);
+        this.#merge(held.record, from);
         this.#endWhenDone();
       });
     } else if (outcome !== REPLACED.MALFORMED) {

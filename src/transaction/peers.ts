@@ -16,6 +16,7 @@
 
 import { equalBytes, partitionId, PLANTED, ResultCode } from "../base/mod.ts";
 import { CAPABILITY } from "../cluster/mod.ts";
+import type { CopyRelation } from "../partition/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import type { Waiter } from "../storage/mod.ts";
 import {
@@ -337,6 +338,12 @@ export class PeerTransactions {
   /** Sends any other message by the same channel. */
   send(node: NodeId, message: Parameters<PeerOptions["fabric"]["send"]>[1]): string {
     return this.#options.fabric.send({ node, channel: FABRIC_CHANNEL.RW }, message);
+  }
+
+  /** What another node's copy of a record's partition is to this node's. */
+  relation({ namespace, partition }: WrittenRecord, node: NodeId): CopyRelation {
+    const at = { namespace: namespace.settings.name, partition, node };
+    return this.#options.relation?.(at) ?? "divergent";
   }
 
   /** A namespace by its name. */

@@ -21,6 +21,9 @@ import { MIGRATE_ANCESTOR_MERGED } from "../../wire/mod.ts";
 import { type Balance, nodeAt } from "../balance.ts";
 import { isUniqueFamily, VERSION_BIT, VERSION_LINEAGE_MASK, VersionTable } from "../version.ts";
 
+/** What a copy is to another one; see `src/storage/replace.ts`. */
+export type CopyRelation = ReplaceOptions["lineage"];
+
 type Chain = readonly number[];
 
 const NO_CHAIN: Chain = [];
@@ -103,7 +106,7 @@ export class Lineage {
   relation(
     partition: number,
     source: { readonly node: NodeId; readonly chain: readonly number[] },
-  ): ReplaceOptions["lineage"] {
+  ): CopyRelation {
     const own = this.#told.get(this.#self);
     const other = this.#told.get(source.node);
     const isBoth = own?.exists(partition) === true && other?.exists(partition) === true;

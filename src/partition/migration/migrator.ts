@@ -33,7 +33,7 @@ import { CopyDrops } from "./copy_drops.ts";
 import { Emigration, type EmigrationEnd, type EmigrationPlan } from "./emigration.ts";
 import { EmigrationQueue } from "./emigration_queue.ts";
 import { Immigrations, type ReceivingNamespace } from "./immigrations.ts";
-import { Lineage } from "./lineage.ts";
+import { type CopyRelation, Lineage } from "./lineage.ts";
 import { Signals } from "./signals.ts";
 import { Slices } from "./slices.ts";
 import {
@@ -124,6 +124,17 @@ export class Migrator {
   instances(namespace: string): { readonly tx: number; readonly rx: number } {
     const counts = this.#namespaces.get(namespace)?.statistics;
     return { tx: counts?.txRemaining ?? 0, rx: counts?.rxActive ?? 0 };
+  }
+
+  /**
+   * What another node's copy of a partition is to this node's, for whoever decides between single records of the two: by
+   * what this node knows alone.
+   */
+  relation(
+    at: { readonly namespace: string; readonly partition: number; readonly node: NodeId },
+  ): CopyRelation {
+    const { partition, node } = at;
+    return this.#find(at.namespace)?.lineage.relation(partition, { node, chain: [] }) ?? "divergent";
   }
 
   /** What runs, one line per transfer, for a dump. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+export type { CopyRelation } from "./lineage.ts";
 export { Migrator } from "./migrator.ts";
 export {
   type MigrationFabric,
