@@ -1,10 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ByteBuffer, fromHex, ResultCode, utf8, writeU32 } from "../base/mod.ts";
-import { testDigest } from "../storage/testing.ts";
+import { ByteBuffer, ResultCode, writeU32 } from "../base/mod.ts";
 import {
   BATCH_FLAG,
-  FIELD,
   INFO1,
   INFO2,
   INFO3,
@@ -13,52 +11,10 @@ import {
   PROTO_HEADER_SIZE,
   RecordRequest,
   ReplyWriter,
-  RequestWriter,
 } from "../wire/mod.ts";
 import { BatchJob, type BatchStats } from "./batch.ts";
-import { appendOp, decodeReplies, integerHex, TestNamespace, type TestOp, writeInteger } from "./testing.ts";
-
-/** One row; `repeat` takes everything but the digest from the row before. */
-interface Row {
-  record: number;
-  repeat?: boolean;
-  info1?: number;
-  info2?: number;
-  namespace?: string;
-  key?: string;
-  ops?: readonly TestOp[];
-}
-
-const READ_ALL = { info1: INFO1.READ | INFO1.GET_ALL };
-const FLAGS = BATCH_FLAG.INLINE | BATCH_FLAG.RESPOND_ALL | BATCH_FLAG.REPORT_ROW;
-
-function encodeBatch(rows: readonly Row[], flags = FLAGS, announced = rows.length): Uint8Array {
-  const buffer = new ByteBuffer();
-  const writer = new RequestWriter(buffer);
-  writer.begin({ info1: INFO1.BATCH, info2: 0, info3: 0 });
-  const at = writer.beginField(FIELD.BATCH);
-  buffer.appendU32(announced);
-  buffer.appendU8(flags);
-  rows.forEach((row, index) => {
-    if (row.repeat === true) return writer.repeatRow(index, testDigest(row.record));
-    const mark = writer.beginRow({
-      index,
-      digest: testDigest(row.record),
-      info1: row.info1 ?? 0,
-      info2: row.info2 ?? 0,
-      info3: 0,
-      generation: undefined,
-      recordTtl: 0,
-    });
-    writer.field(FIELD.NAMESPACE, utf8(row.namespace ?? "test"));
-    if (row.key !== undefined) writer.field(FIELD.KEY, fromHex(row.key));
-    for (const op of row.ops ?? []) appendOp(buffer, writer, op);
-    writer.endRow(mark);
-  });
-  writer.endField(at);
-  writer.finish();
-  return buffer.toBytes();
-}
+import { BATCH_FLAGS, encodeBatch, READ_ALL, type TestRow } from "./batch_testing.ts";
+import { decodeReplies, integerHex, TestNamespace, type TestOp, writeInteger } from "./testing.ts";
 
 interface Outcome {
   rows: { code: number; rowIndex: number; ops: string[] }[];
@@ -148,8 +104,8 @@ describe("BatchJob", () => {
   });
 
   it("stops at the first error unless all are wanted, with or without that row", () => {
-    const bad: Row = { record: 1, info2: INFO2.WRITE | INFO2.CREATE_ONLY, ops: [writeInteger("a", 1)] };
-    const rows: Row[] = [{ record: 9, ...READ_ALL }, bad, { record: 1, ...READ_ALL }];
+    const bad: TestRow = { record: 1, info2: INFO2.WRITE | INFO2.CREATE_ONLY, ops: [writeInteger("a", 1)] };
+    const rows: TestRow[] = [{ record: 9, ...READ_ALL }, bad, { record: 1, ...READ_ALL }];
     const run = (flags: number, given = rows) => {
       const ns = new TestNamespace();
       ns.write(1, [writeInteger("a", 1)]);
@@ -165,13 +121,13 @@ describe("BatchJob", () => {
 
   it("ends with PARAMETER when a row is malformed, names an unknown namespace or repeats what it can't", () => {
     const ns = new TestNamespace();
-    const read: Row = { record: 1, ...READ_ALL };
+    const read: TestRow = { record: 1, ...READ_ALL };
     const cases: [string, Uint8Array, number][] = [
       ["repeat in the first row", encodeBatch([{ record: 1, repeat: true }]), 0],
       ["repeat after a user key", encodeBatch([{ ...read, key: "0361" }, { record: 2, repeat: true }]), 1],
       ["unknown namespace", encodeBatch([read, { ...read, namespace: "none" }, read]), 1],
-      ["more rows announced", encodeBatch([read, read], FLAGS, 5), 2],
-      ["very many rows announced", encodeBatch([read], FLAGS, 0xffff_ffff), 1],
+      ["more rows announced", encodeBatch([read, read], BATCH_FLAGS, 5), 2],
+      ["very many rows announced", encodeBatch([read], BATCH_FLAGS, 0xffff_ffff), 1],
     ];
     for (const [what, bytes, answered] of cases) {
       const outcome = runBatch(ns, bytes);
@@ -209,7 +165,7 @@ describe("BatchJob", () => {
     const ns = new TestNamespace();
     const big: TestOp = [OP.WRITE, "b", PARTICLE.BLOB, "00".repeat(10_000)];
     for (let record = 0; record < 100; record++) ns.write(record, [big]);
-    const rows = Array.from({ length: 100 }, (_, record): Row => ({ record, ...READ_ALL }));
+    const rows = Array.from({ length: 100 }, (_, record): TestRow => ({ record, ...READ_ALL }));
     const outcome = runBatch(ns, encodeBatch(rows));
     assertEquals(outcome.rows.map((row) => row.rowIndex), rows.map((_, index) => index));
     assert(outcome.frameCount >= 8 && outcome.frameCount <= 12, `${outcome.frameCount} frames`);
@@ -222,7 +178,7 @@ describe("BatchJob", () => {
     for (let record = 0; record < 30; record++) ns.write(record, [writeInteger("a", record)]);
     const rows = Array.from(
       { length: 60 },
-      (_, index): Row =>
+      (_, index): TestRow =>
         index % 2 === 0
           ? { record: index / 2, ...READ_ALL }
           : { record: 7, info2: INFO2.WRITE, ops: [[OP.INCR, "a", PARTICLE.INTEGER, integerHex(1)]] },

@@ -82,6 +82,8 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   #refusedMs = REFUSED_RETRY_MS;
   #retryAtMs = Infinity;
   #raiseCount = 0;
+  /** Who was asked under the present cluster key. */
+  #replicas: readonly NodeId[] = [];
   readonly #done = new Set<NodeId>();
   readonly #copies = new Map<NodeId, CopyRequest>();
 
@@ -136,6 +138,9 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
       this.#clusterKey = clusterKey;
       this.#id = peers.expect(this);
     }
+    // Without a table nobody is a replica, and that confirms nothing.
+    if (namespace.partitions.balance === undefined) return this.#endInDoubt();
+    this.#replicas = namespace.partitions.otherReplicas(this.record.partition);
     const waiting = this.#waiting();
     if (waiting.length === 0) return this.#end(ResultCode.OK);
     for (const node of waiting) {
@@ -158,8 +163,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   }
 
   #waiting(): NodeId[] {
-    const { namespace, partition } = this.record;
-    return namespace.partitions.otherReplicas(partition).filter((node) => !this.#done.has(node));
+    return this.#replicas.filter((node) => !this.#done.has(node));
   }
 
   #arm(): void {
@@ -218,6 +222,9 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (outcome !== REPLACED.APPLIED) return;
     this.#flat = raised;
     this.#done.clear();
+    // A confirmation of what was sent before is none of this.
+    this.#peers.forget(this.#id);
+    this.#id = this.#peers.expect(this);
     this.#ask();
   }
 

@@ -134,6 +134,41 @@ describe("ReplicaWrite", () => {
     assertEquals(request.reply?.code, ResultCode.TIMEOUT);
   });
 
+  it("is in doubt when the node loses its cluster before all have confirmed", () => {
+    const it = new TestCluster({ nodeCount: 4, replicationFactor: 3 });
+    const master = it.master(1);
+    const [fast, slow] = it.proles(1);
+    it.fate = ({ from, kind }) =>
+      kind === "write-ack" ? (from === slow.number ? "drop" : { delayMs: 20 }) : undefined;
+    const request = it.start(master, put(1, 5));
+    it.clock.advance(5);
+    master.test.namespace.partitions.block();
+    it.clock.advance(50);
+    assertEquals(request.reply, undefined, `node ${fast.number} alone has confirmed`);
+    it.clock.advance(1500);
+    assertEquals(request.reply?.code, ResultCode.TIMEOUT);
+    assertEquals(master.peers.repairs.count, 1);
+  });
+
+  it("takes no confirmation of what it had sent before it was raised", () => {
+    const it = new TestCluster({ nodeCount: 4, replicationFactor: 3 });
+    const master = it.master(1);
+    const [newer, other] = it.proles(1);
+    const { store } = newer.test.namespace;
+    store.lastUpdateFloorMs = store.nowMs() + 5000;
+    newer.test.records.put(1, { sizeBytes: 4 });
+    let isFirst = true;
+    it.fate = ({ from, to, kind }) => {
+      if (kind === "write-ack" && from === other.number && isFirst) {
+        return (isFirst = false, { delayMs: 100 });
+      }
+      return kind === "write" && to === other.number && !isFirst ? "drop" : undefined;
+    };
+    const request = it.start(master, put(1, 5));
+    it.clock.advance(500);
+    assertEquals(request.reply, undefined);
+  });
+
   it("is raised above a newer copy that a replica has", () => {
     const it = new TestCluster();
     const master = it.master(1);

@@ -108,6 +108,27 @@ describe("a cluster of three nodes", () => {
     for (const key of keys) assertEquals(copies(cluster.members, client.digest(key).digest).length, 2);
   });
 
+  it("finishes writes that run when a node is stopped in order", async () => {
+    const cluster = await startCluster(9);
+    const { client, members, world } = cluster;
+    const writes = Array.from(
+      { length: RECORD_COUNT },
+      (_, number) => client.put(keyOf(number), { a: number }),
+    );
+    const outcomes = Promise.allSettled(writes);
+    await world.simulation.runFor(1);
+    await world.simulation.runUntilSettled(members[0]!.node.stop());
+    const failed = (await world.simulation.runUntilSettled(outcomes)).filter(({ status }) =>
+      status === "rejected"
+    );
+    assertEquals(failed, []);
+    await world.simulation.runFor(3000);
+    for (let number = 0; number < RECORD_COUNT; number++) {
+      const found = copies(members.slice(1), client.digest(keyOf(number)).digest);
+      assertGreater(found.length, 0, `copies of record ${number} on the nodes that are left`);
+    }
+  });
+
   it("has nothing left to wait for once all writes are answered", async () => {
     const cluster = await startCluster(8);
     await putAll(cluster);
