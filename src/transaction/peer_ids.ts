@@ -28,11 +28,6 @@ export class PeerIds {
     return true;
   }
 
-  /** Forgets an id: what it named was not done. */
-  remove(node: NodeId, id: number): void {
-    this.#peers.get(node)?.delete(id);
-  }
-
   /** Forgets a peer. */
   forget(node: NodeId): void {
     this.#peers.delete(node);

@@ -53,10 +53,10 @@ export class ProxyReceiver {
     const { transactionId, digest } = message;
     const frame = message.message?.slice();
     if (digest === undefined || frame === undefined || !turnClientMessage(frame, "little")) return;
+    if (!this.#ids.add(from, transactionId)) return;
     if (this.#peers.isFenced || this.#runningCount >= PROXIED_COUNT_MAX) {
       return this.#return(from, transactionId, from);
     }
-    if (!this.#ids.add(from, transactionId)) return;
     this.#runningCount++;
     const copy = PLANTED.proxyRunsTwice ? frame.slice() : undefined;
     new Errand(this.#peers, {
@@ -69,8 +69,6 @@ export class ProxyReceiver {
       },
       onReturned: (namespace) => {
         this.#runningCount--;
-        // The sender may come back with it: it was not run.
-        this.#ids.remove(from, transactionId);
         this.#return(from, transactionId, proxyTarget(this.#peers, namespace, partitionId(digest)) ?? from);
       },
     }).begin();

@@ -83,9 +83,8 @@ export class ProxySender {
       isWrite: (request.info2 & INFO2.WRITE) !== 0,
       deadlineMs: nowMs + this.#peers.budgetMs(context, namespace),
       deferral,
-      onEnd: (id) => void this.#requests.delete(id),
+      requests: this.#requests,
     });
-    this.#requests.set(proxied.id, proxied);
     proxied.ask(target);
     return STEP.DEFERRED;
   }
@@ -122,12 +121,13 @@ interface ProxyRequestOptions {
   readonly isWrite: boolean;
   readonly deadlineMs: number;
   readonly deferral: Deferral;
-  readonly onEnd: (id: number) => void;
+  /** Where it is found by its id. */
+  readonly requests: Map<number, ProxyRequest>;
 }
 
 class ProxyRequest implements PeerTask {
   dueMs: number;
-  readonly id: number;
+  #id: number;
   readonly #peers: PeerTransactions;
   readonly #options: ProxyRequestOptions;
   /** Who is asked; undefined while nobody is. */
@@ -139,14 +139,20 @@ class ProxyRequest implements PeerTask {
   constructor(peers: PeerTransactions, options: ProxyRequestOptions) {
     this.#peers = peers;
     this.#options = options;
-    this.id = peers.nextId();
+    this.#id = peers.nextId();
+    options.requests.set(this.#id, this);
     this.dueMs = options.deadlineMs;
     peers.timer.add(this);
   }
 
   ask(target: NodeId): void {
-    const { frame, digest } = this.#options;
-    this.#hopCount++;
+    const { frame, digest, requests } = this.#options;
+    // Each question has an id of its own: a node that returned one must not run it when its message comes again.
+    if (this.#hopCount++ > 0) {
+      requests.delete(this.#id);
+      this.#id = this.#peers.nextId();
+      requests.set(this.#id, this);
+    }
     const message = frame.slice();
     // A client's message that was decoded can be turned round, but for fields that nobody reads.
     if (!turnClientMessage(message, "big")) return this.#end(ResultCode.PARAMETER);
@@ -154,7 +160,7 @@ class ProxyRequest implements PeerTask {
     const result = this.#peers.send(target, {
       type: "proxy",
       kind: "request",
-      transactionId: this.id,
+      transactionId: this.#id,
       digest,
       message,
     });
@@ -235,9 +241,9 @@ class ProxyRequest implements PeerTask {
   }
 
   #end(resultCode: number, frame?: Uint8Array): void {
-    const { namespace, origin, deferral, onEnd } = this.#options;
+    const { namespace, origin, deferral, requests } = this.#options;
     this.#peers.timer.remove(this);
-    onEnd(this.id);
+    requests.delete(this.#id);
     namespace.peerStats.addProxy(origin, resultCode);
     deferral.settle(resultCode, frame);
   }

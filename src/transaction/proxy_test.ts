@@ -50,6 +50,21 @@ describe("ProxySender", () => {
     assertEquals(it.run(other, get(1)).ops, [`1:1:a=${integerHex(1)}`]);
   });
 
+  it("does not run a returned request whose message comes again when its node serves", () => {
+    const it = new TestCluster({ nodeCount: 3 });
+    const master = it.master(1);
+    const [other] = it.others(1);
+    // Two copies of the first question: one is returned, the other comes when the record is served there.
+    master.test.namespace.partitions.block();
+    it.fate = ({ kind }) => kind === "proxy" ? "twice" : undefined;
+    const request = it.start(other, increment(1));
+    it.clock.advance(1);
+    it.form(2);
+    it.clock.advance(300);
+    assertEquals(request.reply?.code, 0);
+    assertEquals(it.run(master, get(1)).ops, [`1:1:a=${integerHex(1)}`]);
+  });
+
   it("runs a request twice when that bug is planted", () => {
     plantBug("proxyRunsTwice");
     const it = new TestCluster({ nodeCount: 4 });
