@@ -1,6 +1,7 @@
 /**
- * A workload that knows what it was promised: each worker writes rising numbers to keys of its own and reads them back,
- * so that a read shows whether an acknowledged write was lost, or one came back that was superseded.
+ * A workload that knows what it was promised: each worker writes rising numbers to keys of its own, deletes them now and
+ * then, and reads them back, so that a read shows whether an acknowledged write was lost, or something came back that
+ * was superseded or deleted.
  *
  * @module
  */
@@ -50,12 +51,16 @@ export interface WorkloadCounts {
 
 /** What is known of one key. */
 interface Expected {
-  /** The last number that was acknowledged. */
-  acked: number;
-  /** The last number that was sent. */
+  /** Last number that was given out. */
   sent: number;
+  /** What the key holds by the last acknowledged write: a number, or 0 for no record. */
+  acked: number;
+  /** What it may hold instead: writes since then whose outcome is unknown. */
+  maybe: number[];
 }
 
+/** One write of a key out of so many deletes it. */
+const DELETE_EACH = 5;
 const NAMESPACE = "test";
 const SET = "workload";
 /** Sentences about lost writes that are kept. */
@@ -86,7 +91,7 @@ export class Workload {
     const { workerCount, keysPerWorker } = this.#options;
     this.#expected = Array.from(
       { length: workerCount },
-      () => Array.from({ length: keysPerWorker }, () => ({ acked: 0, sent: 0 })),
+      () => Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [] })),
     );
   }
 
@@ -126,29 +131,34 @@ export class Workload {
   }
 
   async #write(worker: number, at: number): Promise<void> {
+    const { client } = this.#options;
     const key = this.#expected[worker][at];
     const number = ++key.sent;
+    const isDelete = (number + at) % DELETE_EACH === 0;
+    const policy = { totalTimeoutMs: TIMEOUT_MS };
+    const after = isDelete ? 0 : number;
+    key.maybe.push(after);
     try {
-      await this.#options.client.put(keyOf(worker, at), { number, worker }, {
-        totalTimeoutMs: TIMEOUT_MS,
-      });
-      key.acked = number;
+      if (isDelete) await client.delete(keyOf(worker, at), policy);
+      else await client.put(keyOf(worker, at), { number, worker }, policy);
+      key.acked = after;
+      key.maybe = [];
       this.counts.writes++;
     } catch (error) {
-      this.#failed("write", error);
+      if (error instanceof ClientError && !error.inDoubt) key.maybe.pop();
+      this.#failed(isDelete ? "delete" : "write", error);
     }
   }
 
   async #read(worker: number, at: number): Promise<void> {
     const { counts } = this;
     const key = this.#expected[worker][at];
-    const { acked } = key;
     try {
-      const isThere = (found: number) => found >= acked && found <= key.sent;
+      const isThere = (found: number) => found === key.acked || key.maybe.includes(found);
       if (!isThere(await this.#numberOf(worker, at, false))) {
         const found = await this.#numberOf(worker, at, true);
         if (isThere(found)) counts.staleCount++;
-        else this.#lost(`key ${worker}/${at} has ${found}, ${acked} was acknowledged, ${key.sent} sent`);
+        else this.#lost(`key ${worker}/${at} has ${found}, not ${[key.acked, ...key.maybe].join(" or ")}`);
       }
       counts.reads++;
     } catch (error) {

@@ -119,6 +119,55 @@ const rolling: Scenario = {
     }),
 };
 
+/** Faults while copies are being moved. */
+const unsettled: Scenario = {
+  name: "four nodes: one returns and is killed again while it is filled, then another dies",
+  run: (report) =>
+    withLoad(4, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      const [first, , second] = cluster.nodes;
+      await first.kill();
+      await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      for (let round = 0; round < 2; round++) {
+        await first.start();
+        await cluster.untilOne(SETTLE_LIMIT_MS);
+        await pause(150 * (round + 1));
+        await first.kill();
+      }
+      await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      await second.kill();
+      await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+      await loaded.assertComplete(2);
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+/** The cluster grows and shrinks. */
+const growing: Scenario = {
+  name: "two nodes become four under load, and two again",
+  run: (report) =>
+    withLoad(2, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      for (let count = 3; count <= 4; count++) {
+        await cluster.add();
+        await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+        await loaded.assertComplete(2);
+      }
+      for (const node of cluster.nodes.slice(0, 2)) {
+        await node.stop();
+        await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+        await loaded.assertComplete(2);
+      }
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
 /** A killed node returns with its file. */
 const withData: Scenario = {
   name: "three nodes on disk: one is killed and returns with its data",
@@ -181,6 +230,8 @@ export const failureScenarios: readonly Scenario[] = [
   frozen,
   napping,
   rolling,
+  unsettled,
+  growing,
   withData,
   allRestart,
 ];

@@ -33,7 +33,7 @@ export class LoadedCluster {
   private constructor(cluster: LocalCluster, client: AerieClient, pauseMs: number) {
     this.cluster = cluster;
     this.client = client;
-    this.workload = new Workload({ client, clock: cluster.ports.clock, pauseMs });
+    this.workload = new Workload({ client, clock: cluster.ports.clock, pauseMs, keysPerWorker: 96 });
   }
 
   /** Starts nodes, waits until they are one cluster, and lets the workload write. */
