@@ -78,7 +78,7 @@ export class ReplicaRepairs implements PeerTask {
 
   /** The cluster changed: everything is tried again soon. */
   onCluster(): void {
-    for (const repair of this.#repairs.values()) repair.hurry();
+    for (const repair of this.#repairs.values()) repair.wantAll();
     if (this.#repairs.size > 0) this.#arm();
   }
 
@@ -98,6 +98,7 @@ class Repair implements RwAsk, Waiter {
   #id = -1;
   #nextMs = 0;
   #retryMs = RETRY_MIN_MS;
+  #wantsAll = false;
   #copy: CopyRequest | undefined;
 
   constructor(peers: PeerTransactions, options: { record: WrittenRecord; onEnd: () => void }) {
@@ -108,6 +109,12 @@ class Repair implements RwAsk, Waiter {
 
   want(nodes: readonly NodeId[]): void {
     for (const node of nodes) this.#nodes.add(node);
+    this.hurry();
+  }
+
+  /** The replicas may be others now, and each may lack what one lacked. */
+  wantAll(): void {
+    this.#wantsAll = true;
     this.hurry();
   }
 
@@ -122,6 +129,8 @@ class Repair implements RwAsk, Waiter {
     const replicas = namespace.partitions.otherReplicas(partition);
     // Without a cluster nobody is a replica; that is no reason to forget.
     if (namespace.partitions.balance === undefined) return false;
+    if (this.#wantsAll) { for (const node of replicas) this.#nodes.add(node); }
+    this.#wantsAll = false;
     for (const node of this.#nodes) if (!replicas.includes(node)) this.#nodes.delete(node);
     if (this.#nodes.size === 0) {
       this.#end();

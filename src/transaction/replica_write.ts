@@ -248,8 +248,12 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   }
 
   #endInDoubt(): void {
-    const { namespace } = this.record;
-    this.#peers.repairs.add(this.record, this.#waiting());
+    const { namespace, partition } = this.record;
+    // After a change of the cluster the replicas may be others than those that were asked.
+    const present = namespace.partitions.otherReplicas(partition).filter((node) =>
+      !this.#replicas.includes(node)
+    );
+    this.#peers.repairs.add(this.record, [...this.#waiting(), ...present]);
     namespace.peerStats.inDoubt++;
     this.#end(namespace.refusals.note(CAUSE.inDoubt));
   }

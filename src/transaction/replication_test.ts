@@ -72,6 +72,21 @@ describe("ReplicaWrite", () => {
     isEqual([master, ...it.proles(1)], 1);
   });
 
+  it("mends the replicas of the present cluster, whoever was asked in the last", () => {
+    const it = new TestCluster({ nodeCount: 3 });
+    const master = it.master(1);
+    const [asked] = it.proles(1);
+    const [other] = it.others(1);
+    it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+    assertEquals(it.run(master, put(1, 5)).code, ResultCode.TIMEOUT);
+    it.fate = () => undefined;
+    it.form(2, { members: [master.number, other.number] });
+    it.clock.advance(2000);
+    isEqual([master, other], 1);
+    assertEquals(asked.flat(1), undefined);
+    assertEquals(master.peers.repairs.count, 0);
+  });
+
   it("never takes a refusal for done", () => {
     const it = new TestCluster();
     const master = it.master(1);
