@@ -85,6 +85,10 @@ const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 const ASK_LIMIT_MS = 1000;
 const POLL_MS = 25;
+/** Below the ports that systems choose by themselves. */
+const PORT_FIRST = 10_240;
+const PORT_LAST = 31_999;
+const PORT_ATTEMPT_COUNT_MAX = 1000;
 /** Id of the first node; others follow. */
 const NODE_ID_FIRST = 0xa1;
 /** How much of a node's output is kept for messages. */
@@ -384,7 +388,8 @@ export class LocalCluster {
 
   async #addStopped(): Promise<LocalNode> {
     const index = this.nodes.length;
-    const place = this.#options.place?.(index) ?? await freePlace(this.ports);
+    const taken = this.nodes.flatMap(({ place }) => Object.values(place.ports));
+    const place = this.#options.place?.(index) ?? await freePlace(this.ports, new Set(taken));
     const node = new LocalNode(this, index, place);
     this.nodes.push(node);
     await mkdir(this.folderOf(node), { recursive: true });
@@ -392,12 +397,27 @@ export class LocalCluster {
   }
 }
 
-/** Loopback, with ports that nobody listens on at the moment. */
-async function freePlace({ network }: Ports): Promise<LocalNodePlace> {
-  const listeners = await Promise.all(
-    Array.from({ length: 3 }, () => network.listen({ host: HOST, port: 0 }, (one) => one.close())),
-  );
-  for (const listener of listeners) listener.close();
-  const [service, fabric, heartbeat] = listeners.map(({ address }) => address.port);
+/**
+ * Loopback, with ports that nobody listens on at the moment. Not those that the system would choose: it chooses from the
+ * same ones for outgoing connections, of which other nodes make many.
+ *
+ * @param taken ports of other nodes
+ */
+async function freePlace({ network, random }: Ports, taken: ReadonlySet<number>): Promise<LocalNodePlace> {
+  const found: number[] = [];
+  for (let attempt = 0; found.length < 3; attempt++) {
+    if (attempt === PORT_ATTEMPT_COUNT_MAX) {
+      throw new Error(`No free ports from ${PORT_FIRST} to ${PORT_LAST}`);
+    }
+    const port = PORT_FIRST + random.u32() % (PORT_LAST - PORT_FIRST + 1);
+    if (taken.has(port) || found.includes(port)) continue;
+    try {
+      (await network.listen({ host: HOST, port }, (one) => one.close())).close();
+      found.push(port);
+    } catch {
+      // Somebody has it.
+    }
+  }
+  const [service, fabric, heartbeat] = found;
   return { host: HOST, ports: { service, fabric, heartbeat }, prefix: [] };
 }

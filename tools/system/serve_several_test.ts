@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type RunningProcess, startProcess } from "../../src/platform/mod.ts";
-import { askInfo, freePorts } from "../node_process.ts";
+import { askInfo } from "../node_process.ts";
+import { freeBase } from "./formation.ts";
 
 const main = new URL("../../cmd/main.ts", import.meta.url).pathname;
 const LIMIT_MS = 20_000;
@@ -27,22 +28,6 @@ interface Group {
   text(): string;
   /** Process ids of the nodes by their number, the newest. */
   pids(): Map<number, number>;
-}
-
-/** A base port with room for `count` nodes' ports of all listeners. */
-function freeBase(count: number): number {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const [base] = freePorts(1);
-    if (base > 65_000) continue;
-    try {
-      const ports = Array.from({ length: count }, (_, node) => [0, 1, 2].map((at) => base + 10 * node + at));
-      for (const port of ports.flat()) Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return base;
-    } catch {
-      // Somebody has one of them.
-    }
-  }
-  throw new Error("no free ports");
 }
 
 async function startGroup(args: string[], count: number): Promise<Group> {
