@@ -383,3 +383,6 @@ export const GEO_INDEXED_REGION_COUNT_MAX = 64;
 
 /** Bytes of GeoJSON texts inside one list, map or expression's value that an index takes in, for the same reason. */
 export const GEO_INDEXED_SIZE_MAX_BYTES = 256 * 1024;
+
+/** Replica writes that a node remembers, to send on what it has from a master that died in the middle of one. */
+export const RECENT_WRITE_COUNT_MAX = 16_384;

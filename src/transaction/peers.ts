@@ -39,6 +39,7 @@ import { PeerTimer } from "./peer_timer.ts";
 import type { PeerOptions, PeerView } from "./peer_types.ts";
 import { ProxyReceiver } from "./proxy_receiver.ts";
 import { ProxySender } from "./proxy_sender.ts";
+import { RecentWrites } from "./recent_writes.ts";
 import { ReplicaReceiver } from "./replica_receiver.ts";
 import { ReplicaRepairs } from "./replica_repair.ts";
 import { ReplicaWrite, sendWithoutWaiting, type WriteNote, type WrittenRecord } from "./replica_write.ts";
@@ -60,6 +61,12 @@ export interface PartitionAt {
   readonly partition: number;
 }
 
+/**
+ * Writes from a master that is gone are sent on when they are at most this old: longer than a dead master goes unnoticed
+ * and a new cluster takes to form.
+ */
+const RECENT_WRITE_AGE_MS = 15_000;
+
 /** Times ahead of this node's clock that it follows: writes stop at a larger skew than this. */
 const AHEAD_MAX_MS = 40_000;
 
@@ -75,6 +82,8 @@ export class PeerTransactions {
   readonly timer: PeerTimer;
   /** Replicas that are to be mended. */
   readonly repairs: ReplicaRepairs;
+  /** Replica writes that this node took lately. */
+  readonly recent: RecentWrites = new RecentWrites();
   /** Requests that are sent on. */
   readonly proxies: ProxySender;
   /** Requests of other nodes. */
@@ -97,6 +106,8 @@ export class PeerTransactions {
   #latestUpdateMs = 0;
   #tellsKey = true;
   #members: ReadonlySet<NodeId> = new Set();
+  /** Nodes that left since the last balance, some of which may be back. */
+  readonly #departed = new Set<NodeId>();
 
   /** @param options the node's parts; its namespaces are told of this object */
   constructor(options: PeerOptions) {
@@ -383,10 +394,24 @@ export class PeerTransactions {
     for (const ask of [...this.#asks.values()]) ask.onCluster();
     this.proxies.onCluster();
     this.repairs.onCluster();
+    this.#sendOnFromTheGone();
+  }
+
+  /** A master that is gone may have reached this replica and not the others. */
+  #sendOnFromTheGone(): void {
+    this.recent.forEach(this.clock.monotonicMs() - RECENT_WRITE_AGE_MS, {
+      isGone: (node) => !this.#members.has(node) || this.#departed.has(node),
+      visit: (namespace, digest) => {
+        const partition = partitionId(digest);
+        this.repairs.add({ namespace, digest, partition }, namespace.partitions.otherReplicas(partition));
+      },
+    });
+    this.#departed.clear();
   }
 
   /** A node is not heard any more: its next process begins with ids of its own. */
   onDeparted(node: NodeId): void {
+    this.#departed.add(node);
     this.#drops.forget(node);
     this.proxied.onDeparted(node);
   }

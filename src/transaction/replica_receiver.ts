@@ -95,6 +95,10 @@ export class ReplicaReceiver {
       return;
     }
     if (outcome !== REPLACED.MALFORMED) this.#peers.noteLastUpdate(record);
+    if (outcome === REPLACED.APPLIED) {
+      const { from, digest } = request;
+      this.#peers.recent.add({ from, namespace, digest, nowMs: this.#peers.clock.monotonicMs() });
+    }
     if (!request.wantsAck) return;
     whenDurable(namespace.store, () => this.#answer(request, RESULT_OF[outcome]));
   }

@@ -87,6 +87,22 @@ describe("ReplicaWrite", () => {
     assertEquals(master.peers.repairs.count, 0);
   });
 
+  it("is sent on by a replica that has it when its master died before the others had it", () => {
+    const it = new TestCluster({ nodeCount: 3, replicationFactor: 3 });
+    const master = it.master(1);
+    const [reached, missed] = it.proles(1);
+    it.run(master, put(1, 5));
+    it.fate = ({ to, kind }) => kind === "write" && to === missed.number ? "drop" : undefined;
+    it.start(master, put(1, 6));
+    it.clock.advance(5);
+    assertEquals([reached.version(1)?.generation, missed.version(1)?.generation], [2, 1]);
+    it.fate = ({ from, to }) => from === master.number || to === master.number ? "drop" : undefined;
+    it.form(2, { members: [reached.number, missed.number] });
+    it.clock.advance(2000);
+    isEqual([reached, missed], 1);
+    assertEquals(missed.version(1)?.generation, 2);
+  });
+
   it("never takes a refusal for done", () => {
     const it = new TestCluster();
     const master = it.master(1);
