@@ -16,6 +16,7 @@ function fakeMember(index: number, parts: { clusterKey: number; masterOf: number
     id: `A${index}`,
     startCount: 1,
     isUp: true,
+    isFrozen: false,
     masterOf: new Set(parts.masterOf),
     partitions: {
       generation: 0,
@@ -32,6 +33,7 @@ function fakeMember(index: number, parts: { clusterKey: number; masterOf: number
     },
     node: {
       cluster: {
+        self: `a${index + 1}`,
         clusterKey: parts.clusterKey,
         committed: { clusterKey: parts.clusterKey, succession: parts.succession ?? ["a2", "a1"] },
       },

@@ -2,8 +2,9 @@
  * What clients asked and were told in one epoch of a cluster, and whether it can be true.
  *
  * In a safe epoch the writes of a record must have happened one after the other, from the state at the last moment of
- * full replication to the one at the next. Reads too, unless a write without a certain answer may have been visible
- * before its node died. After a split no such order exists; then a record holds nothing that was not there before the
+ * full replication to the one at the next. A read gives what the record was at some moment while it ran, with or without
+ * the writes under way, as the replicas get them one after the other. Where a node slept so long that others went on
+ * without it, readers may get its old copies until they are merged. After a split no such order exists; then a record holds nothing that was not there before the
  * split or written since, what nobody deleted is there, and what nobody wrote is not.
  *
  * @module
@@ -70,6 +71,11 @@ export class ClusterWall implements WallHistory {
 
   highestS(_fromTick: number, toTick: number): number {
     return Math.floor((SIM_WALL_START_MS + this.#timeMs(toTick) + this.#mostMs) / 1000) + 1;
+  }
+
+  /** Virtual time of a moment, in seconds, for a report. */
+  secondsText(tick: number): string {
+    return (this.#timeMs(tick) / 1000).toFixed(4);
   }
 
   #timeMs(tick: number): number {
@@ -165,36 +171,42 @@ export function stateOf({ code, generation, bins }: Outcome, key: string): Recor
 export interface SafeCounts {
   /** Histories with too many possibilities. */
   unknown: number;
-  /** Histories whose reads saw writes that were lost with their node, without ever having been acknowledged. */
-  dirty: number;
+  /** Histories whose reads saw old copies of a node that had slept, while they were merged. */
+  stale: number;
 }
 
 /**
  * Checks one record of a safe epoch.
  *
- * @param entries the last one is the reading at the end
+ * @param checked `entries`: the last one is the reading at the end; `hadSleeper`: a node slept so long that others went
+ * on without it
  * @throws {Error} with the record's history
  */
 export function checkSafe(
-  { key, entries, initial }: { key: string; entries: readonly Entry[]; initial: RecordState },
-  wall: WallHistory,
+  { key, entries, initial, hadSleeper }: {
+    key: string;
+    entries: readonly Entry[];
+    initial: RecordState;
+    hadSleeper: boolean;
+  },
+  wall: ClusterWall,
   counts: SafeCounts,
 ): void {
   const model = new RecordModel(wall, { keepsTombstones: true });
-  const verdict = checkHistory(entries, model, initial);
+  const verdict = checkHistory(entries, model, { initial, weakReads: true });
   if (verdict.result === "unknown") counts.unknown++;
   if (verdict.result !== "violated") return;
   const last = entries[entries.length - 1];
-  if (entries.some(({ action, outcome }) => outcome.code === undefined && !isRead(action))) {
+  if (hadSleeper) {
     const certain = entries.filter((entry) => entry === last || changes(entry));
-    const { result } = checkHistory(certain, model, initial);
+    const { result } = checkHistory(certain, model, { initial, weakReads: true });
     if (result === "unknown") counts.unknown++;
     if (result !== "violated") {
-      counts.dirty++;
+      counts.stale++;
       return;
     }
   }
-  throw new Error(violationText({ key, entries, initial }, verdict));
+  throw new Error(violationText({ key, entries, initial }, verdict, wall));
 }
 
 /** Whether an operation has, or may have, changed its record. */
@@ -205,13 +217,16 @@ function changes({ action, outcome: { code } }: Entry): boolean {
 function violationText(
   { key, entries, initial }: { key: string; entries: readonly Entry[]; initial: RecordState },
   { entry, states }: Verdict,
+  wall: ClusterWall,
 ): string {
+  const text = (one: Entry) =>
+    `${wall.secondsText(one.invokedTick)}-${wall.secondsText(one.returnedTick)} ${entryText(one)}`;
   const before = entries.filter((other) => other.invokedTick < entry!.returnedTick);
   const ordered = [...before].sort((left, right) => left.returnedTick - right.returnedTick);
-  const lines = ordered.slice(-REPORT_ENTRY_COUNT).map(entryText);
+  const lines = ordered.slice(-REPORT_ENTRY_COUNT).map(text);
   return `No order explains what clients were told about ${key}, which was "${initial.text}" at first.\n${
     lines.join("\n")
-  }\nCan't be explained: ${entryText(entry!)}\nPossible before it: ${states!.join(" | ")}`;
+  }\nCan't be explained: ${text(entry!)}\nPossible before it: ${states!.join(" | ")}`;
 }
 
 /**

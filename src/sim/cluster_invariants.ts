@@ -33,6 +33,10 @@ export class ClusterInvariants {
   readonly #clusters = new Map<number, KnownCluster>();
   /** Looks that found something changed. */
   lookCount = 0;
+  /** A node that runs was left out of a cluster: for a while there were two. */
+  hadSplit = false;
+  /** A node that slept was left out, and came back with what it had. */
+  hadSleeper = false;
 
   constructor(members: readonly ClusterMember[]) {
     this.#members = members;
@@ -62,7 +66,10 @@ export class ClusterInvariants {
     const { clusterKey } = member.node!.cluster;
     if (committed !== seen.committed) {
       seen.committed = committed;
-      if (committed !== undefined) this.#checkCluster(member, committed);
+      if (committed !== undefined) {
+        this.#checkCluster(member, committed);
+        this.#noteLeftOut(committed);
+      }
       for (let partition = 0; partition < PARTITION_COUNT; partition++) {
         this.#checkMaster(member, partition, clusterKey);
       }
@@ -101,6 +108,16 @@ export class ClusterInvariants {
       for (let partition = 0; partition < PARTITION_COUNT; partition++) {
         this.#checkMaster(member, partition, clusterKey);
       }
+    }
+  }
+
+  #noteLeftOut({ succession }: ExchangeResult): void {
+    for (const other of this.#members) {
+      if (!other.isUp) continue;
+      const { cluster } = other.node!;
+      if (cluster.clusterKey === 0 || succession.includes(cluster.self)) continue;
+      if (other.isFrozen || cluster.isFenced) this.hadSleeper = true;
+      else this.hadSplit = true;
     }
   }
 

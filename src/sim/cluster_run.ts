@@ -99,7 +99,7 @@ class ClusterRun {
   readonly #invariants: ClusterInvariants;
   readonly #wall: ClusterWall;
   readonly #counters = new PhaseCounters();
-  readonly #checks: SafeCounts = { unknown: 0, dirty: 0 };
+  readonly #checks: SafeCounts = { unknown: 0, stale: 0 };
   /** What each record was at the last moment of full replication. */
   readonly #states = new Map<string, RecordState>();
   #history: EpochHistory;
@@ -185,6 +185,7 @@ class ClusterRun {
   async #runEpoch(epoch: Epoch, name: string): Promise<void> {
     const { simulation } = this.#world;
     this.#clients.recorder = this.#history = new EpochHistory(simulation, this.#wall);
+    this.#invariants.hadSplit = this.#invariants.hadSleeper = false;
     const strikes = new Strikes(this.#targets(), epoch);
     this.#clients.isWorking = true;
     strikes.start();
@@ -300,7 +301,9 @@ class ClusterRun {
     const entries = this.#history.entriesOf(key);
     const initial = this.#states.get(key) ?? ABSENT;
     const last = stateOf(outcome, key);
-    if (epoch.kind === "safe") checkSafe({ key, entries, initial }, this.#wall, this.#checks);
+    const { hadSplit, hadSleeper } = this.#invariants;
+    const isSafe = epoch.kind === "safe" && !hadSplit;
+    if (isSafe) checkSafe({ key, entries, initial, hadSleeper }, this.#wall, this.#checks);
     else checkSplit({ key, entries, initial, last });
     this.#states.set(key, last);
   }

@@ -82,7 +82,7 @@ class ClusterRunner {
   #troubleCount = 0;
   #faultCount = 0;
   #unknownCount = 0;
-  #dirtyCount = 0;
+  #staleCount = 0;
   #virtualMs = 0;
   #wholeMsMax = 0;
   #failureCount = 0;
@@ -158,7 +158,7 @@ class ClusterRunner {
     this.#troubleCount += report.troubleCount;
     this.#faultCount += report.faultCount;
     this.#unknownCount += report.checks.unknown;
-    this.#dirtyCount += report.checks.dirty;
+    this.#staleCount += report.checks.stale;
     this.#virtualMs += report.virtualMs;
     this.#wholeMsMax = Math.max(this.#wholeMsMax, report.wholeMsMax);
     this.#counters.add(report.counters);
@@ -222,9 +222,7 @@ class ClusterRunner {
         (this.#wholeMsMax / 1000).toFixed(1)
       } s`,
     );
-    print(
-      `  ${this.#dirtyCount} histories in which reads saw writes that were lost with their node before they were acknowledged`,
-    );
+    print(`  ${this.#staleCount} histories in which reads saw old copies of a node that had slept`);
     if (this.#unknownCount > 0) {
       print(`  ${this.#unknownCount} histories had too many possibilities to be checked`);
     }

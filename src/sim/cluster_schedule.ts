@@ -63,7 +63,7 @@ const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
 /** Bounds of the duration of each kind, in milliseconds. */
 const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "slow": [500, 6000],
-  "stall": [200, 1200],
+  "stall": [200, 800],
   "clog": [500, 5000],
   "reset": [0, 0],
   "cut-bytes": [500, 4000],

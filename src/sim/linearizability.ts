@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { ResultCode } from "../base/mod.ts";
 import { ABSENT, type Entry, isRead, type RecordModel, type RecordState } from "./record_model.ts";
 
 /** Operations on one record that may be under way at the same time. */
@@ -48,12 +49,13 @@ interface Moment {
  * Checks the history of one record.
  *
  * @param entries all operations on the record, in any order; ticks are unique
- * @param initial what the record is at first; absent by default
+ * @param options `initial`: what the record is at first, absent by default. `weakReads`: a read, or a refusal, may give
+ * what any replica had while it ran: each must fit by itself, and two of them need no order while a write is under way.
  */
 export function checkHistory(
   entries: readonly Entry[],
   model: RecordModel,
-  initial: RecordState = ABSENT,
+  options: { initial?: RecordState; weakReads?: boolean } = {},
 ): Verdict {
   const moments: Moment[] = [];
   for (const entry of entries) {
@@ -62,33 +64,67 @@ export function checkHistory(
   }
   // A call and an answer of the same moment are at the same time: the call comes first.
   moments.sort((left, right) => left.tick - right.tick || Number(right.isCall) - Number(left.isCall));
-  return new Check(model, initial).run(moments);
+  return new Check(model, options).run(moments);
 }
 
 class Check {
   readonly #model: RecordModel;
   readonly #slots: (Entry | undefined)[] = [];
+  readonly #weakReads: boolean;
+  /** Weak reads under way that no state has explained yet. */
+  readonly #unexplained = new Set<Entry>();
   #configurations: Configuration[];
 
-  constructor(model: RecordModel, initial: RecordState) {
+  constructor(model: RecordModel, options: { initial?: RecordState; weakReads?: boolean }) {
     this.#model = model;
-    this.#configurations = [{ state: initial, done: 0 }];
+    this.#weakReads = options.weakReads ?? false;
+    this.#configurations = [{ state: options.initial ?? ABSENT, done: 0 }];
   }
 
   run(moments: readonly Moment[]): Verdict {
     for (const { entry, isCall } of moments) {
+      if (this.#weakReads && !mayChange(entry)) {
+        if (isCall) {
+          this.#unexplained.add(entry);
+          if (!this.#explain()) return { result: "unknown", entry };
+        } else if (this.#unexplained.delete(entry)) return this.#violated(entry, this.#configurations);
+        continue;
+      }
       if (isCall) {
-        if (!this.#call(entry)) return { result: "unknown", entry };
+        if (!this.#call(entry) || !this.#explain()) return { result: "unknown", entry };
         continue;
       }
       const before = this.#configurations;
       const possible = this.#answer(entry);
       if (!possible) return { result: "unknown", entry };
-      if (this.#configurations.length === 0) {
-        return { result: "violated", entry, states: [...new Set(before.map(({ state }) => state.text))] };
-      }
+      if (this.#configurations.length === 0) return this.#violated(entry, before);
     }
     return { result: "linearizable" };
+  }
+
+  #violated(entry: Entry, before: readonly Configuration[]): Verdict {
+    return { result: "violated", entry, states: [...new Set(before.map(({ state }) => state.text))] };
+  }
+
+  /** Finds weak reads that fit a state which there may be now; false when there were too many. */
+  #explain(): boolean {
+    if (this.#unexplained.size === 0) return true;
+    const seen = new Set<string>();
+    const open = [...this.#configurations];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      for (const read of this.#unexplained) {
+        if (this.#model.successors(next.state, read).length > 0) this.#unexplained.delete(read);
+      }
+      if (this.#unexplained.size === 0) return true;
+      for (const follower of this.#followers(next)) {
+        const key = keyOf(follower);
+        if (seen.has(key)) continue;
+        if (seen.size >= CONFIGURATION_COUNT_MAX) return false;
+        seen.add(key);
+        open.push(follower);
+      }
+    }
+    return true;
   }
 
   #call(entry: Entry): boolean {
@@ -164,6 +200,11 @@ class Check {
       configuration.done |= 1 << slot;
     }
   }
+}
+
+/** Whether an operation has changed its record, or may have. */
+function mayChange({ action, outcome: { code } }: Entry): boolean {
+  return !isRead(action) && (code === undefined || code === ResultCode.OK);
 }
 
 function keyOf({ state, done }: Configuration): string {
