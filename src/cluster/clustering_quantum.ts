@@ -15,7 +15,9 @@
  * | slept | 2 hops |
  *
  * A hop is the heartbeat interval plus the latency, N the node timeout, Q the quantum interval. The latest of all
- * waits counts; but at least Q/2 pass after a decision that changed something, and at most 3 Q after the last one.
+ * waits counts, but a confirmed death is acted upon when its own is over, so that a process that restarts at once does
+ * not leave its partitions unserved until its join is due. At least Q/2 pass after a decision that changed something, and
+ * at most 3 Q after the last one.
  * Without a fault, the next decision is Q after the last. The stock server spaces faults from every decision; here
  * one that changed nothing does not delay the next. Source: clustering reference, section 8.9.
  *
@@ -115,7 +117,15 @@ export class QuantumSchedule {
     for (const [fault, { firstMs, lastMs }] of this.#faults) {
       dueMs = Math.max(dueMs, firstMs + faultWaitMs(fault, intervals, lastMs - firstMs));
     }
-    return Math.min(dueMs, this.#lastMs + QUANTUM_DELAY_COUNT_MAX * quantumMs);
+    return Math.min(dueMs, this.#lastMs + QUANTUM_DELAY_COUNT_MAX * quantumMs, this.#deathDueMs(intervals));
+  }
+
+  /** What a dead node served is served by nobody: nothing that comes after the death delays the decision. */
+  #deathDueMs(intervals: ClusteringIntervals): number {
+    const death = this.#faults.get("confirmed death");
+    if (death === undefined) return Infinity;
+    const waitMs = faultWaitMs("confirmed death", intervals, death.lastMs - death.firstMs);
+    return Math.max(death.firstMs + waitMs, this.#changedMs + intervals.quantumMs / 2);
   }
 
   /** Whether a decision that is due may be postponed. */

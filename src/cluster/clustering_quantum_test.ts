@@ -75,6 +75,19 @@ Deno.test("QuantumSchedule is spaced by half a quantum after a change, and not a
   assertEquals(schedule.dueMs(INTERVALS), 5320 + 905);
 });
 
+Deno.test("QuantumSchedule does not let a confirmed death wait for what comes after it", () => {
+  const schedule = new QuantumSchedule(0, false);
+  schedule.finish(5000, false);
+  schedule.note("confirmed death", 5010);
+  schedule.note("arrived", 5200);
+  schedule.note("join accepted", 5200);
+  schedule.note("member became orphan", 5250);
+  assertEquals(schedule.dueMs(INTERVALS), 5320);
+  schedule.finish(5320, true);
+  schedule.note("arrived", 5400);
+  assertEquals(schedule.dueMs(INTERVALS) > 6000, true);
+});
+
 Deno.test("QuantumSchedule counts the wait for a silent node from the time at which it was last heard", () => {
   const schedule = new QuantumSchedule(0, false);
   schedule.finish(5000, false);
