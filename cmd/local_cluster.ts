@@ -248,19 +248,21 @@ export class LocalCluster {
   /** This process's ports. */
   readonly ports: Ports;
   readonly #options: LocalClusterOptions;
+  readonly #onExit: () => void;
 
   private constructor(options: LocalClusterOptions, folder: string, ports: Ports) {
     this.#options = options;
     this.folder = folder;
     this.ports = ports;
+    this.#onExit = () => rmSync(folder, { recursive: true, force: true });
+    // Also when the program ends without `close`; the nodes see the end of their input and stop.
+    process.once("exit", this.#onExit);
   }
 
   /** A cluster without nodes. */
   static async create(options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const ports = await createPlatform({ log: createLog({ sinks: [] }) });
     const folder = await mkdtemp(`${tmpdir()}/aerie-cluster-`);
-    // Also when the program ends without `close`; the nodes see the end of their input and stop.
-    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
     return new LocalCluster(options, folder, ports);
   }
 
@@ -333,6 +335,7 @@ export class LocalCluster {
   async close(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()));
     await rm(this.folder, { recursive: true, force: true });
+    process.off("exit", this.#onExit);
   }
 
   /** A line of a node. */

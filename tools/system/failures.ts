@@ -119,6 +119,30 @@ const rolling: Scenario = {
     }),
 };
 
+/** A service manager starts a dead process again before the others have agreed without it. */
+const quickRestart: Scenario = {
+  name: "three nodes: one is killed and started again at once, three times",
+  run: (report) =>
+    withLoad(3, {}, async (loaded) => {
+      const { cluster } = loaded;
+      await pause(WARM_UP_MS);
+      for (let round = 1; round <= 3; round++) {
+        const faultMs = now(loaded);
+        await cluster.nodes[0].kill();
+        await cluster.nodes[0].start();
+        await cluster.untilOne(SETTLE_LIMIT_MS);
+        const agreed = msText(now(loaded) - faultMs);
+        await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
+        const lastError = msText(lastErrorAfter(loaded, faultMs));
+        report.note(`kill ${round}`, `one cluster after ${agreed}, last failed request after ${lastError}`);
+        await loaded.assertComplete(2);
+      }
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
 /** Faults while copies are being moved. */
 const unsettled: Scenario = {
   name: "four nodes: one returns and is killed again while it is filled, then another dies",
@@ -230,6 +254,7 @@ export const failureScenarios: readonly Scenario[] = [
   frozen,
   napping,
   rolling,
+  quickRestart,
   unsettled,
   growing,
   withData,
