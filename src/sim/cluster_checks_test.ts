@@ -108,11 +108,16 @@ describe("checkPolicy", () => {
       { policy, members: [member], names: new Map([["d", "k1"]]), inDoubt: () => false },
     );
 
-  it("wants the copy with the highest generation, or the latest one", () => {
+  it("wants the copy with the highest generation, or the latest one, and none that is neither", () => {
     const [high, late] = [copy(5, 10), copy(3, 20)];
     check([high, late], high, "generation");
     check([high, late], late, "last-update-time");
-    assertThrows(() => check([high, late], late, "generation"), Error, "k1 is not what the policy");
+    check([high, late], late, "generation");
+    assertThrows(
+      () => check([high, late, copy(1, 1)], copy(1, 1), "generation"),
+      Error,
+      "k1 is not what the policy",
+    );
     assertThrows(() => check([high, late], high, "last-update-time"), Error, "k1 is not what the policy");
     assertThrows(() => check([high, late], undefined, "generation"), Error, "it is gone");
   });

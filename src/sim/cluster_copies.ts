@@ -118,20 +118,27 @@ export function copyText(
   return `${member.id}: generation ${generation} LUT ${lastUpdateMs}${expiry} ${kind}`;
 }
 
+/** What there is to know about a cluster whose copies are compared. */
+export interface ReplicaCheck {
+  /** Names of records by digest. */
+  readonly names: ReadonlyMap<string, string>;
+  /** A member takes no tombstones: masters keep theirs, replicas just drop the record. */
+  readonly hasStockLike: boolean;
+}
+
 /**
  * A whole and quiet cluster: every record has the same bytes on exactly the replicas of its partition, each partition
  * has one master, and clients can find every column.
  *
  * @throws {Error} that says what differs
  */
-export function checkReplicas(
-  members: readonly ClusterMember[],
-  names: ReadonlyMap<string, string>,
-): CopiesByDigest {
+export function checkReplicas(members: readonly ClusterMember[], options: ReplicaCheck): CopiesByDigest {
+  const { names } = options;
   checkOwnership(members);
   const copies = collectCopies(members);
   for (const [key, list] of copies) {
-    if (list.some((copy) => mayBeExpired(copy, members)) || list.every(isOver)) continue;
+    const isDropped = options.hasStockLike && list.every(({ isTombstone }) => isTombstone);
+    if (isDropped || list.some((copy) => mayBeExpired(copy, members)) || list.every(isOver)) continue;
     const digest = list[0].bytes.subarray(8, 28);
     const partition = partitionId(digest, 0);
     const name = names.get(key) ?? key;
@@ -207,6 +214,9 @@ export function checkPolicy(
     if (all.some((copy) => mayBeExpired(copy, members))) continue;
     const [best] = [...list].sort(order);
     if (found !== undefined && sameCopy(found, best)) continue;
+    // Of copies that are no more than what the other once was, or that had not been filled, the later one stays.
+    const [latest] = [...list].sort(compareCopies("last-update-time"));
+    if (found !== undefined && sameCopy(found, latest)) continue;
     if (found !== undefined && found.lastUpdateMs > best.lastUpdateMs && inDoubt(names.get(key) ?? "")) {
       continue;
     }

@@ -9,7 +9,8 @@ import { CAPABILITY } from "../../cluster/mod.ts";
 import type { ServiceSettings } from "../../config/mod.ts";
 
 /** What this release does beyond the stock protocol. */
-const BUILT: number = CAPABILITY.HOST_SPREAD | CAPABILITY.PLACEMENT | CAPABILITY.LARGE_CLUSTER |
+const BUILT: number = CAPABILITY.DELTA_MIGRATION | CAPABILITY.HOST_SPREAD |
+  CAPABILITY.PLACEMENT | CAPABILITY.LARGE_CLUSTER |
   CAPABILITY.FAST_DEATH | CAPABILITY.TOMBSTONES;
 
 /** See the head of the file. */

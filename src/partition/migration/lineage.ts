@@ -72,7 +72,10 @@ export class Lineage {
     else if (before[0] !== own) before = [own];
     this.#before[partition] = share(before, shared);
     const working = this.#keyOf(nodeAt(balance, partition, balance.workingPlace[partition]), partition);
-    const after = working === 0 ? NO_CHAIN : working === own ? before : [working];
+    // A copy that goes its own way beside the working master's keeps its past: after one more change of the cluster it
+    // must still be told from a copy of that past.
+    const isOwnWay = own !== 0 && balance.duplicates.has(partition, balance.selfPlace[partition]);
+    const after = working === own || isOwnWay ? before : working === 0 ? NO_CHAIN : [working];
     this.#after[partition] = share(after, shared);
   }
 
@@ -115,16 +118,21 @@ export class Lineage {
     const otherKey = this.#keyOf(source.node, partition);
     const ownHigh = own.high[partition];
     const otherHigh = other.high[partition];
+    const before = this.#before[partition];
     if (ownKey === otherKey) {
       const isKin = ((ownHigh ^ otherHigh) & VERSION_LINEAGE_MASK) === 0 && !isUniqueFamily(ownHigh);
-      return isKin ? "ancestor" : "divergent";
+      return isKin || isPast(before, source.chain) || isPast(source.chain, before) ? "ancestor" : "divergent";
     }
-    const before = this.#before[partition];
     if (source.chain.includes(ownKey) || before.includes(otherKey)) return "ancestor";
     if (source.chain.includes(ownKey + MIGRATE_ANCESTOR_MERGED)) return "successor";
     if (before.includes(otherKey + MIGRATE_ANCESTOR_MERGED)) return "predecessor";
     return ((ownHigh | otherHigh) & VERSION_BIT.SUBSET) === 0 ? "divergent" : "ancestor";
   }
+}
+
+/** Whether what one copy was before the cluster that both were in is part of the other's past. */
+function isPast(one: Chain, other: Chain): boolean {
+  return one.length > 1 && other.length > 1 && other.indexOf(one[1], 2) > 1;
 }
 
 function join(first: Chain, second: Chain): Chain {
