@@ -179,20 +179,21 @@ export interface SafeCounts {
  * Checks one record of a safe epoch.
  *
  * @param checked `entries`: the last one is the reading at the end; `hadSleeper`: a node slept so long that others went
- * on without it
+ * on without it; `mayLoseTombstones`: a member takes none
  * @throws {Error} with the record's history
  */
 export function checkSafe(
-  { key, entries, initial, hadSleeper }: {
+  { key, entries, initial, hadSleeper, mayLoseTombstones }: {
     key: string;
     entries: readonly Entry[];
     initial: RecordState;
     hadSleeper: boolean;
+    mayLoseTombstones: boolean;
   },
   wall: ClusterWall,
   counts: SafeCounts,
 ): void {
-  const model = new RecordModel(wall, { keepsTombstones: true });
+  const model = new RecordModel(wall, { keepsTombstones: true, mayLoseTombstones });
   const verdict = checkHistory(entries, model, { initial, weakReads: true });
   if (verdict.result === "unknown") counts.unknown++;
   if (verdict.result !== "violated") return;

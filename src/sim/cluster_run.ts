@@ -310,7 +310,8 @@ class ClusterRun {
       return;
     }
     const isSafe = epoch.kind === "safe" && !hadSplit;
-    if (isSafe) checkSafe({ key, entries, initial, hadSleeper }, this.#wall, this.#checks);
+    const mayLoseTombstones = stockLikeNode >= 0;
+    if (isSafe) checkSafe({ key, entries, initial, hadSleeper, mayLoseTombstones }, this.#wall, this.#checks);
     else checkSplit({ key, entries, initial, last });
     this.#states.set(key, last);
   }

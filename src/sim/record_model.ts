@@ -129,14 +129,17 @@ export function makeState(parts: Omit<RecordState, "text">): RecordState {
 export class RecordModel {
   readonly #wall: WallHistory;
   readonly #keepsTombstones: boolean;
+  readonly #mayLoseTombstones: boolean;
 
   /**
    * @param wall decides when records may and must have expired
-   * @param options `keepsTombstones`: a record that is made anew goes on with the generation of its tombstone
+   * @param options `keepsTombstones`: a record that is made anew goes on with the generation of its tombstone;
+   * `mayLoseTombstones`: unless that is gone
    */
-  constructor(wall: WallHistory, options: { keepsTombstones?: boolean } = {}) {
+  constructor(wall: WallHistory, options: { keepsTombstones?: boolean; mayLoseTombstones?: boolean } = {}) {
     this.#wall = wall;
     this.#keepsTombstones = options.keepsTombstones ?? false;
+    this.#mayLoseTombstones = options.mayLoseTombstones ?? false;
   }
 
   /** States that may follow when the operation takes effect now with the outcome that it had; none when it can't. */
@@ -193,7 +196,7 @@ export class RecordModel {
 
   #removed(seen: RecordState): RecordState {
     if (!this.#keepsTombstones || seen.generation === 0) return this.#keepsTombstones ? seen : ABSENT;
-    return makeAbsent(seen.generation === UNKNOWN_GENERATION ? UNKNOWN_GENERATION : nextGeneration(seen));
+    return makeAbsent(this.#mayLoseTombstones ? UNKNOWN_GENERATION : nextGeneration(seen));
   }
 
   #write(seen: RecordState, entry: Entry, action: Action & { type: "write" }, found: RecordState[]): void {
