@@ -26,9 +26,15 @@ function memberIsIn(phase: ClusterPhase, member: ClusterMember): boolean {
     case "hand-off":
       return member.node!.migrator.partitionsRemaining > 0 && isHandingOff(member);
     case "duplicate resolution":
+      return isHeld(member) && member.node!.migrator.partitionsRemaining > 0;
     case "replica write":
-      return false;
+      return isHeld(member);
   }
+}
+
+/** Whether records are held: their writes wait for replicas, or for duplicates while copies are merged. */
+function isHeld({ node }: ClusterMember): boolean {
+  return node!.namespaces[0].inFlight.heldCount > 0;
 }
 
 function isHandingOff({ partitions }: ClusterMember): boolean {
