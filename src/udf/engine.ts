@@ -31,7 +31,7 @@ const COUNT_INTERVAL = 1000;
 const COUNT_INTERVAL_LARGE = 100;
 const LARGE_STATE_SIZE_BYTES = 2 * 1024 * 1024;
 /** Bytes of new memory that cost as much as an instruction. */
-const BYTES_PER_INSTRUCTION = 32;
+const BYTES_PER_INSTRUCTION = 128;
 
 /** A JavaScript function that Lua calls with its state; returns how many results it has pushed. */
 export type LuaFunction = (L: number) => number;
@@ -216,12 +216,17 @@ export class LuaEngine {
     state.spent += isLarge ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL;
     if (state.spent > UDF_INSTRUCTION_COUNT_MAX) return this.#stop(L, state, STOPPED_TEXT);
     if (this.#clock.monotonicMs() > state.deadlineMs) return this.#stop(L, state, SLOW_TEXT);
-    this.lua.lua_sethook(L, this.#hook, MASK_COUNT, isLarge ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL);
+    this.#countEvery(L, isLarge ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL);
+  }
+
+  /** Sets the interval of counts; setting it walks the whole call stack, so it is set only when it changes. */
+  #countEvery(L: number, interval: number): void {
+    if (this.lua.lua_gethookcount(L) !== interval) this.lua.lua_sethook(L, this.#hook, MASK_COUNT, interval);
   }
 
   #stop(L: number, state: LuaState, text: string): void {
     state.stopped = text;
-    this.lua.lua_sethook(L, this.#hook, MASK_COUNT, 1);
+    this.#countEvery(L, 1);
     this.raise(L, text);
   }
 

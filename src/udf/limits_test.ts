@@ -122,7 +122,7 @@ const GREEDY: Record<string, [body: string, error: RegExp]> = {
   ],
   "recursion through gsub": [
     "local function r() return ('x'):gsub('x', r) end return r()",
-    /stack overflow|stopped/,
+    /stack overflow|stopped|not enough memory/,
   ],
   "recursion through coroutines": [
     "local function r() return coroutine.wrap(r)() end return r()",

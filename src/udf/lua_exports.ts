@@ -84,6 +84,7 @@ export interface LuaExports {
   ): number;
   lua_error(L: number): number;
   lua_sethook(L: number, hook: number, mask: number, count: number): void;
+  lua_gethookcount(L: number): number;
   luaL_loadbufferx(L: number, at: number, sizeBytes: number, name: number, mode: number): number;
   luaL_checkstack(L: number, count: number, message: number): void;
   luaL_ref(L: number, index: number): number;

@@ -94,8 +94,16 @@ for _, name in lua.ipairs{
 } do s[name] = string[name] end
 env.string = s
 function s.rep(text, count, separator)
-  if len(text) + len(separator or "") == 0 then return "" end
-  return rep(text, count, separator)
+  text = tostring(text)
+  if separator then
+    if len(text) + len(separator) == 0 then return "" end
+    charge(count > 0 and count < 1e9 and count // 4 or 0)
+    return rep(text, count, separator)
+  end
+  if len(text) == 0 then return "" end
+  -- Lua copies one repetition after the other: many short ones are put together from longer ones.
+  if count <= 32 or len(text) > 256 then return rep(text, count) end
+  return s.rep(rep(text, 32), count // 32) .. rep(text, count % 32)
 end
 local function from(text, init)
   init = init or 1
