@@ -1,11 +1,10 @@
 /**
- * Background jobs: write operations applied to every record of a set or namespace, each as a transaction of its own.
- * The client is answered at once; how the job stands is seen in `query-show`.
+ * Background jobs: write operations, or a function, applied to every record of a set or namespace, each as a transaction
+ * of its own. The client is answered at once; how the job stands is seen in `query-show`.
  * Source: wire-protocol reference, section 8.7.
  *
- * The index must not change while it is walked, so records are gathered first, a few at a time (by a secondary index: a
- * partition at a time), and then written. Those
- * that disappear in between are passed over. A write that is suspended suspends the job.
+ * Records are gathered first, then written (see `record_gather.ts`). Those that disappear in between are passed over. A
+ * write that is suspended suspends the job.
  *
  * @module
  */
@@ -14,16 +13,14 @@ import {
   BACKGROUND_DEFERRED_COUNT_MAX,
   ByteBuffer,
   DIGEST_SIZE_BYTES,
-  PARTITION_COUNT,
   ResultCode,
   SLICE_MAX_MS,
 } from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
-import { checkWrite, ExpScope, TRILEAN } from "../record/mod.ts";
-import type { EntryRef, VisitEntry, Waiter } from "../storage/mod.ts";
+import { checkWrite } from "../record/mod.ts";
+import type { Waiter } from "../storage/mod.ts";
 import {
   type Deferral,
-  EntryFacts,
   type Namespace,
   ORIGIN,
   runTransaction,
@@ -41,18 +38,12 @@ import {
   PROTO_HEADER_SIZE,
   ReplyWriter,
 } from "../wire/mod.ts";
-import type { QueryPlan } from "./plan.ts";
+import { QUERY_JOB, type QueryPlan } from "./plan.ts";
 import type { QueryProgress, QueryStatus } from "./progress.ts";
 import { RateLimit } from "./rate_limit.ts";
+import { RecordGather } from "./record_gather.ts";
 import type { QueryRegistry } from "./registry.ts";
 import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
-import { IndexGather } from "./index_gather.ts";
-import { PartitionWalk, type QueryWalk } from "./walk.ts";
-
-/** Records that are gathered before they are written. */
-const GATHER_COUNT_MAX = 64;
-/** Entries that are passed over before the job leaves the loop to others. */
-const PASSED_COUNT_MAX = 4096;
 
 /** Offset of the result code in a reply's frame. */
 const RESULT_CODE_AT = PROTO_HEADER_SIZE + 5;
@@ -71,26 +62,17 @@ export interface BackgroundOptions {
   progress: QueryProgress;
 }
 
-/** A job that applies operations to records. */
-export class BackgroundOps implements Waiter {
+/** A job that applies operations or a function to records. */
+export class BackgroundJob implements Waiter {
   readonly #namespace: Namespace;
   readonly #options: BackgroundOptions;
   readonly #clock: Clock;
   readonly #progress: QueryProgress;
-  readonly #walk: QueryWalk;
-  readonly #byIndex: IndexGather | undefined;
+  readonly #gather: RecordGather;
   readonly #rate: RateLimit;
   readonly #context: TransactionContext;
   readonly #plan: QueryPlan;
-  readonly #facts: EntryFacts;
-  readonly #scope: ExpScope;
-  #gathered: Uint8Array = new Uint8Array(GATHER_COUNT_MAX * DIGEST_SIZE_BYTES);
-  #gatheredCount = 0;
-  /** What the index gave has been taken over. */
-  #isTaken = false;
   #writtenCount = 0;
-  #passedCount = 0;
-  #nowMs = 0;
   #waits = false;
   #deferredCount = 0;
   #timer: Timer | undefined;
@@ -101,35 +83,26 @@ export class BackgroundOps implements Waiter {
    * @returns OK, or the result code of a refusal; then nothing has begun
    */
   static start(plan: QueryPlan, options: BackgroundOptions): number {
-    const refusal = checkOps(plan);
+    const refusal = plan.kind === QUERY_JOB.UDF_BACKGROUND ? ResultCode.OK : checkOps(plan);
     if (refusal !== ResultCode.OK) return refusal;
-    const job = new BackgroundOps(plan, options);
+    const job = new BackgroundJob(plan, options);
     options.schedule(() => job.#run());
     return ResultCode.OK;
   }
 
   private constructor(plan: QueryPlan, options: BackgroundOptions) {
     this.#plan = plan;
-    const { store, entry, table } = options.namespace;
-    this.#facts = new EntryFacts(store, entry);
-    this.#scope = new ExpScope(this.#facts, table);
     this.#options = options;
     this.#namespace = options.namespace;
     this.#clock = options.clock;
     this.#progress = options.progress;
-    this.#byIndex = this.#gatherOf(plan);
-    this.#walk = this.#byIndex?.walk ?? new PartitionWalk(
-      allPartitions(),
-      new Uint8Array(0),
-      () => plan.namesSet ? options.namespace.indexes.setIndex(plan.setName) : undefined,
-    );
+    this.#gather = new RecordGather(plan, { ...options, waiter: this });
     this.#rate = new RateLimit(plan.recordsPerSecond, options.progress.startMs);
     const reply = new ReplyWriter(new ByteBuffer(256));
     this.#context = new TransactionContext({ reply, waiter: this });
-    this.#context.origin = ORIGIN.QUERY_OPS;
+    this.#context.origin = this.#isUdf ? ORIGIN.QUERY_UDF : ORIGIN.QUERY_OPS;
     const message = recordMessage(plan, this.#namespace);
     this.#context.request.decode(message, 0, message.length);
-    this.#progress.partitionCount = this.#walk.count;
     this.#progress.onAbort = () => this.#finish("done(user-aborted)", QUERY_OUTCOME.ABORT);
     options.jobs.start(this.#progress, { isListed: true });
   }
@@ -145,19 +118,16 @@ export class BackgroundOps implements Waiter {
   #run(): void {
     if (!this.#progress.isActive) return;
     const deadlineMs = this.#clock.monotonicMs() + SLICE_MAX_MS;
-    this.#nowMs = this.#namespace.store.nowMs();
     this.#rate.fill(this.#clock.monotonicMs());
-    this.#passedCount = 0;
+    this.#gather.beginSlice();
     for (;;) {
-      if (this.#writtenCount === this.#gatheredCount && !this.#gather()) {
+      if (this.#writtenCount === this.#gather.count) {
+        const outcome = this.#gather.step();
+        this.#writtenCount = 0;
+        if (outcome === "more") break;
+        this.#waits = outcome === "pending" || (outcome === "done" && this.#deferredCount > 0);
         if (this.#waits) return;
-        if (!this.#walk.isDone) break;
-        if (this.#deferredCount > 0) {
-          this.#waits = true;
-          return;
-        }
-        this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
-        return;
+        if (outcome === "done") return this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
       }
       if (!this.#rate.hasToken) {
         this.#waits = true;
@@ -173,77 +143,12 @@ export class BackgroundOps implements Waiter {
     this.#options.schedule(() => this.#run());
   }
 
-  /** Gathers digests of the next records; false when there are none within the slice. */
-  #gather(): boolean {
-    this.#gatheredCount = 0;
-    this.#writtenCount = 0;
-    if (this.#byIndex !== undefined) return this.#gatherByIndex(this.#byIndex);
-    const walk = this.#walk;
-    const { index } = this.#namespace.store;
-    while (!walk.isDone) {
-      const isServed = this.#namespace.partitions.admit(walk.partition) === ResultCode.OK;
-      if (isServed && !walk.visit(index, this.#visit)) break;
-      walk.nextPartition();
-      if (this.#passedCount++ >= PASSED_COUNT_MAX) break;
-    }
-    this.#progress.partitionsDone = walk.doneCount;
-    return this.#gatheredCount > 0;
-  }
-
-  #gatherOf({ index }: QueryPlan): IndexGather | undefined {
-    return index === undefined ? undefined : new IndexGather(index, {
-      namespace: this.#namespace,
-      waiter: this,
-      partitions: allPartitions(),
-      isWanted: (entry) => this.#isWanted(entry),
-    });
-  }
-
-  #gatherByIndex(gather: IndexGather): boolean {
-    if (this.#isTaken) gather.clear();
-    const outcome = gather.step();
-    this.#progress.partitionsDone = gather.walk.doneCount;
-    this.#waits = outcome === "pending";
-    this.#isTaken = outcome === "ready";
-    if (!this.#isTaken) return false;
-    this.#gathered = gather.digests;
-    this.#gatheredCount = gather.count;
-    return true;
-  }
-
-  readonly #visit: VisitEntry = (entry: EntryRef): boolean => {
-    this.#passedCount++;
-    if (this.#isWanted(entry)) {
-      entry.copyDigest(this.#gathered, this.#gatheredCount++ * DIGEST_SIZE_BYTES);
-    }
-    if (this.#gatheredCount < GATHER_COUNT_MAX && this.#passedCount < PASSED_COUNT_MAX) return true;
-    this.#walk.passed(entry);
-    return false;
-  };
-
-  #isWanted(entry: EntryRef): boolean {
-    const { store } = this.#namespace;
-    const { namesSet, set } = this.#plan;
-    const inSet = !namesSet || entry.setId === set?.id;
-    return inSet && store.isLive(entry, this.#nowMs) && this.#passesByFacts(entry);
-  }
-
-  /** Asks the filter what can be known without the record's bytes; the write asks it again. */
-  #passesByFacts(entry: EntryRef): boolean {
-    const { filter } = this.#plan;
-    if (filter === undefined) return true;
-    this.#facts.entry = entry;
-    if (filter.testFacts(this.#scope) !== TRILEAN.FALSE) return true;
-    this.#progress.recordsFilteredMeta++;
-    return false;
-  }
-
   /** Writes the next of the gathered records; false when the write is suspended. */
   #writeNext(): boolean {
     const context = this.#context;
     const { reply, request } = context;
     const at = this.#writtenCount * DIGEST_SIZE_BYTES;
-    request.bytes.set(this.#gathered.subarray(at, at + DIGEST_SIZE_BYTES), context.digestAt);
+    request.bytes.set(this.#gather.digests.subarray(at, at + DIGEST_SIZE_BYTES), context.digestAt);
     reply.out.reset();
     reply.beginProto();
     reply.beginMessage();
@@ -284,12 +189,13 @@ export class BackgroundOps implements Waiter {
     const doneCountMax = this.#namespace.service.queryMaxDone;
     jobs.finish(this.#progress, { status, nowMs: this.#clock.monotonicMs(), isListed: true, doneCountMax });
     const { primary, secondary } = jobs.stats(this.#namespace.settings.name);
-    (this.#byIndex === undefined ? primary : secondary).add(QUERY_KIND.OPS_BACKGROUND, outcome);
+    const kind = this.#isUdf ? QUERY_KIND.UDF_BACKGROUND : QUERY_KIND.OPS_BACKGROUND;
+    (this.#gather.isByIndex ? secondary : primary).add(kind, outcome);
   }
-}
 
-function allPartitions(): Uint16Array {
-  return Uint16Array.from({ length: PARTITION_COUNT }, (_, partition) => partition);
+  get #isUdf(): boolean {
+    return this.#plan.kind === QUERY_JOB.UDF_BACKGROUND;
+  }
 }
 
 const cursor = new OpCursor();
@@ -320,20 +226,25 @@ function checkOps(plan: QueryPlan): number {
   return typeof shape === "number" ? shape : ResultCode.OK;
 }
 
-/** The message that writes one record: header, namespace, set, digest (filled in per record), operations. */
+/** The message that writes one record: header, namespace, set, digest (filled in per record), operations or function. */
 function recordMessage(plan: QueryPlan, namespace: Namespace): Uint8Array {
   const { request } = plan;
   const out = new ByteBuffer(256);
   out.append(request.bytes, 0, AS_MSG_HEADER_SIZE);
   out.bytes[1] = 0;
   out.bytes[2] = INFO2.WRITE | (request.info2 & INFO2.DURABLE_DELETE);
-  out.bytes[3] = INFO3.UPDATE_ONLY;
+  const isUdf = plan.kind === QUERY_JOB.UDF_BACKGROUND;
+  out.bytes[3] = isUdf ? 0 : INFO3.UPDATE_ONLY;
   out.bytes.fill(0, 6, 10);
   const fields: [number, Uint8Array][] = [[FIELD.NAMESPACE, namespace.nameBytes]];
   if (plan.set !== undefined) fields.push([FIELD.SET, plan.set.nameBytes]);
   const filter = request.field(FIELD.FILTER_EXP);
   if (filter !== undefined) fields.push([FIELD.FILTER_EXP, filter]);
   fields.push([FIELD.DIGEST, new Uint8Array(DIGEST_SIZE_BYTES)]);
+  for (const field of isUdf ? [FIELD.UDF_FILENAME, FIELD.UDF_FUNCTION, FIELD.UDF_ARGLIST] : []) {
+    const payload = request.field(field);
+    if (payload !== undefined) fields.push([field, payload]);
+  }
   for (const [type, payload] of fields) {
     out.appendU32(payload.length + 1);
     out.appendU8(type);
@@ -341,6 +252,7 @@ function recordMessage(plan: QueryPlan, namespace: Namespace): Uint8Array {
   }
   out.bytes[18] = 0;
   out.bytes[19] = fields.length;
-  out.append(request.bytes, request.opsAt, request.end);
+  if (isUdf) out.bytes.fill(0, 20, 22);
+  else out.append(request.bytes, request.opsAt, request.end);
   return out.toBytes();
 }

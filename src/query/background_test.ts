@@ -26,7 +26,7 @@ function finish(queries: TestQueries): number {
   return clock.monotonicMs() - startMs;
 }
 
-Deno.test("BackgroundOps answers at once, then changes every record of the set", () => {
+Deno.test("BackgroundJob answers at once, then changes every record of the set", () => {
   const queries = new TestQueries();
   for (let number = 0; number < 300; number++) {
     queries.put(number, { set: number % 2 === 0 ? "demo" : "other" });
@@ -46,7 +46,7 @@ Deno.test("BackgroundOps answers at once, then changes every record of the set",
   );
 });
 
-Deno.test("BackgroundOps changes lists, and a scan reads them by an operation", () => {
+Deno.test("BackgroundJob changes lists, and a scan reads them by an operation", () => {
   const queries = new TestQueries();
   for (let number = 0; number < 3; number++) queries.put(number);
   const append = Uint8Array.of(0x92, 1, 7);
@@ -69,7 +69,7 @@ Deno.test("QueryProgress.describe() stays one item when the set's name would bre
   assertMatch(text, /^trid=12:ns=test:set=a\?b\?c:[^;\n]*$/);
 });
 
-Deno.test("BackgroundOps keeps to the records per second", () => {
+Deno.test("BackgroundJob keeps to the records per second", () => {
   const queries = new TestQueries();
   for (let number = 0; number < 100; number++) queries.put(number);
   queries.query(addFive({ recordsPerSecond: 100 }));
@@ -78,7 +78,7 @@ Deno.test("BackgroundOps keeps to the records per second", () => {
   assertLess(tookMs, 1100);
 });
 
-Deno.test("BackgroundOps writes every record once on a device that answers later", () => {
+Deno.test("BackgroundJob writes every record once on a device that answers later", () => {
   const queries = new TestQueries({ wrapDevice: (inner, clock) => new PendingDevice(inner, clock, 1) });
   for (let number = 0; number < 100; number++) queries.put(number, { set: "demo" });
   queries.query(addFive({ set: "demo" }));
@@ -87,7 +87,7 @@ Deno.test("BackgroundOps writes every record once on a device that answers later
   assertEquals(queries.namespace.inFlight.heldCount, 0);
 });
 
-Deno.test("BackgroundOps counts records it can't change, and passes over those that are gone", () => {
+Deno.test("BackgroundJob counts records it can't change, and passes over those that are gone", () => {
   const queries = new TestQueries();
   for (let number = 0; number < 40; number++) queries.put(number, { set: "demo" });
   for (let number = 40; number < 50; number++) queries.records.put(number, { set: "demo" });

@@ -61,7 +61,7 @@ Deno.test("ScanJob asks a filter of bins although it sends none, and waits for t
   assertEquals(messages.map(({ bins }) => Object.keys(bins).length), new Array(10).fill(0));
 });
 
-Deno.test("BackgroundOps changes the records that the filter lets through", () => {
+Deno.test("BackgroundJob changes the records that the filter lets through", () => {
   const queries = filled();
   const value = Uint8Array.of(0, 0, 0, 0, 0, 0, 3, 0xe8);
   const ops = [{ op: OP.INCR, name: "n", particleType: PARTICLE.INTEGER, value }];
@@ -72,7 +72,7 @@ Deno.test("BackgroundOps changes the records that the filter lets through", () =
   assertEquals(numbers(queries, filter([4, bin(2, "n"), 1000])), [1000, 1002, 1004, 1006, 1008]);
 });
 
-Deno.test("BackgroundOps writes what an expression gives", () => {
+Deno.test("BackgroundJob writes what an expression gives", () => {
   const queries = filled();
   const value = encodeTerm([[125, new Name("n"), bin(2, "n"), [22, [124, new Name("n")], 3]], 0]);
   const ops = [{ op: OP.EXP_MODIFY, name: "n", particleType: PARTICLE.BLOB, value }];

@@ -20,7 +20,7 @@ import {
 } from "../base/mod.ts";
 import type { SetInfo } from "../storage/mod.ts";
 import type { ExpProgram } from "../record/mod.ts";
-import { filterOf, type Namespace, namesSet } from "../transaction/mod.ts";
+import { filterOf, isArgumentList, type Namespace, namesSet } from "../transaction/mod.ts";
 import { FIELD, INFO1, INFO2, INFO3, OP, OpCursor, RecordRequest } from "../wire/mod.ts";
 import { type IndexQuery, namesIndex, planIndexQuery } from "./index_range.ts";
 
@@ -97,7 +97,8 @@ export function planQuery(message: RecordRequest, namespace: Namespace): QueryPl
   }
   if (kind !== QUERY_JOB.BASIC && plan.namesSet && plan.set === undefined) return ResultCode.NOT_FOUND;
   if (kind === QUERY_JOB.AGGREGATION || kind === QUERY_JOB.UDF_BACKGROUND) {
-    return ResultCode.UNSUPPORTED_FEATURE;
+    const callable = checkFunction(request, namespace);
+    if (callable !== ResultCode.OK) return callable;
   }
   const limited = checkRate(plan, namespace);
   if (limited !== ResultCode.OK) return limited;
@@ -119,6 +120,13 @@ function kindOf(request: RecordRequest): number {
   if (!request.has(FIELD.UDF_OP) || request.fieldSize[FIELD.UDF_OP] !== 1) return -1;
   const op = request.bytes[request.fieldAt[FIELD.UDF_OP]];
   return op === QUERY_JOB.AGGREGATION || op === QUERY_JOB.UDF_BACKGROUND ? op : -1;
+}
+
+/** Refusals of jobs that call a function; whether there is such a function is seen when it is called. */
+function checkFunction(request: RecordRequest, namespace: Namespace): number {
+  if (namespace.service.disableUdfExecution) return ResultCode.FORBIDDEN;
+  const isComplete = request.has(FIELD.UDF_FUNCTION) && isArgumentList(request.field(FIELD.UDF_ARGLIST));
+  return isComplete ? ResultCode.OK : ResultCode.PARAMETER;
 }
 
 /** Fields of fixed size. */

@@ -39,6 +39,8 @@ export interface QueryIdentity {
   digestsRequested: number;
   /** Socket timeout in ms. */
   socketTimeoutMs: number;
+  /** Function of a background UDF job, undefined for others. */
+  udf?: { fileName: string; functionName: string } | undefined;
   /** Who asks, as address and port. */
   from: string;
 }
@@ -117,6 +119,14 @@ export class QueryProgress {
     if (identity.jobType === "basic" || identity.jobType === "aggregation") parts.push("net-io-time=0");
     parts.push(`socket-timeout=${identity.socketTimeoutMs}`);
     if (identity.jobType === "background-ops") parts.push("ops-active=0");
+    if (identity.udf !== undefined) {
+      const { fileName, functionName } = identity.udf;
+      parts.push(
+        `udf-filename=${safeText(fileName)}`,
+        `udf-function=${safeText(functionName)}`,
+        "udf-active=0",
+      );
+    }
     return parts.join(":");
   }
 }

@@ -59,9 +59,9 @@ Deno.test("startQuery refuses what can't be served, with the stock server's code
       PARAMETER,
     ],
     [
-      "aggregation",
+      "aggregation without a function",
       { fields: [[FIELD.UDF_FILENAME, utf8("m")], [FIELD.UDF_OP, hex("01")]] },
-      UNSUPPORTED_FEATURE,
+      PARAMETER,
     ],
     ["background UDF over an unknown set", {
       set: "nope",

@@ -4,14 +4,15 @@
  * @module
  */
 
-import { INFO3, type RecordRequest, type ReplyWriter } from "../wire/mod.ts";
-import { ResultCode } from "../base/mod.ts";
+import { FIELD, INFO3, type RecordRequest, type ReplyWriter } from "../wire/mod.ts";
+import { ResultCode, utf8Decode } from "../base/mod.ts";
 import type { Address, Clock } from "../port/mod.ts";
 import type { Waiter } from "../storage/mod.ts";
 import type { Namespace } from "../transaction/mod.ts";
-import { BackgroundOps } from "./background.ts";
-import { planQuery, QUERY_JOB, type QueryPlan } from "./plan.ts";
-import { QueryProgress } from "./progress.ts";
+import { AggregationJob } from "./aggregation.ts";
+import { BackgroundJob } from "./background.ts";
+import { planQuery, QUERY_JOB, type QueryJobKind, type QueryPlan } from "./plan.ts";
+import { type QueryJobType, QueryProgress } from "./progress.ts";
 import type { QueryRegistry } from "./registry.ts";
 import { ScanJob } from "./scan.ts";
 
@@ -63,19 +64,35 @@ export function startQuery(message: RecordRequest, options: QueryOptions): Query
   }
   const progress = new QueryProgress(identityOf(plan, options), clock.monotonicMs());
   if (plan.kind === QUERY_JOB.BASIC) return new ScanJob(plan, { ...options, progress });
-  const refusal = BackgroundOps.start(plan, { ...options, progress });
+  if (plan.kind === QUERY_JOB.AGGREGATION) return new AggregationJob(plan, { ...options, progress });
+  const refusal = BackgroundJob.start(plan, { ...options, progress });
   return refusal === ResultCode.OK ? new Acknowledgement(options.reply, progress) : refusal;
+}
+
+/** Names of jobs in `query-show`, by kind. */
+const JOB_TYPES: Readonly<Record<QueryJobKind, QueryJobType>> = {
+  [QUERY_JOB.BASIC]: "basic",
+  [QUERY_JOB.AGGREGATION]: "aggregation",
+  [QUERY_JOB.UDF_BACKGROUND]: "background-udf",
+  [QUERY_JOB.OPS_BACKGROUND]: "background-ops",
+};
+
+function functionOf(request: RecordRequest): { fileName: string; functionName: string } {
+  return {
+    fileName: utf8Decode(request.field(FIELD.UDF_FILENAME)!),
+    functionName: utf8Decode(request.field(FIELD.UDF_FUNCTION)!),
+  };
 }
 
 function identityOf(plan: QueryPlan, options: QueryOptions): QueryProgress["identity"] {
   const { namespace, remote, jobs } = options;
-  const isBasic = plan.kind === QUERY_JOB.BASIC;
   return {
     trid: plan.trid === "" ? jobs.nextTrid() : plan.trid,
     namespaceName: namespace.settings.name,
     setName: plan.setName,
     indexName: plan.index?.index.name ?? "",
-    jobType: isBasic ? "basic" : "background-ops",
+    jobType: JOB_TYPES[plan.kind],
+    udf: plan.kind === QUERY_JOB.UDF_BACKGROUND ? functionOf(plan.request) : undefined,
     recordsPerSecond: plan.recordsPerSecond,
     pidsRequested: plan.partitions.length,
     digestsRequested: plan.digests.length / 20,

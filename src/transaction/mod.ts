@@ -20,5 +20,5 @@ export * from "./remove.ts";
 export * from "./run.ts";
 export * from "./stats.ts";
 export * from "./ttl.ts";
-export { argumentsOf, isArgumentList, runUdf } from "./udf.ts";
+export { argumentsOf, FAILURE, isArgumentList, liveRecord, runUdf, SUCCESS } from "./udf.ts";
 export { runWrite } from "./write.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { ByteBuffer, ResultCode, SET_NAME_SIZE_MAX, utf8, writeU16 } from "../base/mod.ts";
+import { ByteBuffer, DIGEST_SIZE_BYTES, ResultCode, SET_NAME_SIZE_MAX, utf8, writeU16 } from "../base/mod.ts";
 import { applyWrite, checkWrite, hasGeometry, NEEDS_GEOMETRY } from "../record/mod.ts";
 import { ENTRY_FLAG, LOADED, nextGeneration, type SetInfo, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import { UdfChanges, type UdfRecord } from "../udf/mod.ts";
@@ -40,14 +40,16 @@ import {
 } from "./context.ts";
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
 import { removeRecord } from "./remove.ts";
-import { KIND } from "./stats.ts";
+import { KIND, ORIGIN } from "./stats.ts";
 import { voidTimeOf } from "./ttl.ts";
 import { chooseSet } from "./write.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const EMPTY_LIST = Uint8Array.of(0x90);
-const SUCCESS = utf8("SUCCESS");
-const FAILURE = utf8("FAILURE");
+/** Name of the bin that carries a function's result. */
+export const SUCCESS: Uint8Array = utf8("SUCCESS");
+/** Name of the bin that carries a function's error. */
+export const FAILURE: Uint8Array = utf8("FAILURE");
 /** Bits that a call of a function may not carry. */
 const FORBIDDEN_INFO2 = INFO2.GENERATION | INFO2.GENERATION_GT | INFO2.CREATE_ONLY;
 const FORBIDDEN_INFO3 = INFO3.UPDATE_ONLY | INFO3.REPLACE_ONLY | INFO3.CREATE_OR_REPLACE;
@@ -106,6 +108,10 @@ function callAdmitted(context: TransactionContext, namespace: Namespace): Step {
   const { request } = context;
   const { entry, store, table } = namespace;
   findRecord(context, namespace);
+  // A job calls functions on the records that it has found: one that is gone meanwhile is passed over.
+  if (!context.live && context.origin === ORIGIN.QUERY_UDF) {
+    return refuse(context, namespace, ResultCode.NOT_FOUND);
+  }
   if (context.live && setDiffers(context, entry)) return refuse(context, namespace, ResultCode.PARAMETER);
   const filter = filterOf(request, namespace.scope);
   if (typeof filter === "number") return refuse(context, namespace, filter);
@@ -148,21 +154,38 @@ export function argumentsOf(request: RecordRequest): Uint8Array {
   return list === undefined || list.length === 0 ? EMPTY_LIST : list;
 }
 
-/** The record as the script sees it. */
+/** The record of a call as the script sees it; without one, what the request tells of it. */
 function recordOf(context: TransactionContext, namespace: Namespace): UdfRecord {
-  const { request, digestAt, live } = context;
+  const { request, digestAt } = context;
+  const digest = request.bytes.subarray(digestAt, digestAt + DIGEST_SIZE_BYTES);
+  if (context.live) return liveRecord(namespace, digest);
+  return {
+    table: namespace.table,
+    exists: false,
+    generation: 0,
+    ttlS: 0,
+    lastUpdateMs: 0,
+    sizeBytes: 0,
+    setName: request.field(FIELD.SET),
+    digest,
+    key: request.field(FIELD.KEY),
+  };
+}
+
+/** The live record under `namespace.entry`, whose bytes are loaded and whose bins are in `namespace.table`. */
+export function liveRecord(namespace: Namespace, digest: Uint8Array): UdfRecord {
   const { entry, store, table } = namespace;
-  const nowS = Math.floor(store.nowMs() / 1000);
+  const { voidTime } = entry;
   return {
     table,
-    exists: live,
-    generation: live ? entry.generation : 0,
-    ttlS: live && entry.voidTime !== 0 ? Math.max(0, entry.voidTime - nowS) : 0,
-    lastUpdateMs: live ? entry.lastUpdateMs : 0,
-    sizeBytes: live ? entry.sizeUnits * UNIT_SIZE_BYTES : 0,
-    setName: live ? store.sets.byId(entry.setId)?.nameBytes : request.field(FIELD.SET),
-    digest: request.bytes.subarray(digestAt, digestAt + 20),
-    key: live && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0 ? store.flat.key() : request.field(FIELD.KEY),
+    exists: true,
+    generation: entry.generation,
+    ttlS: voidTime === 0 ? 0 : Math.max(0, voidTime - Math.floor(store.nowMs() / 1000)),
+    lastUpdateMs: entry.lastUpdateMs,
+    sizeBytes: entry.sizeUnits * UNIT_SIZE_BYTES,
+    setName: store.sets.byId(entry.setId)?.nameBytes,
+    digest,
+    key: (entry.flags & ENTRY_FLAG.KEY_STORED) === 0 ? undefined : store.flat.key(),
   };
 }
 

@@ -46,7 +46,7 @@ export interface UdfModule {
   readonly fileName: string;
   /** Text of the module. */
   readonly source: Uint8Array;
-  /** Lower-case hexadecimal SHA-1 of the text. */
+  /** Lower-case hexadecimal SHA-1 of the value that the metadata keeps, as the stock server hashes it. */
   readonly hash: string;
 }
 
@@ -113,8 +113,12 @@ export class UdfModules {
 
   /** Registers a module, or with undefined forgets it. */
   set(fileName: string, source: Uint8Array | undefined): void {
-    if (source === undefined) this.#modules.delete(fileName);
-    else this.#modules.set(fileName, { fileName, source, hash: this.#options.compute.sha1Hex(source) });
+    if (source === undefined) {
+      this.#modules.delete(fileName);
+    } else {
+      const hash = this.#options.compute.sha1Hex(utf8(encodeModule({ fileName, source })));
+      this.#modules.set(fileName, { fileName, source, hash });
+    }
     this.clearCache();
   }
 

@@ -207,7 +207,10 @@ export class Script {
     const { engine } = this.#host;
     engine.lua.lua_rawgeti(L, REGISTRY, REGISTRY_GLOBALS);
     engine.pushBytes(L, name, 0, undefined);
-    return engine.lua.lua_rawget(L, -2) === LUA_TYPE.FUNCTION;
+    const type = engine.lua.lua_rawget(L, -2);
+    engine.lua.lua_rotate(L, -2, 1);
+    engine.lua.lua_settop(L, -2);
+    return type === LUA_TYPE.FUNCTION;
   }
 
   #pushRecord(L: number, record: UdfRecord): void {

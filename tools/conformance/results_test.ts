@@ -66,23 +66,26 @@ Deno.test("regressionsOf() reports listed tests that failed or never ran", () =>
 
 Deno.test("updatedList() makes an exception of a test only when it or a hook around it sent what is missing", () => {
   const needs = needsOf(run.lines, [
-    { atMs: 205, feature: "UDF" },
+    { atMs: 205, feature: "background query" },
     { atMs: 250, feature: "background query" },
-    { atMs: 405, feature: "UDF" },
+    { atMs: 405, feature: "background query" },
   ]);
   const list = updatedList(resultsOf(stock, [run]), new Map([[file, needs]]));
   assertEquals(list.mustPass, { [file]: ["suite one"] });
   assertEquals(list.exceptions[file], {
-    "suite twice": "uses UDF",
-    "suite twice #2": "uses UDF",
-    "suite inner three": "a hook around it uses UDF",
+    "suite twice": "uses background query",
+    "suite twice #2": "uses background query",
+    "suite inner three": "a hook around it uses background query",
   });
 });
 
 Deno.test("reasonFor() does not take a suite for another whose title it begins with", () => {
-  const needs = { tests: new Map(), suites: new Map([["suite", new Set(["UDF" as const])]]) };
+  const needs = { tests: new Map(), suites: new Map([["suite", new Set(["background query" as const])]]) };
   assertEquals(reasonFor({ title: "suites other", outcome: "fail" }, needs), undefined);
-  assertEquals(reasonFor({ title: "suite other", outcome: "missing" }, needs), "a hook around it uses UDF");
+  assertEquals(
+    reasonFor({ title: "suite other", outcome: "missing" }, needs),
+    "a hook around it uses background query",
+  );
   assertEquals(reasonFor({ title: "suite other", outcome: "pass" }, needs), undefined);
 });
 

@@ -8,23 +8,13 @@
 
 import { FIELD, INFO1, INFO2, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
 import { utf8Decode } from "../../src/base/mod.ts";
-import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
+import { decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 
 /** A part of the protocol that a request can use. */
-export type Feature =
-  | "UDF"
-  | "background query";
-
-const FEATURE_OF_FIELD: Readonly<Record<number, Feature>> = {
-  [FIELD.UDF_FILENAME]: "UDF",
-  [FIELD.UDF_FUNCTION]: "UDF",
-  [FIELD.UDF_ARGLIST]: "UDF",
-  [FIELD.UDF_OP]: "UDF",
-};
+export type Feature = "background query";
 
 /** Info commands by the start of their name. */
 const FEATURE_OF_INFO: readonly (readonly [prefix: string, feature: Feature])[] = [
-  ["udf-", "UDF"],
   ["query-show", "background query"],
   ["query-abort", "background query"],
 ];
@@ -39,20 +29,13 @@ export function isBatch(message: Message): boolean {
   return (message.info1 & INFO1.BATCH) !== 0;
 }
 
-/** The features that one message, or one row of a batch, uses. */
-export function featuresOfMessage(message: Message): Set<Feature> {
-  const features = new Set<Feature>();
-  for (const field of message.fields) add(features, FEATURE_OF_FIELD[field.type]);
-  return features;
-}
-
 /** The feature that one line of an info request uses. */
 export function featureOfInfoLine(line: string): Feature | undefined {
   return FEATURE_OF_INFO.find(([prefix]) => line.startsWith(prefix))?.[1];
 }
 
 /**
- * The features that a request frame uses, the rows of a batch included.
+ * The features that a request frame uses.
  *
  * @param frame a whole, well-formed request
  */
@@ -63,12 +46,7 @@ export function featuresOfFrame(frame: Uint8Array): Set<Feature> {
   }
   if (frameType(frame) !== PROTO_TYPE_AS_MSG) return features;
   const message = decodeMessages(frameBody(frame))[0];
-  for (const feature of featuresOfMessage(message)) features.add(feature);
   if (isQuery(message) && (message.info2 & INFO2.WRITE) !== 0) features.add("background query");
-  const rows = isBatch(message) ? fieldOf(message, FIELD.BATCH) : undefined;
-  for (const row of rows ? decodeBatchRows(rows) : []) {
-    for (const feature of featuresOfMessage(row.message)) features.add(feature);
-  }
   return features;
 }
 

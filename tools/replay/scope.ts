@@ -23,7 +23,7 @@ import {
   PROTO_TYPE_INFO,
   TTL_KEEP,
 } from "../../src/wire/mod.ts";
-import { featuresOfFrame, featuresOfMessage, isBatch, isQuery } from "./features.ts";
+import { featuresOfFrame, isBatch, isQuery } from "./features.ts";
 import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 import type { Exchange } from "./recording.ts";
 
@@ -127,15 +127,14 @@ export class ScopeTracker {
 
   #judgeBatch(exchange: Exchange, request: Message, replies: readonly Message[]): Judgement {
     const payload = fieldOf(request, FIELD.BATCH);
-    const parent = featuresOfMessage(request);
-    const reasons = new Set<string>(parent);
+    const reasons = new Set<string>();
     const maskedRows = new Set<number>();
     for (const row of payload ? decodeBatchRows(payload) : []) {
       const reply = replies.find((message) =>
         message.transactionTtl === row.index && (message.info3 & INFO3.LAST) === 0
       );
       if (reply === undefined) continue;
-      const verdict = this.#judgeRecord(row.message, reply, exchange.seq, parent.size > 0);
+      const verdict = this.#judgeRecord(row.message, reply, exchange.seq);
       if (!verdict.comparable) reasons.add(verdict.reason);
       if (verdict.maskGeneration) maskedRows.add(row.index);
     }
@@ -178,15 +177,9 @@ export class ScopeTracker {
     }
   }
 
-  #judgeRecord(request: Message, reply: Message, seq: number, parentFeature = false): Verdict {
+  #judgeRecord(request: Message, reply: Message, seq: number): Verdict {
     const state = this.#stateOf(request);
     this.#expire(state, seq);
-    const features = featuresOfMessage(request);
-    if (features.size > 0 || parentFeature) {
-      if ((request.info2 & INFO2.WRITE) !== 0) applyForeign(state, request, reply);
-      this.#note(state, request, reply, seq);
-      return { comparable: false, maskGeneration: false, reason: [...features].join(", ") };
-    }
     const verdict = verdictOf(request, state);
     if ((request.info2 & INFO2.WRITE) !== 0) {
       applyWrite(state, request, { reply, comparable: verdict.comparable });
@@ -255,21 +248,12 @@ function verdictOf(request: Message, state: RecordState): Verdict {
 
 /** Whether the outcome of a write depends on the bins that are there. */
 function readsContent(request: Message): boolean {
+  if (fieldOf(request, FIELD.UDF_FILENAME) !== undefined) return true;
   const replaces = (request.info3 & (INFO3.CREATE_OR_REPLACE | INFO3.REPLACE_ONLY)) !== 0;
   return request.ops.some((op) => {
     if (op.op === OP.WRITE) return op.particle === PARTICLE.NULL && !replaces;
     return op.op !== OP.TOUCH || !replaces;
   });
-}
-
-/** Takes note of a write that only the recorded server could do. */
-function applyForeign(state: RecordState, request: Message, reply: Message): void {
-  if (reply.result !== RESULT_OK) return;
-  const deletes = (request.info2 & INFO2.DELETE) !== 0;
-  state.recorded = !deletes && reply.generation !== 0;
-  const bothAbsent = !state.recorded && state.live === false;
-  state.sameContent = bothAbsent;
-  state.sameGeneration = bothAbsent;
 }
 
 /** Takes note of a write that both servers did. */
