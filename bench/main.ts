@@ -10,14 +10,27 @@ import { print } from "../tools/print.ts";
 import { type DataModelOptions, type DataModelResult, runDataModel } from "./data_model.ts";
 import { type MacroOptions, type MacroResult, runMacro } from "./macro.ts";
 import { type MicroOptions, type MicroResult, runMicro } from "./micro.ts";
-import { dataPrinter, machineLine, macroHeading, macroLines, microLine, startLine } from "./report.ts";
+import {
+  dataPrinter,
+  interferenceLine,
+  machineLine,
+  macroHeading,
+  macroLines,
+  microLine,
+  startLine,
+} from "./report.ts";
+import {
+  type InterferenceOptions,
+  type InterferenceResult,
+  measureInterference,
+} from "./scan_interference.ts";
 import { measureStart, type StartResult } from "./start_time.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 const HELP = `deno task bench: measure aerie
 
   --quick               everything once and short: shows that the benchmarks work, not how fast aerie is
-  --only PART,...       micro, data, macro, start (default: all)
+  --only PART,...       micro, data, macro, scan, start (default: all)
   --workload NAME,...   ${WORKLOADS.map(({ name }) => name).join(", ")} (default: all)
   --connections N,...   numbers of connections of the macro part (default 1,8,32,128)
   --rounds N            turns of each server; the middle one counts (default 3)
@@ -29,7 +42,7 @@ const HELP = `deno task bench: measure aerie
 Example
   deno task bench --only macro --workload get,put --connections 32`;
 
-const PARTS = ["micro", "data", "macro", "start"];
+const PARTS = ["micro", "data", "macro", "scan", "start"];
 
 /** Everything that was measured. */
 interface Report {
@@ -38,6 +51,7 @@ interface Report {
   micro?: MicroResult[];
   data?: DataModelResult[];
   macro?: MacroResult[];
+  scan?: InterferenceResult;
   start?: StartResult[];
 }
 
@@ -66,6 +80,9 @@ const DATA_QUICK: DataModelOptions = {
   elementCounts: [10, 1000],
   scanRecordCount: 1000,
 };
+
+const SCAN: InterferenceOptions = { recordCount: 1_000_000, connectionCount: 8, roundCount: 3, runMs: 2000 };
+const SCAN_QUICK: InterferenceOptions = { recordCount: 1000, connectionCount: 2, roundCount: 1, runMs: 100 };
 
 function list(text: string | undefined): string[] | undefined {
   return text?.split(",").map((word) => word.trim()).filter((word) => word !== "");
@@ -135,6 +152,12 @@ async function runAll(options: ReturnType<typeof readArguments>): Promise<Report
     report.macro = await runMacro(macro, (result) => {
       for (const line of macroLines(result, quick)) print(line);
     });
+  }
+  if (parts.includes("scan")) {
+    const scan = { ...(quick ? SCAN_QUICK : SCAN), ...(executable === undefined ? {} : { executable }) };
+    print(`\nGets on ${scan.connectionCount} connections while a scan of ${scan.recordCount} records runs`);
+    report.scan = await measureInterference(scan);
+    print(interferenceLine(report.scan, quick));
   }
   if (parts.includes("start")) {
     print("\nStart of an empty node to its first answer");

@@ -8,6 +8,7 @@ import { print } from "../tools/print.ts";
 import type { DataModelResult } from "./data_model.ts";
 import type { MacroFigures, MacroOptions, MacroResult } from "./macro.ts";
 import type { MicroResult } from "./micro.ts";
+import { INTERFERENCE_TARGET_MS, type InterferenceResult } from "./scan_interference.ts";
 import type { StartResult } from "./start_time.ts";
 
 /** Most CPU per request, as a multiple of the echo server's, by workload, at this many connections. */
@@ -44,6 +45,14 @@ export function dataPrinter(): (result: DataModelResult) => void {
       `  ${name.padEnd(52)} ${medianNs.toFixed(0).padStart(9)}${ratios.padEnd(20)} ${containerBytes || ""}`,
     );
   };
+}
+
+/** What a scan does to gets. */
+export function interferenceLine(result: InterferenceResult, quick: boolean): string {
+  const { p99Us, p99WithScanUs, scannedPerS } = result;
+  const isMet = p99WithScanUs <= p99Us + INTERFERENCE_TARGET_MS * 1000;
+  return `  p99 ${p99Us.toFixed(0)} µs without, ${p99WithScanUs.toFixed(0)} µs with a scan of ` +
+    `${scannedPerS.toFixed(0)} records/s  <= +${INTERFERENCE_TARGET_MS} ms${verdict(isMet, quick)}`;
 }
 
 /** What the columns of the macro benchmark are. */

@@ -74,7 +74,7 @@ function filesIn(directory: string): string[] {
   return [...Deno.readDirSync(directory)].map(({ name }) => name).filter((name) => name.endsWith(".asb"));
 }
 
-/** Records of a directory's files, by digest, without generations. */
+/** Records of a directory's files, by digest, without generations; of the void-time only whether there is one. */
 function content(directory: string): Map<string, unknown> {
   const items: AsbItem[] = [];
   for (const name of filesIn(directory)) {
@@ -85,9 +85,11 @@ function content(directory: string): Map<string, unknown> {
   }
   const records = items.filter((item): item is AsbRecord => item.kind === "record");
   const byDigest = new Map(records.map((record) => {
-    const { generation: _, namespace: __, ...rest } = record;
+    // A restore sets a TTL, whose end moves by a second when the clock's second ends meanwhile.
+    const { generation: _, namespace: __, voidTime, ...rest } = record;
     return [String(record.digest), {
       ...rest,
+      expires: voidTime !== 0,
       bins: [...rest.bins].sort((a, b) => a.name < b.name ? -1 : 1),
     }];
   }));
