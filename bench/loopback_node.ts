@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert } from "../src/base/mod.ts";
+import { assert, utf8 } from "../src/base/mod.ts";
 import { loadSettings } from "../src/config/mod.ts";
 import { type AerieNode, createNode } from "../src/node/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
@@ -98,6 +98,11 @@ export class LoopbackNode {
         return sizeBytes;
       }
     }
+  }
+
+  /** Registers the text of module `bench`. */
+  registerModule(source: string): void {
+    this.#node.udf.set("bench.lua", utf8(source));
   }
 
   /** Stops the node. */

@@ -252,6 +252,9 @@ function* requestCases(maker: RequestMaker, node: LoopbackNode, recordCount: num
   yield { name: "get through session and node", targetNs: GET_TARGET_NS, run: eachRecord(maker.get(1)) };
   yield { name: "put (overwrite) through session and node", targetNs: PUT_TARGET_NS, run: put };
   yield { name: "operate (add, read) through session and node", run: eachRecord(maker.operate(1)) };
+  node.registerModule(UDF_SOURCE);
+  yield { name: "UDF call (read a bin) through session and node", run: eachRecord(maker.call(1, "read")) };
+  yield { name: "UDF call (add to a bin) through session and node", run: eachRecord(maker.call(1, "add")) };
   const batch = maker.batchGet(0, Math.min(BATCH_ROW_COUNT, recordCount));
   yield {
     name: `batch of ${BATCH_ROW_COUNT} gets through session and node`,
@@ -260,6 +263,12 @@ function* requestCases(maker: RequestMaker, node: LoopbackNode, recordCount: num
     },
   };
 }
+
+/** Functions that do what get and operate do. */
+const UDF_SOURCE = `
+  function read(rec) return rec.a end
+  function add(rec) rec.a = rec.a + 1 aerospike:update(rec) return rec.a end
+`;
 
 /** A step through all records that lands far from the last; prime, so that it visits each one. */
 const RECORD_STEP = 7919;

@@ -59,6 +59,15 @@ export class RequestMaker {
     return this.#finish();
   }
 
+  /** Calls a function of module `bench` on a record, without arguments. */
+  call(record: number, functionName: string): Uint8Array {
+    this.#begin(record, { info1: 0, info2: INFO2.WRITE });
+    this.#writer.textField(FIELD.UDF_FILENAME, "bench");
+    this.#writer.textField(FIELD.UDF_FUNCTION, functionName);
+    this.#writer.field(FIELD.UDF_ARGLIST, Uint8Array.of(0x90));
+    return this.#finish();
+  }
+
   /** Reads `count` records from number `first` on, in one batch; rows after the first repeat its header. */
   batchGet(first: number, count: number): Uint8Array {
     this.#buffer.reset();
