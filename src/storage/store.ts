@@ -437,16 +437,18 @@ export class NamespaceStore {
   }
 
   /**
-   * Removes a record that is over, or that another node says is gone. Where an older copy on a device would come back at the next start, a tombstone takes
-   * its place; when there is no room for one the record stays, invisible.
+   * Removes a record that is over, or that another node says is gone. Where an older copy on a device would come back at
+   * the next start, a tombstone takes its place; when there is no room for one the record stays, invisible. A tombstone
+   * that is there already stays: a node that says "gone" once more knows of no reason to forget the delete.
    *
    * @returns false when it stays
    */
   expunge(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): boolean {
     const isOver = origin === "expiry" || origin === "eviction";
     const mayComeBack = isOver ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 : origin === "replica";
-    if (mayComeBack && this.space.keepsOldCopies && !entry.isTombstone) {
-      return this.bury(digest, at, entry, origin) === ResultCode.OK;
+    if (mayComeBack && this.space.keepsOldCopies) {
+      if (!entry.isTombstone) return this.bury(digest, at, entry, origin) === ResultCode.OK;
+      if (origin === "replica") return false;
     }
     this.remove(digest, at, entry, origin);
     return true;

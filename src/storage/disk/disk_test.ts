@@ -123,6 +123,25 @@ describe("a store on a device", () => {
     }
   });
 
+  it("expunge() keeps a tombstone when another node says once more that the record is gone", async () => {
+    const test = new DiskTest();
+    await test.open();
+    const { it } = test;
+    const entry = new EntryRef();
+    const digest = testDigest(1);
+    it.put(1);
+    assert(it.store.find(digest, 0, entry));
+    assertEquals(it.store.expunge(digest, 0, entry, "replica"), true, "a tombstone takes the record's place");
+    assert(it.store.find(digest, 0, entry));
+    const { generation, lastUpdateMs } = entry;
+    test.clock.advance(5);
+    assertEquals(it.store.expunge(digest, 0, entry, "replica"), false);
+    assert(it.store.find(digest, 0, entry), "an older copy elsewhere would come back");
+    assert(entry.isTombstone);
+    assertEquals([entry.generation, entry.lastUpdateMs], [generation, lastUpdateMs]);
+    await test.close();
+  });
+
   it("answers a damaged record with an error, and says file, offset, expected and found", async () => {
     const test = new DiskTest();
     await test.open();
