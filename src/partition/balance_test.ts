@@ -242,6 +242,20 @@ describe("PartitionTable", () => {
     assertEquals([applied.clusterSize, applied.generation], [alone.clusterSize, alone.generation]);
     assertEquals([applied.mayHaveOtherCopies(1), alone.mayHaveOtherCopies(1)], [false, false]);
   });
+
+  it("mayHaveOtherCopies() stays true when a node is alone after it was in a cluster", () => {
+    const members = [testMember(2), testMember(1)];
+    const [{ node: self }] = members;
+    const table = new PartitionTable();
+    table.apply(balance([members[0]], { self }));
+    assertEquals(table.mayHaveOtherCopies(1), false);
+    table.apply(balance(members, { self }));
+    table.apply(balance([members[0]], { self }));
+    assertEquals([table.clusterSize, table.mayHaveOtherCopies(1)], [1, true], "the other one may be cut off");
+    table.block();
+    table.assignAll();
+    assertEquals(table.mayHaveOtherCopies(1), true);
+  });
 });
 
 /** Exchanges what some nodes tell, without losses. */

@@ -52,6 +52,8 @@ export class PartitionTable {
   effectiveReplicationFactor = 1;
   /** Nodes that the table was computed for. */
   clusterSize = 0;
+  /** Once it was in a cluster of more than one node, which may have copies that this one can't see now. */
+  #hadPeers = false;
   /** What this node's copies are worth; storage keeps it. */
   versions: VersionTable = new VersionTable();
   readonly #keeper: PartitionVersionKeeper | undefined;
@@ -97,6 +99,7 @@ export class PartitionTable {
     this.#endHandOffs();
     this.versions = balance.versions;
     this.clusterSize = balance.nodes.length;
+    if (this.clusterSize > 1) this.#hadPeers = true;
     this.effectiveReplicationFactor = balance.placement.replicaCount;
     this.#workingPlace.set(balance.workingPlace);
     this.#immigrations = balance.immigrationCounts.slice();
@@ -381,10 +384,10 @@ export class PartitionTable {
 
   /**
    * Whether an older copy of a partition's records may be somewhere else: on a replica, or on a node that is away.
-   * Then a delete must leave a tombstone.
+   * Then a delete must leave a tombstone. A node that was ever in a cluster may be alone because of a split.
    */
   mayHaveOtherCopies(_partition: number): boolean {
-    return this.effectiveReplicationFactor > 1 || this.clusterSize > 1;
+    return this.effectiveReplicationFactor > 1 || this.#hadPeers;
   }
 
   /**
