@@ -18,6 +18,7 @@ import {
   type BackupState,
 } from "./backup/backup_job.ts";
 import { BackupOutput, prepareDirectory } from "./backup/output.ts";
+import { addressText } from "./info_fields.ts";
 import { countText, sizeText } from "./status_screen.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -301,9 +302,7 @@ function parseFlags(args: readonly string[]): BackupFlags | string {
   try {
     const address = parseAddress(text("host") || "127.0.0.1");
     return {
-      host: address.host.includes(":")
-        ? `[${address.host}]:${address.port}`
-        : `${address.host}:${address.port}`,
+      host: addressText(address),
       plan: {
         namespace,
         sets: (parsed["set"] as string[] | undefined) ?? [],

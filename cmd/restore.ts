@@ -13,6 +13,7 @@ import { createPlatform } from "../src/platform/mod.ts";
 import type { Ports } from "../src/port/mod.ts";
 import { AsbReader } from "./backup/asb_reader.ts";
 import { RestoreJob, type RestorePolicy } from "./backup/restore_job.ts";
+import { addressText } from "./info_fields.ts";
 import { countText } from "./status_screen.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -208,9 +209,7 @@ function parseFlags(args: readonly string[]): RestoreFlags | string {
   try {
     const address = parseAddress(text("host") || "127.0.0.1");
     return {
-      host: address.host.includes(":")
-        ? `[${address.host}]:${address.port}`
-        : `${address.host}:${address.port}`,
+      host: addressText(address),
       directory,
       file,
       workerCount,

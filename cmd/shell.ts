@@ -11,6 +11,7 @@ import process from "node:process";
 import readline from "node:readline";
 import { type AerieClient, connect, parseAddress } from "../src/client/mod.ts";
 import { createPlatform } from "../src/platform/mod.ts";
+import { addressText } from "./info_fields.ts";
 import { COMMANDS } from "./shell_admin.ts";
 import { explainError } from "./shell_explain.ts";
 import { OPERATION_NAMES } from "./shell_operations.ts";
@@ -265,9 +266,7 @@ function parseFlags(args: readonly string[]): ShellFlags | string {
   try {
     const address = parseAddress((parsed["host"] as string | undefined) || "127.0.0.1", port);
     return {
-      host: address.host.includes(":")
-        ? `[${address.host}]:${address.port}`
-        : `${address.host}:${address.port}`,
+      host: addressText(address),
       namespace: parsed["namespace"] as string | undefined,
       mode: parsed["json"] === true ? "json" : "table",
       lines: (parsed["execute"] as string[] | undefined) ?? [],

@@ -6,8 +6,9 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { parseInfoError, type Value } from "../src/client/mod.ts";
+import type { Value } from "../src/client/mod.ts";
 import { decodeBase64, encodeBase64, utf8Decode } from "../src/base/mod.ts";
+import { askInfo, infoFields, infoParts, infoValueOrEmpty } from "./info_fields.ts";
 import { expectEnd, RECORD_COMMANDS, type ShellCommand } from "./shell_commands.ts";
 import { codeOf, explainCode, explainError } from "./shell_explain.ts";
 import type { Row } from "./shell_output.ts";
@@ -79,14 +80,14 @@ async function runIndex(line: LineReader, session: ShellSession): Promise<void> 
     const collection = line.isAtEnd ? "default" : oneOf(line, COLLECTIONS);
     const setText = set === "" ? "" : `;set=${set}`;
     const kind = collection === "default" ? "" : `;indextype=${collection}`;
-    await ask(
-      session,
+    await askInfo(
+      session.client,
       `sindex-create:namespace=${namespace}${setText};indexname=${name}${kind};bin=${bin};type=${type}`,
     );
     session.say(`index ${name} is being built; "index list" tells how far it is`);
   } else if (line.takesWord("drop")) {
     const name = line.word("a name");
-    await ask(session, `sindex-delete:namespace=${namespace};indexname=${name}`);
+    await askInfo(session.client, `sindex-delete:namespace=${namespace};indexname=${name}`);
     session.say(`index ${name} is dropped`);
   } else {
     if (!line.isAtEnd && !line.takesWord("list")) line.fail("list, create or drop is missing");
@@ -97,18 +98,23 @@ async function runIndex(line: LineReader, session: ShellSession): Promise<void> 
 
 async function listIndexes(session: ShellSession): Promise<void> {
   const rows: Row[] = [];
-  for (const entry of items(await ask(session, `sindex-list:namespace=${session.namespace}`), ";")) {
-    const fields = fieldsOf(entry, ":");
+  for (
+    const entry of infoParts(await askInfo(session.client, `sindex-list:namespace=${session.namespace}`), ";")
+  ) {
+    const fields = infoFields(entry, ":");
     const name = String(fields.get("indexname") ?? "");
-    const stat = await ask(session, `sindex-stat:namespace=${session.namespace};indexname=${name}`);
-    const figures = fieldsOf(stat, ";");
+    const stat = await askInfo(
+      session.client,
+      `sindex-stat:namespace=${session.namespace};indexname=${name}`,
+    );
+    const figures = infoFields(stat, ";");
     rows.push(
       new Map<string, Value>([
         ["index", name],
-        ["set", shown(fields.get("set"))],
-        ["bin", shown(fields.get("bin"))],
-        ["type", shown(fields.get("type"))],
-        ["of", shown(fields.get("indextype"))],
+        ["set", infoValueOrEmpty(fields.get("set"))],
+        ["bin", infoValueOrEmpty(fields.get("bin"))],
+        ["type", infoValueOrEmpty(fields.get("type"))],
+        ["of", infoValueOrEmpty(fields.get("indextype"))],
         ["built %", Number(figures.get("load_pct") ?? 0)],
         ["entries", Number(figures.get("entries") ?? 0)],
       ]),
@@ -124,17 +130,17 @@ async function runUdf(line: LineReader, session: ShellSession): Promise<void> {
     const source = readModule(path, line);
     const content = encodeBase64(source);
     const name = basename(path);
-    await ask(
-      session,
+    await askInfo(
+      session.client,
       `udf-put:filename=${name};content=${content};content-len=${content.length};udf-type=LUA;`,
     );
     session.say(`module ${name} is registered`);
   } else if (line.takesWord("remove")) {
     const name = line.word("a name");
-    await ask(session, `udf-remove:filename=${name};`);
+    await askInfo(session.client, `udf-remove:filename=${name};`);
     session.say(`module ${name} is removed`);
   } else if (line.takesWord("show")) {
-    const answer = fieldsOf(await ask(session, `udf-get:filename=${line.word("a name")};`), ";");
+    const answer = infoFields(await askInfo(session.client, `udf-get:filename=${line.word("a name")};`), ";");
     const content = answer.get("content");
     if (content === undefined) {
       throw new Error(`The server has no such module: ${answer.get("error") ?? "no content"}`);
@@ -142,8 +148,8 @@ async function runUdf(line: LineReader, session: ShellSession): Promise<void> {
     session.output.print(utf8Decode(decodeBase64(content)!).trimEnd());
   } else {
     if (!line.isAtEnd && !line.takesWord("list")) line.fail("list, put, show or remove is missing");
-    const entries = items(await ask(session, "udf-list"), ";");
-    session.printRows(entries.map((entry) => new Map<string, Value>(fieldsOf(entry, ","))));
+    const entries = infoParts(await askInfo(session.client, "udf-list"), ";");
+    session.printRows(entries.map((entry) => new Map<string, Value>(infoFields(entry, ","))));
   }
   expectEnd(line);
 }
@@ -160,9 +166,9 @@ function readModule(path: string, line: LineReader): Uint8Array {
 async function runShow(line: LineReader, session: ShellSession): Promise<void> {
   if (line.takesWord("namespaces")) await showNamespaces(session);
   else if (line.takesWord("sets")) {
-    const entries = items(await ask(session, `sets/${session.namespace}`), ";");
+    const entries = infoParts(await askInfo(session.client, `sets/${session.namespace}`), ";");
     session.printRows(entries.map((entry) => {
-      const fields = fieldsOf(entry, ":");
+      const fields = infoFields(entry, ":");
       return new Map<string, Value>(
         ["set", "objects", "tombstones", "data_used_bytes"].map((name) => [name, numeric(fields.get(name))]),
       );
@@ -179,8 +185,8 @@ async function runShow(line: LineReader, session: ShellSession): Promise<void> {
 
 async function showNamespaces(session: ShellSession): Promise<void> {
   const rows: Row[] = [];
-  for (const name of items(await ask(session, "namespaces"), ";")) {
-    const fields = fieldsOf(await ask(session, `namespace/${name}`), ";");
+  for (const name of infoParts(await askInfo(session.client, "namespaces"), ";")) {
+    const fields = infoFields(await askInfo(session.client, `namespace/${name}`), ";");
     rows.push(
       new Map<string, Value>([
         ["namespace", name],
@@ -254,34 +260,9 @@ function runHelp(line: LineReader, session: ShellSession): void {
   if (command.details !== undefined) session.output.print(command.details());
 }
 
-async function ask(session: ShellSession, command: string): Promise<string> {
-  const answer = await session.client.info(command);
-  const error = parseInfoError(answer);
-  if (error !== undefined) throw new Error(`The server answered ${error.code}: ${error.message}`);
-  return answer;
-}
-
 function oneOf(line: LineReader, words: readonly string[]): string {
   const word = line.word(words.join(", ")).toLowerCase();
   return words.includes(word) ? word : line.fail(`"${word}" is none of ${words.join(", ")}`);
-}
-
-function items(text: string, separator: string): string[] {
-  return text.split(separator).filter((item) => item !== "");
-}
-
-/** Fields of `a=1;b=2`. */
-function fieldsOf(text: string, separator: string): Map<string, string> {
-  return new Map(
-    items(text, separator).map((field) => {
-      const at = field.indexOf("=");
-      return at < 0 ? [field, ""] : [field.slice(0, at), field.slice(at + 1)];
-    }),
-  );
-}
-
-function shown(value: string | undefined): string {
-  return value === undefined || value === "null" ? "" : value;
 }
 
 function numeric(value: string | undefined): Value {

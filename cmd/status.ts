@@ -9,6 +9,7 @@ import process from "node:process";
 import { type AerieClient, connect, parseAddress } from "../src/client/mod.ts";
 import { createPlatform } from "../src/platform/mod.ts";
 import type { Address, Ports } from "../src/port/mod.ts";
+import { addressText } from "./info_fields.ts";
 import { statusScreen } from "./status_screen.ts";
 import { type ClusterStatus, lookAtCluster } from "./status_snapshot.ts";
 import { print, printError } from "./terminal.ts";
@@ -84,12 +85,10 @@ export async function runStatus(args: string[], output: StatusOutput = TERMINAL)
     return USAGE;
   }
   const ports = await createPlatform();
-  const { host, port } = flags.address;
-  const hostText = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   let client: AerieClient;
   try {
     client = await connect({
-      hosts: [hostText],
+      hosts: [addressText(flags.address)],
       ports,
       connectTimeoutMs: flags.timeoutMs,
       tendTimeoutMs: flags.timeoutMs,

@@ -5,7 +5,8 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../../src/base/mod.ts";
-import { type AerieClient, parseInfoError } from "../../src/client/mod.ts";
+import type { AerieClient } from "../../src/client/mod.ts";
+import { askInfo, infoFields, infoParts, infoValueOrEmpty } from "../info_fields.ts";
 import type { AsbIndex, AsbIndexType, AsbModule } from "./asb.ts";
 
 const INDEX_TYPES: Readonly<Record<string, AsbIndexType>> = {
@@ -28,23 +29,23 @@ export async function readIndexes(
 ): Promise<{ indexes: AsbIndex[]; skipped: string[] }> {
   const indexes: AsbIndex[] = [];
   const skipped: string[] = [];
-  for (const entry of parts(await ask(client, `sindex-list:namespace=${namespace};b64=true`), ";")) {
-    const fields = fieldsOf(entry, ":");
+  for (const entry of infoParts(await askInfo(client, `sindex-list:namespace=${namespace};b64=true`), ";")) {
+    const fields = infoFields(entry, ":");
     const name = fields.get("indexname") ?? "";
     const type = INDEX_TYPES[fields.get("indextype") ?? ""];
     const dataType = DATA_TYPES[fields.get("type") ?? ""];
-    if (type === undefined || dataType === undefined || known(fields.get("bin")) === "") {
+    if (type === undefined || dataType === undefined || infoValueOrEmpty(fields.get("bin")) === "") {
       skipped.push(name);
       continue;
     }
-    const context = known(fields.get("context"));
+    const context = infoValueOrEmpty(fields.get("context"));
     indexes.push({
       kind: "index",
       namespace,
-      set: known(fields.get("set")),
+      set: infoValueOrEmpty(fields.get("set")),
       name,
       type,
-      bin: known(fields.get("bin")),
+      bin: infoValueOrEmpty(fields.get("bin")),
       dataType,
       context: context === "" ? undefined : context,
     });
@@ -67,17 +68,17 @@ export async function createIndex(client: AerieClient, index: AsbIndex, namespac
     `bin=${index.bin}`,
     `type=${type}`,
   ];
-  await ask(client, `sindex-create:${options.join(";")}`);
+  await askInfo(client, `sindex-create:${options.join(";")}`);
 }
 
 /** All Lua modules. */
 export async function readModules(client: AerieClient): Promise<AsbModule[]> {
   const modules: AsbModule[] = [];
-  for (const entry of parts(await ask(client, "udf-list"), ";")) {
-    const name = fieldsOf(entry, ",").get("filename");
+  for (const entry of infoParts(await askInfo(client, "udf-list"), ";")) {
+    const name = infoFields(entry, ",").get("filename");
     if (name === undefined) continue;
     const content = decodeBase64(
-      fieldsOf(await ask(client, `udf-get:filename=${name};`), ";").get("content") ?? "",
+      infoFields(await askInfo(client, `udf-get:filename=${name};`), ";").get("content") ?? "",
     );
     if (content === undefined) throw new Error(`the server sent module ${name} in a form that is no base64`);
     modules.push({ kind: "module", name, content });
@@ -88,34 +89,8 @@ export async function readModules(client: AerieClient): Promise<AsbModule[]> {
 /** Registers a Lua module. */
 export async function registerModule(client: AerieClient, module: AsbModule): Promise<void> {
   const content = encodeBase64(module.content);
-  await ask(
+  await askInfo(
     client,
     `udf-put:filename=${module.name};content=${content};content-len=${content.length};udf-type=LUA;`,
   );
-}
-
-async function ask(client: AerieClient, command: string): Promise<string> {
-  const answer = await client.info(command, { timeoutMs: 5000 });
-  const error = parseInfoError(answer);
-  if (error !== undefined) {
-    throw new Error(`the server answered ${command.split(/[:;]/)[0]} with: ${error.message}`);
-  }
-  return answer;
-}
-
-function parts(text: string, separator: string): string[] {
-  return text.split(separator).filter((part) => part !== "");
-}
-
-function fieldsOf(text: string, separator: string): Map<string, string> {
-  return new Map(
-    parts(text, separator).map((field) => {
-      const at = field.indexOf("=");
-      return at < 0 ? [field, ""] : [field.slice(0, at), field.slice(at + 1)];
-    }),
-  );
-}
-
-function known(value: string | undefined): string {
-  return value === undefined || value === "null" ? "" : value;
 }
