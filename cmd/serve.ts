@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import process from "node:process";
 import {
   becomeNodeOfSeveral,
@@ -170,14 +170,15 @@ export async function serve(
   settings: Settings,
   options: { quiet: boolean; supervised?: boolean },
 ): Promise<number> {
-  const { logMillis, logLocalTime, pidfile } = settings.service;
+  const { logMillis, logLocalTime, logRotateSize, logRotateKeep, pidfile } = settings.service;
   const sinks = settings.logging.map(({ kind, path, levels }) =>
     kind === "file" ? { path, levels } : { levels }
   );
   let node: AerieNode;
   let http: HttpServer | undefined;
   try {
-    const log = createLog({ sinks, millis: logMillis, localTime: logLocalTime });
+    const rotation = { sizeBytes: logRotateSize, keepCount: logRotateKeep };
+    const log = createLog({ sinks, rotation, millis: logMillis, localTime: logLocalTime });
     const ports = await createPlatform({ log });
     log.write("info", "as", `aerie ${AERIE_VERSION}, ${SERVER_EDITION} build ${SERVER_BUILD}`);
     node = await createNode({ settings, ports, onFailure: dieOfFailure });
@@ -195,6 +196,7 @@ export async function serve(
   await untilStop(node, options.supervised === true);
   const tookMs = await node.stop();
   await http?.close();
+  if (pidfile !== "") await rm(pidfile, { force: true });
   print(`stopped in ${Math.round(tookMs)} ms`);
   return 0;
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
 import { freePorts } from "../tools/node_process.ts";
+import { connect } from "../client.ts";
 import { startServer } from "../tools/smoke/server.ts";
 import { buildImage, type ImageRoot, readDockerfile, textsOf } from "./image_testing.ts";
 
@@ -256,4 +257,35 @@ Deno.test("a container with flags alone serves the configuration of the template
     assertEquals(ids[1], ids[0]);
     assert((await Array.fromAsync(Deno.readDir(`${image.folder}/opt/aerospike/data`))).length > 0);
   });
+});
+
+Deno.test("a container that is made anew with the volume of another has its records and its node id", async () => {
+  const volume = await Deno.makeTempDir({ prefix: "aerie-volume-" });
+  try {
+    const found: unknown[] = [];
+    for (let life = 0; life < 2; life++) {
+      await withImage(SOURCES, async (image) => {
+        const data = `${image.folder}/opt/aerospike/data`;
+        await Deno.remove(data);
+        await Deno.symlink(volume, data);
+        const { env, port } = portsEnv();
+        const args = ["--config-file", `${image.folder}/etc/aerospike/aerospike.conf`];
+        const given = { ...env, DATA_IN_MEMORY: "false", STORAGE_GB: "1", SERVICE_ADDRESS: "127.0.0.1" };
+        const server = await startServer(image.command(args), { cwd: image.folder, env: image.env(given) });
+        try {
+          const client = await connect({ hosts: [`127.0.0.1:${port}`] });
+          const key = { namespace: "test", set: "birds", key: "owl" };
+          found.push((await client.get(key))?.bins.wings);
+          await client.put(key, { wings: 2 });
+          client.close();
+          assertEquals((await server.stop()).code, 0);
+        } finally {
+          server.kill();
+        }
+      });
+    }
+    assertEquals(found, [undefined, 2]);
+  } finally {
+    await Deno.remove(volume, { recursive: true });
+  }
 });

@@ -3,7 +3,21 @@
  *
  * @module
  */
-import { bool, defineOptions, int, KIB, list, ms, oneOf, type OptionTable, seconds, text } from "./option.ts";
+import {
+  bool,
+  defineOptions,
+  int,
+  KIB,
+  list,
+  MIB,
+  ms,
+  oneOf,
+  type OptionTable,
+  seconds,
+  size,
+  SIZE_MAX,
+  text,
+} from "./option.ts";
 
 /** Settings of the whole node. */
 export interface ServiceSettings {
@@ -53,6 +67,10 @@ export interface ServiceSettings {
   logLocalTime: boolean;
   /** Milliseconds in log times. */
   logMillis: boolean;
+  /** Rotated log files that are kept, besides the present one. */
+  logRotateKeep: number;
+  /** A log file of this size is put aside; 0 leaves that to others. */
+  logRotateSize: number;
   /** Histograms in microseconds. */
   microsecondHistograms: boolean;
   /** Delay for transfers that only refill copies. */
@@ -186,6 +204,15 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
   }),
   logLocalTime: bool(false, { doc: "log in local time" }),
   logMillis: bool(false, { doc: "milliseconds in log times" }),
+  logRotateKeep: int(4, {
+    range: [1, 100],
+    doc: "log files put aside that are kept, each at most log-rotate-size",
+  }),
+  logRotateSize: size(100 * MIB, {
+    range: [64 * KIB, SIZE_MAX],
+    special: [0],
+    doc: "a log file of this size is put aside as FILE.1; 0: never, SIGHUP opens it anew",
+  }),
   microsecondHistograms: bool(false, { dynamic: true, doc: "histograms in microseconds" }),
   migrateFillDelay: seconds(0, {
     dynamic: true,

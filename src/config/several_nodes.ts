@@ -36,6 +36,7 @@ type Sharing = "shifted" | "suffixed" | "divided" | "single" | "same";
 
 /** By path without names; ports and sizes must all be here, other options are the same on all nodes. */
 const sharings: Readonly<Record<string, Sharing>> = {
+  "service.log-rotate-size": "same",
   "service.pidfile": "suffixed",
   "service.work-directory": "suffixed",
   "network.service.port": "shifted",

@@ -18,7 +18,7 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import type { Log, LogControl, LogLevel } from "../port/mod.ts";
-import { DescriptorSink, levelRanks } from "./log_sink.ts";
+import { DescriptorSink, levelRanks, type LogRotation } from "./log_sink.ts";
 
 /** One sink of a log. */
 export interface LogSinkOptions {
@@ -40,6 +40,8 @@ export interface LogFormat {
 export interface LogOptions extends LogFormat {
   /** Where lines go. */
   sinks: readonly LogSinkOptions[];
+  /** When log files are put aside; never, without it. */
+  rotation?: LogRotation;
   /** Milliseconds since 1970 of a line's time. */
   wallMs?: () => number;
 }
@@ -172,7 +174,7 @@ class TapeLog implements Log {
  */
 export function createLog(options: LogOptions): Log {
   const sinks = options.sinks.map(({ path, levels }) => {
-    const sink = new DescriptorSink(path);
+    const sink = new DescriptorSink(path, options.rotation);
     for (const [context, level] of Object.entries(levels)) sink.setLevel(context, level);
     return sink;
   });

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { closeSync, openSync, write, writeSync } from "node:fs";
+import { close, closeSync, fstatSync, openSync, rename, write, writeSync } from "node:fs";
 import { ByteBuffer, LOG_CONTEXTS } from "../base/mod.ts";
 import type { LogLevel, LogSink } from "../port/mod.ts";
 import { diskError } from "./disk.ts";
@@ -23,12 +23,23 @@ export const LOG_WAITING_SIZE_MAX_BYTES = 1024 * 1024;
 
 const STDERR_DESCRIPTOR = 2;
 
+/** When a log file is put aside, and how many such files stay. */
+export interface LogRotation {
+  /** Size from which a file is put aside, in bytes; 0 means never. */
+  sizeBytes: number;
+  /** Files put aside that are kept, as `PATH.1` (the youngest) to `PATH.N`; 1 or more. */
+  keepCount: number;
+}
+
 /** One destination with its levels. */
 export class DescriptorSink implements LogSink {
   readonly name: string;
   readonly #path: string | undefined;
   readonly #levels = new Map<string, LogLevel>();
+  readonly #rotation: LogRotation;
   #descriptor: number;
+  /** Bytes of the present file; a file that grows by others' hands is not looked at. */
+  #sizeBytes = 0;
   #waiting = new ByteBuffer(4096);
   #dropped = 0;
   #writing = false;
@@ -36,12 +47,15 @@ export class DescriptorSink implements LogSink {
 
   /**
    * @param path of the log file, or undefined for standard error
+   * @param rotation when the file is put aside; never, without it
    * @throws {Error} when the file can't be opened; the message names path and cause
    */
-  constructor(path: string | undefined) {
+  constructor(path: string | undefined, rotation: LogRotation = { sizeBytes: 0, keepCount: 1 }) {
     this.#path = path;
+    this.#rotation = rotation;
     this.name = path ?? "stderr";
-    this.#descriptor = path === undefined ? STDERR_DESCRIPTOR : openForAppending(path);
+    this.#descriptor = STDERR_DESCRIPTOR;
+    if (path !== undefined) this.#open(path);
     this.setLevel("any", "critical");
   }
 
@@ -96,10 +110,15 @@ export class DescriptorSink implements LogSink {
     if (this.#path === undefined) return;
     this.flushNow();
     const old = this.#descriptor;
-    this.#descriptor = openForAppending(this.#path);
+    this.#open(this.#path);
     // A write that is under way still uses the old one.
     if (this.#writing) this.#idle.push(() => closeSync(old));
     else closeSync(old);
+  }
+
+  #open(path: string): void {
+    this.#descriptor = openForAppending(path);
+    this.#sizeBytes = fstatSync(this.#descriptor).size;
   }
 
   #take(): Uint8Array {
@@ -113,6 +132,12 @@ export class DescriptorSink implements LogSink {
   }
 
   #writeWaiting(): void {
+    const { sizeBytes } = this.#rotation;
+    if (
+      this.#waiting.length > 0 && this.#path !== undefined && sizeBytes > 0 && this.#sizeBytes >= sizeBytes
+    ) {
+      return this.#putAside(this.#path, this.#rotation.keepCount);
+    }
     const bytes = this.#take();
     if (bytes.length === 0) {
       this.#writing = false;
@@ -126,9 +151,27 @@ export class DescriptorSink implements LogSink {
 
   #writeFrom(descriptor: number, bytes: Uint8Array, at: number): void {
     write(descriptor, bytes, at, bytes.length - at, null, (error, count) => {
+      if (error === null) this.#sizeBytes += count;
       // A full disk must not end the node: the rest of these lines is lost, later ones are tried again.
       if (error === null && at + count < bytes.length) this.#writeFrom(descriptor, bytes, at + count);
       else this.#writeWaiting();
+    });
+  }
+
+  /** Renames `PATH.N-1` to `PATH.N` and so on, `PATH` to `PATH.1`, then begins a new file; the oldest is overwritten. */
+  #putAside(path: string, age: number): void {
+    rename(age === 1 ? path : `${path}.${age - 1}`, `${path}.${age}`, () => {
+      // One that isn't there leaves a gap; where nothing can be renamed the file grows by another such part.
+      if (age > 1) return this.#putAside(path, age - 1);
+      const old = this.#descriptor;
+      try {
+        this.#open(path);
+        close(old);
+      } catch {
+        // The old file still takes lines.
+      }
+      if (this.#sizeBytes >= this.#rotation.sizeBytes) this.#sizeBytes = 0;
+      this.#writeWaiting();
     });
   }
 }

@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
@@ -98,6 +106,41 @@ describe("log", () => {
       await log.control!.flush();
       assertEquals(lines(`${folder}/a.1`).length, 2);
       assertEquals(lines(`${folder}/a`).length, 1);
+    }),
+  );
+
+  it(
+    "append() puts a file of the given size aside and keeps so many",
+    withFolder(async (folder) => {
+      const path = `${folder}/a`;
+      writeFileSync(path, `${"0".repeat(1999)}\n`);
+      const sink = new DescriptorSink(path, { sizeBytes: 2000, keepCount: 2 });
+      for (let part = 1; part <= 4; part++) {
+        for (let line = 0; line < 2; line++) sink.append(`${String(part).repeat(999)}\n`);
+        await sink.flush();
+      }
+      assertEquals(readdirSync(folder).sort(), ["a", "a.1", "a.2"]);
+      assertEquals(
+        [path, `${path}.1`, `${path}.2`].map((file) => lines(file).map((line) => line[0]).join("")),
+        [
+          "44",
+          "33",
+          "22",
+        ],
+      );
+    }),
+  );
+
+  it(
+    "append() goes on in the same file when it can't be put aside",
+    withFolder(async (folder) => {
+      mkdirSync(`${folder}/a.1/in-the-way`, { recursive: true });
+      const sink = new DescriptorSink(`${folder}/a`, { sizeBytes: 1000, keepCount: 1 });
+      for (let part = 0; part < 3; part++) {
+        sink.append(`${"x".repeat(999)}\n`);
+        await sink.flush();
+      }
+      assertEquals(lines(`${folder}/a`).length, 3);
     }),
   );
 
