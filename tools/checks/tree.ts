@@ -38,7 +38,7 @@ const SKIPPED_FOLDERS: ReadonlySet<string> = new Set([
 ]);
 
 const TEXT_NAMES =
-  /(\.(ts|js|mjs|cjs|json|jsonc|md|sh|conf|yml|yaml|html|css|txt|lua|toml|lock)|^[^.]+|^run)$/;
+  /(\.(ts|js|mjs|cjs|json|jsonc|md|sh|conf|yml|yaml|html|css|txt|lua|toml|service|lock)|^[^.]+|^run)$/;
 
 /** Reads every text file below `root` except what is generated, downloaded or recorded. */
 export function readTree(root: string): Tree {
