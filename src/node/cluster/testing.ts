@@ -8,16 +8,17 @@ import { assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
 import { PARTITION_COUNT } from "../../base/mod.ts";
 import { defaultSettings, type Settings } from "../../config/mod.ts";
+import type { Ports } from "../../port/mod.ts";
 import { createCompute } from "../../platform/mod.ts";
-import { type SimMachine, type SimProcess, SimWorld } from "../../sim/mod.ts";
+import { type NetworkConditions, type SimMachine, type SimProcess, SimWorld } from "../../sim/mod.ts";
 import { type AerieNode, createNode } from "../node.ts";
 
 const compute = createCompute();
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A world without machines. */
-export function makeWorld(seed: number): SimWorld {
-  return new SimWorld({ seed, settle, compute });
+export function makeWorld(seed: number, conditions: Partial<NetworkConditions> = {}): SimWorld {
+  return new SimWorld({ seed, settle, compute, conditions });
 }
 
 /** A node on a machine of its own. */
@@ -34,6 +35,8 @@ export interface MemberOptions {
   id: string;
   seeds: string[] | "multicast";
   change?: (settings: Settings) => void;
+  /** Ports that it gets in place of its process's. */
+  wrapPorts?: (ports: Ports) => Ports;
 }
 
 /** Makes a node with namespace `test` that is not started. */
@@ -57,7 +60,7 @@ export async function prepareMember(machine: SimMachine, options: MemberOptions)
   const { simulation } = machine.world;
   const node = await simulation.runUntilSettled(createNode({
     settings,
-    ports: process.ports,
+    ports: options.wrapPorts?.(process.ports) ?? process.ports,
     onFailure: (error) => simulation.fail(error),
   }));
   return { machine, process, node, change: options.change ?? (() => {}) };
