@@ -7,30 +7,16 @@
 import { resolve } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
 import { print } from "../tools/print.ts";
-import { type DataModelOptions, type DataModelResult, runDataModel } from "./data_model.ts";
-import { type MacroOptions, type MacroResult, runMacro } from "./macro.ts";
-import { type MicroOptions, type MicroResult, runMicro } from "./micro.ts";
-import {
-  dataPrinter,
-  interferenceLine,
-  machineLine,
-  macroHeading,
-  macroLines,
-  microLine,
-  startLine,
-} from "./report.ts";
-import {
-  type InterferenceOptions,
-  type InterferenceResult,
-  measureInterference,
-} from "./scan_interference.ts";
-import { measureStart, type StartResult } from "./start_time.ts";
+import type { MacroOptions } from "./macro.ts";
+import type { BenchOptions } from "./part.ts";
+import { PARTS } from "./parts.ts";
+import { machineLine } from "./report.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 const HELP = `deno task bench: measure aerie
 
   --quick               everything once and short: shows that the benchmarks work, not how fast aerie is
-  --only PART,...       micro, data, macro, scan, start (default: all)
+  --only PART,...       ${PARTS.map(({ name }) => name).join(", ")} (default: all)
   --workload NAME,...   ${WORKLOADS.map(({ name }) => name).join(", ")} (default: all)
   --connections N,...   numbers of connections of the macro part (default 1,8,32,128)
   --rounds N            turns of each server; the middle one counts (default 3)
@@ -41,48 +27,6 @@ const HELP = `deno task bench: measure aerie
 
 Example
   deno task bench --only macro --workload get,put --connections 32`;
-
-const PARTS = ["micro", "data", "macro", "scan", "start"];
-
-/** Everything that was measured. */
-interface Report {
-  quick: boolean;
-  machine: string;
-  micro?: MicroResult[];
-  data?: DataModelResult[];
-  macro?: MacroResult[];
-  scan?: InterferenceResult;
-  start?: StartResult[];
-}
-
-const MICRO: MicroOptions = {
-  sampleMs: 200,
-  sampleCount: 5,
-  indexEntryCounts: [100_000, 1_000_000],
-  recordCount: 100_000,
-};
-const MICRO_QUICK: MicroOptions = {
-  sampleMs: 2,
-  sampleCount: 1,
-  indexEntryCounts: [1000],
-  recordCount: 1000,
-};
-
-const DATA: DataModelOptions = {
-  sampleMs: 200,
-  sampleCount: 3,
-  elementCounts: [10, 1000, 100_000],
-  scanRecordCount: 100_000,
-};
-const DATA_QUICK: DataModelOptions = {
-  sampleMs: 2,
-  sampleCount: 1,
-  elementCounts: [10, 1000],
-  scanRecordCount: 1000,
-};
-
-const SCAN: InterferenceOptions = { recordCount: 1_000_000, connectionCount: 8, roundCount: 3, runMs: 2000 };
-const SCAN_QUICK: InterferenceOptions = { recordCount: 1000, connectionCount: 2, roundCount: 1, runMs: 100 };
 
 function list(text: string | undefined): string[] | undefined {
   return text?.split(",").map((word) => word.trim()).filter((word) => word !== "");
@@ -129,55 +73,30 @@ function readArguments(args: string[]) {
     ),
     ...(executable === undefined ? {} : { executable }),
   };
-  const parts = chosen(list(flags.only), PARTS, "only");
-  return { help: flags.help, quick, parts, macro, executable, json: flags.json };
-}
-
-async function runAll(options: ReturnType<typeof readArguments>): Promise<Report> {
-  const { quick, parts, macro, executable } = options;
-  const report: Report = { quick, machine: machineLine() };
-  print(report.machine);
-  if (parts.includes("micro")) {
-    print("\nNanoseconds per operation, no sockets: middle sample, fastest sample, target");
-    report.micro = await runMicro(quick ? MICRO_QUICK : MICRO, (result) => print(microLine(result, quick)));
-  }
-  if (parts.includes("data")) {
-    print(
-      "\nLists, maps and filters, whole requests without sockets: ns, of get, of put, bytes of the container",
-    );
-    report.data = await runDataModel(quick ? DATA_QUICK : DATA, dataPrinter());
-  }
-  if (parts.includes("macro")) {
-    print(macroHeading(macro));
-    report.macro = await runMacro(macro, (result) => {
-      for (const line of macroLines(result, quick)) print(line);
-    });
-  }
-  if (parts.includes("scan")) {
-    const scan = { ...(quick ? SCAN_QUICK : SCAN), ...(executable === undefined ? {} : { executable }) };
-    print(`\nGets on ${scan.connectionCount} connections while a scan of ${scan.recordCount} records runs`);
-    report.scan = await measureInterference(scan);
-    print(interferenceLine(report.scan, quick));
-  }
-  if (parts.includes("start")) {
-    print("\nStart of an empty node to its first answer");
-    report.start = [await measureStart(quick ? 1 : 7, executable)];
-    for (const result of report.start) print(startLine(result, quick));
-  }
-  return report;
+  const only = chosen(list(flags.only), PARTS.map(({ name }) => name), "only");
+  const options: BenchOptions = { quick, macro, ...(executable === undefined ? {} : { executable }) };
+  return {
+    help: flags.help,
+    parts: PARTS.filter(({ name }) => only.includes(name)),
+    options,
+    json: flags.json,
+  };
 }
 
 async function main(args: string[]): Promise<number> {
   try {
-    const options = readArguments(args);
-    if (options.help) {
+    const { help, parts, options, json } = readArguments(args);
+    if (help) {
       print(HELP);
       return 0;
     }
-    const report = await runAll(options);
-    if (options.json !== undefined) {
-      await Deno.writeTextFile(options.json, JSON.stringify(report, undefined, 2) + "\n");
+    const report: Record<string, unknown> = { quick: options.quick, machine: machineLine() };
+    print(machineLine());
+    for (const part of parts) {
+      print(`\n${part.heading(options)}`);
+      report[part.name] = await part.run(options, print);
     }
+    if (json !== undefined) await Deno.writeTextFile(json, JSON.stringify(report, undefined, 2) + "\n");
     return 0;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

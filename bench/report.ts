@@ -4,10 +4,10 @@
  * @module
  */
 
-import { print } from "../tools/print.ts";
 import type { DataModelResult } from "./data_model.ts";
 import type { MacroFigures, MacroOptions, MacroResult } from "./macro.ts";
 import type { MicroResult } from "./micro.ts";
+import { verdict } from "./part.ts";
 import { INTERFERENCE_TARGET_MS, type InterferenceResult } from "./scan_interference.ts";
 import type { StartResult } from "./start_time.ts";
 
@@ -24,11 +24,6 @@ export function machineLine(): string {
   return `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${Deno.build.target}, ${cores} cores`;
 }
 
-/** Quick runs are too short for a verdict. */
-function verdict(isMet: boolean, quick: boolean): string {
-  return quick ? "" : isMet ? " met" : " MISSED";
-}
-
 /** One micro benchmark. */
 export function microLine({ name, medianNs, leastNs, targetNs }: MicroResult, quick: boolean): string {
   const target = targetNs === undefined ? "" : `  <= ${targetNs}${verdict(medianNs <= targetNs, quick)}`;
@@ -36,7 +31,7 @@ export function microLine({ name, medianNs, leastNs, targetNs }: MicroResult, qu
 }
 
 /** Prints cases of the data model as multiples of plain get and put, which come first. */
-export function dataPrinter(): (result: DataModelResult) => void {
+export function dataPrinter(print: (line: string) => void): (result: DataModelResult) => void {
   const plainNs: number[] = [];
   return ({ name, medianNs, containerBytes }) => {
     if (plainNs.length < 2) plainNs.push(medianNs);
@@ -69,7 +64,7 @@ export function macroHeading(options: MacroOptions): string {
     "CPU µs/op".padStart(10),
     " CPU of aerie to it".padEnd(19),
   ];
-  return `\nServers on loopback in turns: ${roundCount} turns of ${runMs / 1000} s each, ` +
+  return `Servers on loopback in turns: ${roundCount} turns of ${runMs / 1000} s each, ` +
     `${loaderCount} load process${loaderCount === 1 ? "" : "es"}, one request under way per connection\n` +
     columns.join(" ");
 }
