@@ -4,6 +4,7 @@
  * @module
  */
 
+import { backupPart } from "./backup.ts";
 import { type DataModelOptions, runDataModel } from "./data_model.ts";
 import { runMacro } from "./macro.ts";
 import { type MicroOptions, runMicro } from "./micro.ts";
@@ -11,6 +12,7 @@ import type { BenchPart } from "./part.ts";
 import { dataPrinter, interferenceLine, macroHeading, macroLines, microLine, startLine } from "./report.ts";
 import { type InterferenceOptions, measureInterference } from "./scan_interference.ts";
 import { measureStart } from "./start_time.ts";
+import { storagePart } from "./storage.ts";
 
 const MICRO: MicroOptions = {
   sampleMs: 200,
@@ -92,4 +94,4 @@ const start: BenchPart = {
 };
 
 /** All parts. */
-export const PARTS: readonly BenchPart[] = [micro, data, macro, scan, start];
+export const PARTS: readonly BenchPart[] = [micro, data, macro, scan, start, storagePart, backupPart];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { freePorts, startNode } from "../tools/node_process.ts";
+import { freePorts, type NodeProcessOptions, startNode } from "../tools/node_process.ts";
 
 /** A server that runs. */
 export interface ServerProcess {
@@ -32,9 +32,16 @@ export function benchFile(name: string): string {
  * Starts an aerie node.
  *
  * @param executable what to run instead of the sources
+ * @param options its storage, in memory unless given
  */
-export async function startAerie(executable?: string): Promise<ServerProcess> {
-  const node = await startNode(executable === undefined ? {} : { command: [executable] });
+export async function startAerie(
+  executable?: string,
+  options: NodeProcessOptions = {},
+): Promise<ServerProcess> {
+  const node = await startNode({
+    ...options,
+    ...(executable === undefined ? {} : { command: [executable] }),
+  });
   return { name: "aerie", protocol: "aerie", port: node.port, pid: node.pid, stop: () => node.stop() };
 }
 
@@ -115,6 +122,16 @@ export function residentBytes(pid: number): number | undefined {
   try {
     const match = /^VmRSS:\s*(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`));
     return match === null ? undefined : Number(match[1]) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes that a process has handed to disks; undefined where the system does not tell. */
+export function writtenBytes(pid: number): number | undefined {
+  try {
+    const match = /^write_bytes: (\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/io`));
+    return match === null ? undefined : Number(match[1]);
   } catch {
     return undefined;
   }

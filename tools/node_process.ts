@@ -36,6 +36,13 @@ export interface NodeProcessOptions {
   namespaces?: readonly string[];
   /** Memory for the data of each namespace, in the notation of the configuration file; `4G` unless given. */
   dataSize?: string;
+  /**
+   * Lines of a `storage-engine device` block in place of memory, for example `commit-to-device true`; the file is
+   * `NAMESPACE.dat` in the node's folder, of {@linkcode NodeProcessOptions.dataSize} bytes.
+   */
+  deviceLines?: readonly string[];
+  /** Further lines of each namespace. */
+  namespaceLines?: readonly string[];
   /** How long the node may take to answer, in milliseconds; 20,000 unless given. */
   startTimeoutMs?: number;
 }
@@ -113,14 +120,17 @@ interface Ports {
 }
 
 function configuration(ports: Ports, place: { directory: string; options: NodeProcessOptions }): string {
-  const { namespaces = ["test"], dataSize = "4G" } = place.options;
+  const { namespaces = ["test"], dataSize = "4G", deviceLines, namespaceLines = [] } = place.options;
+  const engine = (name: string) =>
+    deviceLines === undefined
+      ? ["storage-engine memory {", `  data-size ${dataSize}`]
+      : ["storage-engine device {", `  file ${place.directory}/${name}.dat`, `  filesize ${dataSize}`]
+        .concat(deviceLines.map((line) => `  ${line}`));
   const namespaceTexts = namespaces.map((name) =>
     `namespace ${name} {
   replication-factor 1
   nsup-period 10
-  storage-engine memory {
-    data-size ${dataSize}
-  }
+${[...namespaceLines, ...engine(name), "}"].map((line) => `  ${line}`).join("\n")}
 }
 `
   );
