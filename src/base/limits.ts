@@ -351,6 +351,9 @@ export const READS_IN_FLIGHT_MAX = 128;
 /** Bytes of records that were read and are kept a little, because who asked for one may ask again. */
 export const READ_STAGE_SIZE_MAX_BYTES = 1024 * 1024;
 
+/** Records that can't be read here and are asked for elsewhere at a time, or were in vain; the reader of more gets an error. */
+export const MEND_COUNT_MAX = 4096;
+
 /** Records whose replicas are to be mended; beyond this the next migration or write of the record must do it. */
 export const REPLICA_REPAIR_COUNT_MAX = 65_536;
 

@@ -44,6 +44,8 @@ function readStatistics({ cacheHitCount, reader, reports }: DiskSpace): Statisti
   return [
     ["cache_read_pct", reads === 0 ? 0 : Math.floor(cacheHitCount * 100 / reads)],
     ["corrupt_records", reports.corruptCount],
+    ["mended_records", reports.mendedCount],
+    ["unmended_records", reports.unmendedCount],
   ];
 }
 

@@ -240,6 +240,16 @@ export class PartitionTable {
     return nodes;
   }
 
+  /** The other nodes that have a copy of a partition, or may have one. */
+  otherHolders(partition: number): NodeId[] {
+    const { balance } = this;
+    if (balance === undefined) return [];
+    const isHolder = (place: number) =>
+      place < this.effectiveReplicationFactor || place === this.#workingPlace[partition] ||
+      balance.duplicates.has(partition, place);
+    return this.#nodesOf(balance, partition, isHolder);
+  }
+
   /** Nodes that may have records which this node, as working or final master, lacks. */
   duplicates(partition: number): NodeId[] {
     const { balance } = this;

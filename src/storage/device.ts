@@ -8,6 +8,7 @@
 
 import type { Clock } from "../port/mod.ts";
 import type { Arena } from "./arena.ts";
+import type { EntryRef } from "./entry.ts";
 
 /** Something that waits for a record's bytes. */
 export interface Waiter {
@@ -26,6 +27,18 @@ export const LOADED = {
 } as const;
 /** One of {@linkcode LOADED}. */
 export type Loaded = (typeof LOADED)[keyof typeof LOADED];
+
+/** Gets records that can't be read from elsewhere. */
+export interface Mender {
+  /**
+   * A record can't be read.
+   *
+   * @param entry its entry; lent
+   * @param waiter woken when the answer is PENDING: the record may be readable then; undefined when nobody waits
+   * @returns FAILED when there is no hope for now
+   */
+  mend(entry: EntryRef, waiter: Waiter | undefined): Loaded;
+}
 
 /** Gives access to the bytes of flat records. */
 export interface RecordDevice {

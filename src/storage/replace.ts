@@ -114,6 +114,26 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
 }
 
 /**
+ * Stores a copy of a record that can't be read here, whatever version it is of.
+ *
+ * @param range the copy; anything may be in it
+ * @param entry points at the record that can't be read
+ * @returns one of {@linkcode REPLACED}; only APPLIED has changed anything
+ */
+export function restoreRecord(store: NamespaceStore, range: FlatRange, entry: EntryRef): Replaced {
+  const sizeBytes = measureFlat(range.bytes, range.at, range.end);
+  if (sizeBytes < 0) return REPLACED.MALFORMED;
+  const record = store.take(range.bytes, range.at, sizeBytes);
+  if (!entry.hasDigest(record.bytes, record.digestAt)) return REPLACED.MALFORMED;
+  if (isTruncated(store, record)) return REPLACED.TRUNCATED;
+  const set = setOf(store, record);
+  if (set === null) return REPLACED.NO_SET;
+  const isCurrent = entry.writeEpoch === store.writeEpoch;
+  const resultCode = store.putTaken(entry, { exists: true, set, origin: "replica", isCurrent });
+  return resultCode === ResultCode.OK ? REPLACED.APPLIED : REPLACED.OUT_OF_SPACE;
+}
+
+/**
  * Compares what is known of two copies without their bytes.
  *
  * @param policy which of the two rules of `conflict-resolution-policy`
@@ -150,7 +170,7 @@ function compareCopies(
   if (order !== 0 && rule === "policy" && isOlder && lineage === "successor") return 1;
   if (order !== 0) return PLANTED.replicaTakesOlder && rule === "lut" ? 1 : order;
   if (PLANTED.wrongTieBreak) return -1;
-  const loaded = store.load(entry, waiter);
+  const loaded = store.loadHere(entry, waiter);
   if (loaded === LOADED.PENDING) return undefined;
   // What can't be read any more is mended by a copy that should be the same.
   if (loaded === LOADED.FAILED) return 1;

@@ -25,7 +25,7 @@ import type { NamespaceSettings } from "../config/mod.ts";
 import type { ChangeOrigin, Clock, Random, RecordChange, RecordChangeSubscriber } from "../port/mod.ts";
 import { BinTable } from "../record/mod.ts";
 import { Arena } from "./arena.ts";
-import { LOADED, type Loaded, MemoryDevice, type RecordDevice, type Waiter } from "./device.ts";
+import { LOADED, type Loaded, MemoryDevice, type Mender, type RecordDevice, type Waiter } from "./device.ts";
 import type { DiskSpace } from "./disk/disk_space.ts";
 import type { DurableWaiter, FlushUnit } from "./disk/flush_unit.ts";
 import { PartitionPages } from "./disk/partition_pages.ts";
@@ -138,6 +138,8 @@ export class NamespaceStore {
   readonly histograms: SizeHistograms = new SizeHistograms();
   /** Called when a truncation mark was set; the supervisor then removes records. */
   onTruncate: (() => void) | undefined;
+  /** Gets records that can't be read from other nodes; undefined of a store that knows of none. */
+  mender: Mender | undefined;
   /** Random number for hash tables of names that clients choose. */
   readonly hashSeed: number;
   readonly #clock: Clock;
@@ -319,12 +321,18 @@ export class NamespaceStore {
   }
 
   /**
-   * Opens a record's bytes in `flat`.
+   * Opens a record's bytes in `flat`. One that can't be read is asked for elsewhere first.
    *
    * @param waiter woken in a later turn when the answer is PENDING
    * @returns whether the bytes are here
    */
   load(entry: EntryRef, waiter: Waiter): Loaded {
+    const loaded = this.loadHere(entry, waiter);
+    return loaded === LOADED.FAILED && this.mender !== undefined ? this.mender.mend(entry, waiter) : loaded;
+  }
+
+  /** The same without asking elsewhere: for who has another copy at hand, or asks for another node. */
+  loadHere(entry: EntryRef, waiter: Waiter): Loaded {
     const device = this.#device;
     const loaded = device.load(entry.location, entry.sizeUnits, waiter);
     if (loaded === LOADED.HERE) this.flat.open(device.bytes, device.at);

@@ -17,6 +17,7 @@ import { HistogramCollection } from "./size_histograms.ts";
 import { stopWritesReason } from "./stop_writes.ts";
 import type { NamespaceStore } from "./store.ts";
 import { TombRaid } from "./tomb_raider.ts";
+import { DamageWalk } from "./disk/damage_walk.ts";
 import { DiskTombRaid } from "./disk/tomb_scan.ts";
 import { TruncationTask } from "./truncation.ts";
 
@@ -52,6 +53,7 @@ export class NamespaceSupervisor {
   #cycle: NsupCycle | undefined;
   #raid: TombRaid | DiskTombRaid | undefined;
   #collection: HistogramCollection | undefined;
+  #damageWalk: DamageWalk | undefined;
   #tickTimer: Timer | undefined;
   #nsupMs = 0;
   #raidMs = 0;
@@ -140,6 +142,16 @@ export class NamespaceSupervisor {
       space.setLowWater(this.#lowWaterPct);
     }
     if (this.#defragmentation.isNeeded) this.#runner.start(this.#defragmentation);
+    this.#lookForDamage();
+  }
+
+  /** Without other nodes damage is met when records are asked for, which is soon enough. */
+  #lookForDamage(): void {
+    const { disk, mender } = this.#store;
+    if (mender === undefined || disk === undefined || disk.damagedBlocks.size === 0) return;
+    if (this.#damageWalk !== undefined && this.#runner.isRunning(this.#damageWalk)) return;
+    this.#damageWalk = new DamageWalk(this.#store);
+    this.#runner.start(this.#damageWalk);
   }
 
   #collect(): void {

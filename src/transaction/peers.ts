@@ -37,6 +37,7 @@ import { DuplicateResolution } from "./duplicates.ts";
 import { PeerIds } from "./peer_ids.ts";
 import { PeerTimer } from "./peer_timer.ts";
 import type { PeerOptions, PeerView } from "./peer_types.ts";
+import { RecordMender } from "./record_mender.ts";
 import { ProxyReceiver } from "./proxy_receiver.ts";
 import { ProxySender } from "./proxy_sender.ts";
 import { RecentWrites } from "./recent_writes.ts";
@@ -82,6 +83,8 @@ export class PeerTransactions {
   readonly timer: PeerTimer;
   /** Replicas that are to be mended. */
   readonly repairs: ReplicaRepairs;
+  /** Records that can't be read here. */
+  readonly mender: RecordMender;
   /** Replica writes that this node took lately. */
   readonly recent: RecentWrites = new RecentWrites();
   /** Requests that are sent on. */
@@ -117,6 +120,7 @@ export class PeerTransactions {
     this.namespaces = options.namespaces;
     this.timer = new PeerTimer(options.clock);
     this.repairs = new ReplicaRepairs(this);
+    this.mender = new RecordMender(this);
     this.#receiver = new ReplicaReceiver(this);
     this.proxies = new ProxySender(this);
     this.proxied = new ProxyReceiver(this);
@@ -394,6 +398,7 @@ export class PeerTransactions {
     for (const ask of [...this.#asks.values()]) ask.onCluster();
     this.proxies.onCluster();
     this.repairs.onCluster();
+    this.mender.onCluster();
     this.#sendOnFromTheGone();
   }
 

@@ -77,8 +77,9 @@ function tryDelete(context: TransactionContext, namespace: Namespace): number {
   if (checksKey || store.needsOldBytes) {
     const loaded = store.load(entry, context.waiter);
     if (loaded === LOADED.PENDING) return PENDING;
-    if (loaded === LOADED.FAILED) return ResultCode.UNKNOWN;
-    if (checksKey && keyDiffers(request, store.flat.key())) return ResultCode.KEY_MISMATCH;
+    // A record that can't be read may be deleted; a key that can't be read can't be compared.
+    const isRead = loaded === LOADED.HERE;
+    if (isRead && checksKey && keyDiffers(request, store.flat.key())) return ResultCode.KEY_MISMATCH;
   }
   return removeRecord(context, namespace);
 }

@@ -20,6 +20,7 @@ import {
   compareVersions,
   EntryRef,
   FLAT_DIGEST_AT,
+  LOADED,
   REPLACED,
   type Replaced,
   replaceRecord,
@@ -29,7 +30,7 @@ import { ByteSpan, type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "..
 import type { Namespace } from "./context.ts";
 import { whenDurable } from "./durable.ts";
 import type { PeerTransactions } from "./peers.ts";
-import { readStored } from "./replica_write.ts";
+import { copyLoaded } from "./replica_write.ts";
 
 const entryHere = new EntryRef();
 
@@ -123,10 +124,15 @@ export class ReplicaReceiver {
   }
 
   #sendCopy(namespace: Namespace, request: ReplicaRequest): void {
+    const { store } = namespace;
     const waiter: Waiter = { wake: () => this.#sendCopy(namespace, request) };
-    const flat = readStored(namespace, request.digest, waiter);
-    if (flat === "absent") this.#answer(request, ResultCode.NOT_FOUND);
-    else if (flat !== undefined) this.#answer(request, ResultCode.OK, flat);
+    if (!store.find(request.digest, 0, entryHere)) return this.#answer(request, ResultCode.NOT_FOUND);
+    const loaded = store.loadHere(entryHere, waiter);
+    if (loaded === LOADED.PENDING) return;
+    if (loaded === LOADED.HERE) return this.#answer(request, ResultCode.OK, copyLoaded(store));
+    // Two nodes that can't read a record must not wait for each other.
+    this.#answer(request, ResultCode.UNKNOWN);
+    if (store.find(request.digest, 0, entryHere)) store.mender?.mend(entryHere, undefined);
   }
 
   #answer(request: ReplicaRequest, resultCode: number, flat?: Uint8Array): void {

@@ -22,6 +22,7 @@ import {
   EntryRef,
   LOADED,
   measureFlat,
+  type NamespaceStore,
   REPLACED,
   replaceRecord,
   setFlatLastUpdate,
@@ -311,8 +312,12 @@ export function sendWithoutWaiting(peers: PeerTransactions, record: WrittenRecor
 
 /** A copy of the record under the shared entry, without padding; undefined until its bytes are here. */
 function readFlat({ store }: Namespace, waiter: Waiter): Uint8Array | undefined {
-  if (store.load(entryHere, waiter) !== LOADED.HERE) return undefined;
-  const { bytes, at, sizeUnits } = store.flat;
+  return store.load(entryHere, waiter) === LOADED.HERE ? copyLoaded(store) : undefined;
+}
+
+/** A copy of the record last loaded, without padding. */
+export function copyLoaded({ flat }: NamespaceStore): Uint8Array {
+  const { bytes, at, sizeUnits } = flat;
   return bytes.slice(at, at + measureFlat(bytes, at, at + sizeUnits * 16));
 }
 

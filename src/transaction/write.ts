@@ -86,14 +86,15 @@ function writeAdmitted(context: TransactionContext, namespace: Namespace, shape:
     if (filtered === FILTERED.FAILED) return refuse(context, namespace, ResultCode.UNKNOWN);
   }
   const replaces = (request.info3 & (INFO3.CREATE_OR_REPLACE | INFO3.REPLACE_ONLY)) !== 0;
-  const keyStored = context.live && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
+  let keyStored = context.live && (entry.flags & ENTRY_FLAG.KEY_STORED) !== 0;
   const needsBytes = context.live && (!replaces || keyStored || store.needsOldBytes);
   if (needsBytes) {
     const loaded = store.load(entry, context.waiter);
     if (loaded === LOADED.PENDING) return STEP.SUSPENDED;
-    // A record that can't be read may be replaced: that mends it.
-    if (loaded === LOADED.FAILED && (!replaces || keyStored)) {
-      return refuse(context, namespace, ResultCode.UNKNOWN);
+    if (loaded === LOADED.FAILED) {
+      if (!replaces) return refuse(context, namespace, ResultCode.UNKNOWN);
+      // A record that can't be read may be replaced: that mends it. Its stored key is lost.
+      keyStored = false;
     }
   }
   if (needsBytes && keyDiffers(request, store.flat.key())) {

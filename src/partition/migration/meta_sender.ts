@@ -109,12 +109,12 @@ export class MetaSender implements SliceTask {
     const { store, settings } = this.#of.namespace;
     if (this.#filledCount === MIGRATE_META_BATCH_COUNT_MAX) return VISIT.AGAIN;
     try {
-      const loaded = store.load(entry, this.#waiter);
+      // What can't be read here is told as absent, and comes anew: there is no need to ask for it.
+      const loaded = store.loadHere(entry, this.#waiter);
       this.#isReading = loaded === LOADED.PENDING;
       if (this.#isReading) return VISIT.AGAIN;
       if (loaded === LOADED.FAILED) return VISIT.NEXT;
     } catch (error) {
-      // What can't be read here is told as absent, and comes anew.
       if (!(error instanceof CorruptionError) || !settings.migrateSkipUnreadable) throw error;
       return VISIT.NEXT;
     }

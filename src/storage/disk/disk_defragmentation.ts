@@ -155,6 +155,7 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
       this.#space.flushers[blocks.deviceOf[block]].emptiedCount++;
     }
     if (!isEmpty && (!this.#isFull || this.#isDamaged)) sparse.giveUp(block);
+    if (!isEmpty && this.#isDamaged) this.#space.damagedBlocks.add(block);
     this.#space.endEmptying(block);
     if (this.#isScarce) this.#space.sealAll();
     return isEmpty || !this.#isFull;

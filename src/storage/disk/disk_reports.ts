@@ -5,10 +5,12 @@
  */
 
 import { CorruptionError } from "../../base/mod.ts";
-import type { Clock, Log } from "../../port/mod.ts";
+import type { Clock, Log, LogLevel } from "../../port/mod.ts";
 import type { OpenDevice } from "./device_file.ts";
 
 const LINE_PERIOD_MS = 10_000;
+/** Places of damage that are remembered, so that each is counted once. */
+const DAMAGE_COUNT_MAX = 65_536;
 
 /** What reports need. */
 export interface DiskReportsOptions {
@@ -30,7 +32,12 @@ export class DiskReports {
   readonly writeErrors: Uint32Array;
   /** Records whose bytes were damaged, per device. */
   readonly corruptRecords: Uint32Array;
+  /** Records that could not be read and were stored anew from another node's copy. */
+  mendedCount = 0;
+  /** Times that nobody had a copy of a record that can't be read. */
+  unmendedCount = 0;
   readonly #options: DiskReportsOptions;
+  readonly #damaged = new Set<string>();
   readonly #lines = new Map<string, { nextMs: number; skipped: number }>();
 
   /** @param options devices and log */
@@ -49,8 +56,8 @@ export class DiskReports {
   /** A read has failed, or gave what was not written. */
   readFault(error: Error, device: number): void {
     const isCorrupt = error instanceof CorruptionError;
-    if (isCorrupt) this.corruptRecords[device]++;
-    else this.readErrors[device]++;
+    if (isCorrupt && !this.#isKnown(error.site)) this.corruptRecords[device]++;
+    if (!isCorrupt) this.readErrors[device]++;
     this.#write(`${isCorrupt ? "corrupt" : "read"} ${device}`, error.message);
   }
 
@@ -64,7 +71,37 @@ export class DiskReports {
     );
   }
 
-  #write(kind: string, message: string): void {
+  /** A record that could not be read was stored anew. */
+  mended(device: number, from: string): void {
+    this.mendedCount++;
+    const { path } = this.#options.devices[device];
+    this.#write(
+      `mended ${device}`,
+      `a record of "${path}" that could not be read was taken from ${from}`,
+      "info",
+    );
+  }
+
+  /** Nobody has a copy of a record that can't be read. */
+  unmended(device: number): void {
+    this.unmendedCount++;
+    const { path } = this.#options.devices[device];
+    this.#write(
+      `unmended ${device}`,
+      `a record of "${path}" can't be read and no other node has it: requests for it get result 1 until it is replaced ` +
+        "or deleted",
+    );
+  }
+
+  /** Damage that was met before is the same damage. */
+  #isKnown({ device, offsetBytes }: CorruptionError["site"]): boolean {
+    const name = `${device}@${offsetBytes}`;
+    if (this.#damaged.has(name)) return true;
+    if (this.#damaged.size < DAMAGE_COUNT_MAX) this.#damaged.add(name);
+    return false;
+  }
+
+  #write(kind: string, message: string, level: LogLevel = "critical"): void {
     const { clock, log, namespace } = this.#options;
     const nowMs = clock.monotonicMs();
     const line = this.#lines.get(kind) ?? { nextMs: -Infinity, skipped: 0 };
@@ -76,6 +113,6 @@ export class DiskReports {
     const more = line.skipped === 0 ? "" : ` (and ${line.skipped} more)`;
     line.nextMs = nowMs + LINE_PERIOD_MS;
     line.skipped = 0;
-    log.write("critical", "drv_ssd", `{${namespace}} ${message}${more}`);
+    log.write(level, "drv_ssd", `{${namespace}} ${message}${more}`);
   }
 }

@@ -83,6 +83,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly sparse: SparseQueue;
   /** Faults, counted and reported. */
   readonly reports: DiskReports;
+  /** Blocks in which damage was met that can't be told to be of one record; `damage_walk.ts` takes them. */
+  readonly damagedBlocks: Set<number> = new Set();
   /** Reads of single records. */
   readonly reader: BlockReader;
   /** See {@linkcode RecordSpace.defragmentedBlocks}. */
@@ -225,6 +227,16 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     const block = blocks.blockOf(location);
     blocks.dropUse(block, units);
     if (blocks.state[block] === DISK_BLOCK.CLOSED) this.#consider(block);
+  }
+
+  /** A record that could not be read at a place was stored anew. */
+  noteMended(location: number, from: string): void {
+    this.reports.mended(this.blocks.deviceOf[this.blocks.blockOf(location)], from);
+  }
+
+  /** Nobody has the record that can't be read at a place. */
+  noteUnmended(location: number): void {
+    this.reports.unmended(this.blocks.deviceOf[this.blocks.blockOf(location)]);
   }
 
   /** Counts a record that was found at the start as current. */
@@ -436,6 +448,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     if (this.#pendingUnits[block] > 0) return;
     if (this.blocks.usedBytes[block] === 0) {
       this.#cache.drop(block);
+      this.sparse.forget(block);
       this.blocks.wait(block, this.#position);
       this.#settleWaiting();
       this.onPressure?.();

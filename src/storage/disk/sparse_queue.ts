@@ -86,6 +86,11 @@ export class SparseQueue {
     return least;
   }
 
+  /** Nothing in a block is current: what could not be moved out of it was stored anew. */
+  forget(block: number): void {
+    this.#givenUp.delete(block);
+  }
+
   /** A block is not to be emptied any more in this run. */
   giveUp(block: number): void {
     this.#queue.delete(block);
