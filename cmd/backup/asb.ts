@@ -102,14 +102,16 @@ export const BYTES_TOKENS: ReadonlyMap<number, string> = new Map<number, string>
   [PARTICLE.LIST, "L"],
 ]);
 
-const SPACE = 0x20;
-const LINE_FEED = 0x0a;
-const BACKSLASH = 0x5c;
+/** What a backslash stands before in names. */
+const SPECIAL = /[ \n\\]/;
+const SPECIALS = /[ \n\\]/g;
 
 /** Writes a file's parts into a buffer. */
 export class AsbWriter {
   readonly #out: ByteBuffer;
   readonly #isCompact: boolean;
+  /** Text that is not in the buffer yet: one long text is encoded faster than many short ones. */
+  #pending = "";
 
   /** @param options `isCompact`: bytes are written as they are instead of in base64 */
   constructor(out: ByteBuffer, options: { readonly isCompact: boolean }) {
@@ -122,6 +124,7 @@ export class AsbWriter {
     this.#text(`${ASB_HEADER}# namespace `);
     this.#escaped(namespace);
     this.#text(isFirst ? "\n# first-file\n" : "\n");
+    this.#flush();
   }
 
   /** A secondary index. */
@@ -134,15 +137,16 @@ export class AsbWriter {
     this.#text(`${index.type} 1 `);
     this.#escaped(index.bin);
     this.#text(` ${index.dataType}${index.context === undefined ? "" : ` ${index.context}`}\n`);
+    this.#flush();
   }
 
   /** A Lua module. */
   module(module: AsbModule): void {
     this.#text("* u L ");
     this.#escaped(module.name);
-    this.#text(` ${module.content.length} `);
-    this.#out.append(module.content);
+    this.#sized(" ", module.content);
     this.#text("\n");
+    this.#flush();
   }
 
   /**
@@ -151,7 +155,7 @@ export class AsbWriter {
    * @returns names of bins whose type the format does not have; they are left out
    */
   record(record: AsbRecord): string[] {
-    const bins = record.bins.filter((bin) => isWritable(bin.type));
+    const leftOut = record.bins.filter((bin) => !isWritable(bin.type)).map(({ name }) => name);
     this.#key(record.key);
     this.#text("+ n ");
     this.#escaped(record.namespace);
@@ -161,9 +165,12 @@ export class AsbWriter {
       this.#escaped(record.set);
       this.#text("\n");
     }
-    this.#text(`+ g ${record.generation}\n+ t ${record.voidTime}\n+ b ${bins.length}\n`);
-    for (const bin of bins) this.#bin(bin);
-    return record.bins.filter((bin) => !isWritable(bin.type)).map(({ name }) => name);
+    this.#text(
+      `+ g ${record.generation}\n+ t ${record.voidTime}\n+ b ${record.bins.length - leftOut.length}\n`,
+    );
+    for (const bin of record.bins) if (isWritable(bin.type)) this.#bin(bin);
+    this.#flush();
+    return leftOut;
   }
 
   #key(key: AsbRecord["key"]): void {
@@ -219,23 +226,28 @@ export class AsbWriter {
       this.#text(" ");
       this.#escaped(name);
     }
-    this.#sized(" ", this.#isCompact ? bytes : utf8(encodeBase64(bytes)));
+    if (this.#isCompact) return this.#sized(" ", bytes);
+    const text = encodeBase64(bytes);
+    this.#text(` ${text.length} ${text}`);
   }
 
   #sized(before: string, bytes: Uint8Array): void {
     this.#text(`${before}${bytes.length} `);
+    this.#flush();
     this.#out.append(bytes);
   }
 
   #escaped(text: string): void {
-    for (const byte of utf8(text)) {
-      if (byte === SPACE || byte === LINE_FEED || byte === BACKSLASH) this.#out.appendU8(BACKSLASH);
-      this.#out.appendU8(byte);
-    }
+    this.#text(SPECIAL.test(text) ? text.replaceAll(SPECIALS, "\\$&") : text);
   }
 
   #text(text: string): void {
-    this.#out.appendText(text);
+    this.#pending += text;
+  }
+
+  #flush(): void {
+    this.#out.appendText(this.#pending);
+    this.#pending = "";
   }
 }
 

@@ -94,6 +94,7 @@ export class BackupJob {
   readonly #outputs: BackupOutput[] = [];
   /** Outputs that nobody writes to and that are not full. */
   readonly #free: BackupOutput[] = [];
+  readonly #writers = new Map<BackupOutput, AsbWriter>();
   /** Files that have a number. */
   #fileCount = 0;
   #isStopping = false;
@@ -222,8 +223,7 @@ export class BackupJob {
 
   #write(record: ScanRecord, output: BackupOutput): void {
     const before = output.buffer.length;
-    const writer = new AsbWriter(output.buffer, this.#options.limits);
-    const leftOut = writer.record(toAsb(record));
+    const leftOut = this.#writerOf(output).record(toAsb(record));
     this.counts.records++;
     this.counts.bytes += output.buffer.length - before;
     if (leftOut.length === 0) return;
@@ -235,11 +235,19 @@ export class BackupJob {
     this.counts.binsLeftOut += leftOut.length;
   }
 
+  #writerOf(output: BackupOutput): AsbWriter {
+    let writer = this.#writers.get(output);
+    if (writer === undefined) {
+      this.#writers.set(output, writer = new AsbWriter(output.buffer, this.#options.limits));
+    }
+    return writer;
+  }
+
   /** An output that nobody else writes to; the only one is shared, as records are appended whole. */
   async #takeOutput(isFirst: boolean): Promise<BackupOutput> {
-    const { single, pathOf, plan, limits } = this.#options;
+    const { single, pathOf, plan } = this.#options;
     if (single !== undefined) {
-      if (single.sizeBytes === 0) new AsbWriter(single.buffer, limits).begin(plan.namespace, isFirst);
+      if (single.sizeBytes === 0) this.#writerOf(single).begin(plan.namespace, isFirst);
       this.counts.filesUsed = 1;
       return single;
     }
@@ -248,7 +256,7 @@ export class BackupJob {
     const output = await BackupOutput.create(pathOf!(this.#fileCount++));
     this.#outputs.push(output);
     this.counts.filesUsed = this.#outputs.length;
-    new AsbWriter(output.buffer, limits).begin(plan.namespace, isFirst);
+    this.#writerOf(output).begin(plan.namespace, isFirst);
     return output;
   }
 
@@ -257,8 +265,8 @@ export class BackupJob {
   }
 
   async #writeClusterItems(output: BackupOutput): Promise<void> {
-    const { client, plan, limits, onWarning } = this.#options;
-    const writer = new AsbWriter(output.buffer, limits);
+    const { client, plan, onWarning } = this.#options;
+    const writer = this.#writerOf(output);
     if (plan.hasIndexes) {
       const { indexes, skipped } = await readIndexes(client, plan.namespace);
       for (const index of indexes) writer.index(index);

@@ -68,7 +68,7 @@ export class BackupOutput {
   /** Writes what waits. */
   flush(): Promise<void> {
     const bytes = this.buffer.toBytes();
-    this.buffer.reset();
+    this.buffer.reset(2 * WRITE_SIZE_BYTES);
     this.#writingBytes += bytes.length;
     this.#writing = this.#writing.then(() => this.#write(bytes));
     return this.#writing;

@@ -7,15 +7,24 @@
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const VALUES: ReadonlyMap<string, number> = new Map([...ALPHABET].map((letter, value) => [letter, value]));
 
+/** The two letters of each 12 bits. */
+const PAIRS: readonly string[] = Array.from(
+  { length: 4096 },
+  (_, bits) => ALPHABET[bits >>> 6] + ALPHABET[bits & 63],
+);
+
 /** Bytes as base64 text. */
 export function encodeBase64(bytes: Uint8Array): string {
+  const whole = bytes.length - bytes.length % 3;
   let text = "";
-  for (let at = 0; at < bytes.length; at += 3) {
-    const left = bytes.length - at;
-    const word = (bytes[at] << 16) | ((left > 1 ? bytes[at + 1] : 0) << 8) | (left > 2 ? bytes[at + 2] : 0);
-    text += ALPHABET[word >>> 18] + ALPHABET[(word >>> 12) & 63];
-    text += left > 1 ? ALPHABET[(word >>> 6) & 63] : "=";
-    text += left > 2 ? ALPHABET[word & 63] : "=";
+  for (let at = 0; at < whole; at += 3) {
+    const word = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
+    text += PAIRS[word >>> 12] + PAIRS[word & 0xfff];
+  }
+  if (bytes.length - whole === 1) text += `${PAIRS[bytes[whole] << 4]}==`;
+  if (bytes.length - whole === 2) {
+    const bits = (bytes[whole] << 10) | (bytes[whole + 1] << 2);
+    text += `${PAIRS[bits >>> 6]}${ALPHABET[bits & 63]}=`;
   }
   return text;
 }
