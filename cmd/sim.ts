@@ -33,7 +33,7 @@ Flags
   --ops N       client operations of each run of one node, default 2000
   --twice       run every seed twice and compare; the first one always is
   --jobs N      processes that share the seeds of clusters, default 1
-  --plant NAME  clusters with a planted bug, which must be found; "list" prints the names
+  --plant NAMES planted bugs of clusters, each of which must be found: one, several with commas, or "all"; "list" prints them
   --timings     check the limits in time of clusters instead
   --bench       measure the simulator's speed instead
   --verbose     print schedule and logs of a failing run
@@ -160,9 +160,9 @@ function parseOptions(args: string[]): SimOptions | string {
   const part = /^(\d+)\/(\d+)$/.exec((flags.part as string | undefined) ?? "0/1");
   if (part === null) fault ??= `--part is "${flags.part}", expected a number and a count as 0/2`;
   const bug = flags.plant as string | undefined;
-  if (bug !== undefined && bug !== "list" && !plantedBugs().includes(bug)) {
-    fault ??= `--plant is "${bug}", which is no planted bug; see --plant list`;
-  }
+  const bugs = bug === "all" ? plantedBugs() : bug === undefined || bug === "list" ? [] : bug.split(",");
+  const unknownBug = bugs.find((name) => !plantedBugs().includes(name));
+  if (unknownBug !== undefined) fault ??= `"${unknownBug}" is no planted bug; see --plant list`;
   const isSingle = flags.seed !== undefined && flags.seeds === undefined;
   const options: SimOptions = {
     nodeCounts: nodeCounts ?? { min: 1, max: 1 },
@@ -177,7 +177,7 @@ function parseOptions(args: string[]): SimOptions | string {
     bench: flags.bench === true,
     timings: flags.timings === true,
     verbose: flags.verbose === true,
-    plant: bug === undefined || bug === "list" ? undefined : bug as PlantedBug,
+    plants: bugs as PlantedBug[],
     listBugs: bug === "list",
   };
   return fault ?? options;

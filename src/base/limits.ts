@@ -5,8 +5,22 @@
  * @module
  */
 
-/** Partitions of a namespace; fixed by the protocol. */
-export const PARTITION_COUNT = 4096;
+import { assert } from "./assert.ts";
+
+/** Partitions of a namespace; fixed by the protocol. Only {@linkcode setPartitionCount} changes it. */
+export let PARTITION_COUNT: number = 4096;
+
+/**
+ * Lets everything that is made from now on have fewer partitions, which makes a simulated cluster cheap: most of the
+ * work of a change of a cluster is the same for each partition. For the simulator only; one process runs one number at
+ * a time.
+ *
+ * @param count a power of two, 16 to 4096
+ */
+export function setPartitionCount(count: number): void {
+  assert(count >= 16 && count <= 4096 && (count & (count - 1)) === 0, `${count} is a number of partitions`);
+  PARTITION_COUNT = count;
+}
 
 /** Bytes of a digest; fixed by the protocol. */
 export const DIGEST_SIZE_BYTES = 20;

@@ -37,9 +37,6 @@ export interface NamespaceReplicas {
 /** Service port where an address names none. */
 export const SERVICE_PORT_DEFAULT = 3000;
 
-/** Bytes of a bitmap with one bit per partition. */
-const BITMAP_SIZE_BYTES = PARTITION_COUNT / 8;
-
 /**
  * Parses an address as people write it.
  *
@@ -103,7 +100,7 @@ export function parseReplicas(text: string): NamespaceReplicas[] {
       throw new WireError(`The server sent replicas that can't be read: "${part.slice(0, 60)}"`);
     }
     const bitmaps = encoded.slice(0, CLIENT_REPLICA_COUNT_MAX).map((text) =>
-      decodeBase64(text, BITMAP_SIZE_BYTES)
+      decodeBase64(text, PARTITION_COUNT / 8)
     );
     return { namespace: part.slice(0, colon), regime: Number(regime), bitmaps };
   });

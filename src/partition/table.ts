@@ -41,9 +41,6 @@ const CLOSED = {
   DROPPING: 4,
 } as const;
 
-/** Bytes of a bitmap with one bit per partition. */
-const BITMAP_SIZE_BYTES = PARTITION_COUNT / 8;
-
 /** Ownership of the partitions of one namespace. */
 export class PartitionTable {
   /** Counts changes of ownership; clients fetch the map again when it moves. -1 until there is a first map. */
@@ -407,7 +404,7 @@ export class PartitionTable {
    * @param replica 0 for master
    */
   bitmap(replica: number): Uint8Array {
-    const bits = new Uint8Array(BITMAP_SIZE_BYTES);
+    const bits = new Uint8Array(PARTITION_COUNT / 8);
     for (let partition = 0; partition < PARTITION_COUNT; partition++) {
       if (this.#claims(partition, replica)) bits[partition >> 3] |= 0x80 >> (partition & 7);
     }

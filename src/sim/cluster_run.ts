@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createDigester } from "../base/mod.ts";
+import { createDigester, setPartitionCount } from "../base/mod.ts";
 import type { Compute } from "../port/mod.ts";
 import { ClusterClients } from "./cluster_clients.ts";
 import { checkPolicy, checkReplicas, collectCopies, type CopiesByDigest } from "./cluster_copies.ts";
@@ -71,6 +71,8 @@ const LOOK_AT_ALL_US = 250_000;
 const REST_MAX_MS = 10_000;
 /** A whole run lasts at least this long. */
 const RUN_MIN_MS = 120_000;
+/** Partitions of a cluster that is not a small model. */
+const PARTITION_COUNT_FULL = 4096;
 /** Log lines of each node in a report. */
 const REPORT_LINE_COUNT = 40;
 
@@ -78,6 +80,7 @@ const REPORT_LINE_COUNT = 40;
 export async function runCluster(options: ClusterRunOptions): Promise<ClusterReport> {
   // Loading the hash function takes real time, which must not happen within the run.
   await createDigester();
+  setPartitionCount(options.schedule.shape.partitionCount ?? PARTITION_COUNT_FULL);
   const run = new ClusterRun(options);
   const stopWatching = options.watchRejections?.((error) => run.fail(error));
   let failure: string | undefined;
@@ -87,6 +90,7 @@ export async function runCluster(options: ClusterRunOptions): Promise<ClusterRep
     failure = error instanceof Error ? error.stack ?? error.message : String(error);
   }
   stopWatching?.();
+  setPartitionCount(PARTITION_COUNT_FULL);
   return run.report(failure);
 }
 

@@ -27,8 +27,8 @@ export interface ClusterRunnerOptions {
   readonly twice: boolean;
   /** Run kept seeds first. */
   readonly kept: boolean;
-  /** A planted bug that must be found; every seed may find it. */
-  readonly plant: PlantedBug | undefined;
+  /** Planted bugs that must be found, each by some seed that is clean without it. */
+  readonly plants: readonly PlantedBug[];
   /** Print the whole log of a failing run. */
   readonly verbose: boolean;
 }
@@ -93,29 +93,49 @@ class ClusterRunner {
   }
 
   async run(): Promise<number> {
-    const { seed, seedCount, part, twice, kept, plant } = this.#options;
+    const { seed, seedCount, part, twice, kept, plants } = this.#options;
     const { ports, print } = this.#parts;
+    if (plants.length > 0) return await this.#findPlanted();
     const startMs = ports.clock.monotonicMs();
-    plantBug(plant);
     if (kept && part.index === 0) await this.#runKept();
     for (let at = part.index; at < seedCount && this.#failureCount < FAILURE_COUNT_MAX; at += part.count) {
-      const failed = await this.#runSeed(seed + at, twice || at === 0);
-      if (plant !== undefined && failed) {
-        print(`Planted bug ${plant}: found by seed ${seed + at}, after ${this.#runCount} runs`);
-        return 0;
-      }
+      await this.#runSeed(seed + at, twice || at === 0);
       if (this.#runCount % PROGRESS_EVERY_SEEDS === 0) {
         const seconds = (ports.clock.monotonicMs() - startMs) / 1000;
         print(`${this.#runCount} seeds in ${seconds.toFixed(0)} s, ${this.#failureCount} failed`);
       }
     }
-    plantBug(undefined);
-    if (plant !== undefined) {
-      print(`Planted bug ${plant}: NOT FOUND by ${this.#runCount} runs`);
-      return 1;
-    }
     this.#printSummary(ports.clock.monotonicMs() - startMs);
     return this.#failureCount;
+  }
+
+  /** Looks for planted bugs, each process for some of them; resolves to the number of those that were not found. */
+  async #findPlanted(): Promise<number> {
+    const { plants, part } = this.#options;
+    let missedCount = 0;
+    for (const bug of plants.filter((_, at) => at % part.count === part.index)) {
+      const found = await this.#findOne(bug);
+      this.#parts.print(`Planted bug ${bug}: ${found ?? `NOT FOUND by ${this.#options.seedCount} seeds`}`);
+      if (found === undefined) missedCount++;
+    }
+    return missedCount;
+  }
+
+  async #findOne(bug: PlantedBug): Promise<string | undefined> {
+    const { seed: first, seedCount, nodeCounts } = this.#options;
+    for (let seed = first; seed < first + seedCount; seed++) {
+      const schedule = makeSchedule(seed, nodeCounts);
+      plantBug(bug);
+      const { failure } = await this.#runOnce(schedule);
+      plantBug(undefined);
+      if (failure === undefined) continue;
+      const without = await this.#runOnce(schedule);
+      if (without.failure === undefined) {
+        return `found by seed ${seed}, run ${seed - first + 1}: ${firstLine(failure)}`;
+      }
+      this.#parts.print(`Seed ${seed} fails without the bug ${bug} too: ${firstLine(without.failure)}`);
+    }
+    return undefined;
   }
 
   async #runKept(): Promise<void> {
@@ -127,24 +147,22 @@ class ClusterRunner {
     }
   }
 
-  async #runSeed(seed: number, twice: boolean): Promise<boolean> {
+  async #runSeed(seed: number, twice: boolean): Promise<void> {
     const schedule = makeSchedule(seed, this.#options.nodeCounts);
     const report = await this.#runOnce(schedule);
     this.#add(report);
-    if (this.#options.plant !== undefined) return report.failure !== undefined;
     if (report.failure !== undefined) {
       await this.#onFailure(report, schedule);
-      return true;
+      return;
     }
-    if (!twice) return false;
+    if (!twice) return;
     const { hash } = await this.#runOnce(schedule);
     if (hash === report.hash) {
       this.#parts.print(`Seed ${seed} twice: the same hash ${hash}`);
-      return false;
+      return;
     }
     const failure = `The same seed gave two different runs: hashes ${report.hash} and ${hash}`;
     this.#tell({ ...report, failure }, schedule);
-    return true;
   }
 
   #runOnce(schedule: ClusterSchedule): Promise<ClusterReport> {

@@ -91,6 +91,12 @@ const SETTINGS: readonly (readonly [number, number])[] = [[150, 10], [150, 10], 
   10,
 ]];
 
+/**
+ * Partitions of a run, with how likely each number is. Nearly all work of a change of the cluster is the same for each
+ * partition, and some dozens of records are in few of them: most runs are of a small model, some of the full number.
+ */
+const PARTITION_COUNTS: readonly (readonly [number, number])[] = [[128, 6], [256, 8], [1024, 1], [4096, 1]];
+
 /** The schedule that a seed means. */
 export function makeSchedule(seed: number, nodeCounts: { min: number; max: number }): ClusterSchedule {
   const random = new SeededRandom(seed).fork("schedule");
@@ -123,6 +129,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
     stockLikeNode: random.chance(0.12) ? random.below(nodeCount) : -1,
     hasFiles: random.chance(0.3),
+    partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),
     keyCount: random.pick([20, 40, 80]),
     clientCount,
     loopsPerClient,
@@ -130,6 +137,10 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / 80),
     timeoutMs: random.pick([300, 1000]),
   };
+}
+
+function pickLikely<T>(random: SeededRandom, choices: readonly (readonly [T, number])[]): T {
+  return choices[random.pickWeighted(choices.map(([, weight]) => weight))][0];
 }
 
 function makeFaults(

@@ -90,6 +90,8 @@ export interface ClusterShape {
   readonly stockLikeNode: number;
   /** Nodes keep what they have in files, and find it when they start again; else they start empty. */
   readonly hasFiles: boolean;
+  /** Partitions, 4096 by default; fewer make a run cheap. */
+  readonly partitionCount?: number;
   readonly keyCount: number;
   readonly clientCount: number;
   readonly loopsPerClient: number;

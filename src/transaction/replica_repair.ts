@@ -181,6 +181,10 @@ class Repair implements RwAsk, Waiter {
       digest,
       node: from,
       onRecord: (range) => {
+        // The answer may be late: what was given up meanwhile stays gone.
+        const { partitions } = namespace;
+        const { partition } = this.#record;
+        if (!partitions.isReplica(partition) && partitions.admit(partition) !== ResultCode.OK) return;
         this.#peers.noteLastUpdate(range);
         replaceRecord(namespace.store, range, {
           rule: "lut",
@@ -189,7 +193,7 @@ class Repair implements RwAsk, Waiter {
           waiter: NOBODY,
         });
         // The others may lack what was taken over, too.
-        this.want(namespace.partitions.otherReplicas(this.#record.partition));
+        this.want(partitions.otherReplicas(partition));
       },
     });
     this.#copy.begin();
