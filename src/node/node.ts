@@ -142,6 +142,7 @@ export class AerieNode {
     });
     this.peers = createPeers(this, (at) => this.migrator.relation(at));
     this.migrator = createMigrator(this);
+    this.#tellOfLosses();
     this.metadata = new NodeMetadata({
       cluster: this.cluster,
       kept,
@@ -241,6 +242,13 @@ export class AerieNode {
       if (this.state !== "ready") throw new Error(`The node is ${this.state}: it takes no connections`);
       this.listeners.accept(connection, "service");
     });
+  }
+
+  #tellOfLosses(): void {
+    for (const namespace of this.namespaces) {
+      const { disk } = namespace.store;
+      if (disk !== undefined) disk.onLoss = () => this.cluster.losses.lose(namespace);
+    }
   }
 
   async #closeStores(): Promise<void> {

@@ -6,7 +6,13 @@
  */
 
 import { STORAGE_STRIPE_COUNT } from "../config/mod.ts";
-import { DISK_BLOCK, type DiskSpace, type NamespaceStore, type RecordSpace } from "../storage/mod.ts";
+import {
+  DEVICE_STATE_NAMES,
+  DISK_BLOCK,
+  type DiskSpace,
+  type NamespaceStore,
+  type RecordSpace,
+} from "../storage/mod.ts";
 import type { Statistic } from "./statistics.ts";
 
 /** Statistics per stripe, file or device, and what is told of reads. */
@@ -49,7 +55,7 @@ function readStatistics({ cacheHitCount, reader, reports }: DiskSpace): Statisti
   ];
 }
 
-function diskStatistics({ blocks, flushers, reports, sparse }: DiskSpace): Statistic[] {
+function diskStatistics({ blocks, flushers, reports, sparse, watch }: DiskSpace): Statistic[] {
   return blocks.devices.flatMap(({ label, firstBlock, blockCount }, device) => {
     let usedBytes = 0;
     let emptying = 0;
@@ -64,6 +70,8 @@ function diskStatistics({ blocks, flushers, reports, sparse }: DiskSpace): Stati
       ["read_errors", reports.readErrors[device]],
       ["write_errors", reports.writeErrors[device]],
       ["write_q", flusher.queueLength],
+      ["write_ms_max", Math.round(flusher.roundMaxMs)],
+      ["state", DEVICE_STATE_NAMES[watch.states[device]]],
       ["writes", flusher.writeCount - flusher.moveCount],
       ["partial_writes", flusher.partialCount],
       ["defrag_q", sparse.countOf(device)],

@@ -122,6 +122,12 @@ export class PartitionTable {
     this.#keeper?.save(this.versions, undefined);
   }
 
+  /** Records were lost here: no copy claims to be complete any more. Not between an exchange and its commit. */
+  loseData(): void {
+    this.versions.isolate();
+    this.#keeper?.save(this.versions, undefined);
+  }
+
   #findRole(partition: number, balance: Balance): void {
     const place = balance.selfPlace[partition];
     if (place === this.#workingPlace[partition]) this.#roles[partition] = ROLE.MASTER;

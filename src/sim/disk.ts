@@ -22,11 +22,23 @@ export interface DiskConditions {
   syncMaxUs: number;
   /** Bytes that fit. */
   capacityBytes: number;
-  /** Writes and syncs fail with EIO. */
+  /** Writes and syncs fail. */
   failsWrites: boolean;
   /** Reads fail with EIO. */
   failsReads: boolean;
+  /** Code that writes and syncs fail with: EIO, EROFS. */
+  writeFaultCode: string;
+  /** A write that fails has reached the disk in part, as a short write does. */
+  cutsWrites: boolean;
+  /** Faults are of paths that begin so; empty for all. */
+  faultyPrefix: string;
 }
+
+/** What the codes of faults mean. */
+const FAULT_TEXTS: Readonly<Record<string, string>> = {
+  EIO: "the device reports an error",
+  EROFS: "the file system is read-only",
+};
 
 /** A change that a power cut may undo. */
 interface Unsynced {
@@ -116,6 +128,9 @@ export class SimDisk {
     capacityBytes: 1024 * 1024 * 1024,
     failsWrites: false,
     failsReads: false,
+    writeFaultCode: "EIO",
+    cutsWrites: false,
+    faultyPrefix: "",
   };
   readonly #simulation: Simulation;
   readonly #random: SeededRandom;
@@ -181,8 +196,8 @@ export class SimDisk {
   operate<T>(owner: EventOwner, what: string, path: string, action: () => T): Promise<T> {
     const { latencyMaxUs, syncMaxUs } = this.conditions;
     return this.#run(owner, what, path, what === "sync" ? syncMaxUs : latencyMaxUs, () => {
-      if (what === "sync") this.#mayFail(this.conditions.failsWrites);
-      if (what === "read") this.#mayFail(this.conditions.failsReads);
+      if (what === "sync") this.#mayFailWrite(path);
+      if (what === "read" && this.conditions.failsReads) this.#fail(path, "EIO");
       return action();
     });
   }
@@ -203,7 +218,9 @@ export class SimDisk {
     this.#pending.add(write);
     await this.operate(owner, "write", path, () => {
       this.#pending.delete(write);
-      this.#mayFail(this.conditions.failsWrites);
+      const { failsWrites, cutsWrites } = this.conditions;
+      if (failsWrites && cutsWrites && this.#isFaulty(path)) write.apply(this.#random.below(source.length));
+      this.#mayFailWrite(path);
       const growth = Math.max(0, offset + source.length - content.bytes.length);
       if (this.#usedBytes() + growth > this.conditions.capacityBytes) {
         throw coded("ENOSPC", "the disk is full");
@@ -212,8 +229,16 @@ export class SimDisk {
     });
   }
 
-  #mayFail(fails: boolean): void {
-    if (fails) throw coded("EIO", "the device reports an error");
+  #isFaulty(path: string): boolean {
+    return path.startsWith(this.conditions.faultyPrefix);
+  }
+
+  #mayFailWrite(path: string): void {
+    if (this.conditions.failsWrites) this.#fail(path, this.conditions.writeFaultCode);
+  }
+
+  #fail(path: string, code: string): void {
+    if (this.#isFaulty(path)) throw coded(code, FAULT_TEXTS[code] ?? code);
   }
 
   #usedBytes(): number {

@@ -172,6 +172,7 @@ export class NamespaceStore {
       device = new MemoryDevice(arena);
     } else {
       this.space = device = options.disk;
+      options.disk.index = this.index;
     }
     this.#device = options.wrapDevice?.(device, options.clock) ?? device;
     this.#change = {

@@ -127,6 +127,7 @@ export class NamespaceSupervisor {
     this.#tickTimer = this.#clock.after(TICK_MS, () => this.#tick());
     const nowMs = this.#clock.monotonicMs();
     const { settings, space, tombstoneCount } = this.#store;
+    this.#store.disk?.watch.tick();
     this.#judgeWrites(nowMs);
     const isDue = settings.nsupPeriod > 0 && nowMs - this.#nsupMs >= settings.nsupPeriod * 1000;
     if (isDue && !this.#store.clockSkewStopsWrites) this.startCycle();

@@ -13,6 +13,7 @@ export * from "./peer_clustering.ts";
 export * from "./peer_endpoints.ts";
 export * from "./peer_envelope.ts";
 export * from "./peer_evidence.ts";
+export * from "./peer_recluster.ts";
 export * from "./peer_exchange.ts";
 export * from "./peer_fabric.ts";
 export * from "./peer_heartbeat.ts";

@@ -125,6 +125,7 @@ Deno.test("encodePeerMessage() writes what decodePeerBytes() reads, for what was
       generation: 3,
       addresses: { services: "a:1", tlsStandard: "b:2", tlsName: "c" },
     },
+    { type: "recluster", clusterKey: LARGE },
     { type: "evidence", suspect: LARGE, incarnation: LARGE, evidence: "restarted", asks: true },
     {
       type: "generic",

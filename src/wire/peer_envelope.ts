@@ -51,6 +51,8 @@ export const PEER_MESSAGE = {
   SMD: 15,
   /** Of aerie nodes alone. */
   EVIDENCE: 122,
+  /** Of aerie nodes alone. */
+  RECLUSTER: 123,
 } as const;
 
 /** Types of fields. */

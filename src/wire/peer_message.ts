@@ -15,6 +15,7 @@ import {
   PeerReader,
   PeerWriter,
 } from "./peer_envelope.ts";
+import { decodeRecluster, encodeRecluster, type ReclusterMessage } from "./peer_recluster.ts";
 import { decodeEvidence, encodeEvidence, type EvidenceMessage } from "./peer_evidence.ts";
 import { decodeExchange, encodeExchange, type ExchangeMessage } from "./peer_exchange.ts";
 import {
@@ -58,6 +59,7 @@ export type PeerMessage =
   | ExchangeMessage
   | SmdMessage
   | EvidenceMessage
+  | ReclusterMessage
   | GenericPeerMessage;
 
 /**
@@ -89,6 +91,8 @@ export function decodePeerMessage(reader: PeerReader, inflate: PeerInflate): Pee
       return decodeSmd(reader);
     case PEER_MESSAGE.EVIDENCE:
       return decodeEvidence(reader);
+    case PEER_MESSAGE.RECLUSTER:
+      return decodeRecluster(reader);
     default:
       return { type: "generic", messageType: reader.messageType, unknown: reader.unknownFields() ?? [] };
   }
@@ -132,6 +136,8 @@ export function encodePeerMessage(message: PeerMessage, out: ByteBuffer): void {
       return encodeSmd(message, out);
     case "evidence":
       return encodeEvidence(message, out);
+    case "recluster":
+      return encodeRecluster(message, out);
     case "generic": {
       const writer = new PeerWriter(out);
       writer.begin(message.messageType);

@@ -13,6 +13,8 @@ export interface ClusterListener {
    * `onBalanced` or `onBlocked`.
    */
   onPause?(): void;
+  /** This node is about to tell what it has: versions may change until the call returns, and then not until the commit. */
+  onExchange?(): void;
   /** The exchange was committed and all partition tables follow their new balance; migrations may begin. */
   onBalanced?(view: ExchangeResult): void;
   /** The node is in no cluster; it serves from its old tables for a while. */

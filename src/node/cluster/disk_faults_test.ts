@@ -2,9 +2,9 @@ import { assert, assertEquals, assertGreater, assertNotEquals, assertStringInclu
 import { describe, it } from "@std/testing/bdd";
 import type { Settings } from "../../config/mod.ts";
 import { type AerieClient, connect } from "../../client/mod.ts";
-import { DISK_BLOCK, EntryRef } from "../../storage/mod.ts";
+import { DEVICE_STATE, DISK_BLOCK, EntryRef } from "../../storage/mod.ts";
 import type { SimWorld } from "../../sim/mod.ts";
-import { agreement, type Member, startMember, startThree } from "./testing.ts";
+import { agreement, makeWorld, type Member, startMember, startThree } from "./testing.ts";
 
 const RECORD_COUNT = 40;
 const MIB = 1024 * 1024;
@@ -190,5 +190,107 @@ describe("damaged records in a cluster", () => {
     for (const [number, place] of places) {
       assertNotEquals(placeOf(locationOf(cluster, members[0], number)), place, `record ${number}`);
     }
+  });
+});
+
+describe("a device of two that fails in a cluster", () => {
+  it("is out of service: its records come from replicas, the node is filled again, and says so", async () => {
+    const cluster = await startCluster(21, ["/a/a.dat", "/b/b.dat"]);
+    const { world, client, members } = cluster;
+    const { simulation } = world;
+    await putAll(cluster);
+    for (const at of [0, 1, 2]) await restart(cluster, at);
+    const victim = members[0];
+    const { store, partitions } = victim.node.namespaces[0];
+    const countBefore = store.index.entryCount;
+    const keyBefore = victim.node.cluster.clusterKey;
+    Object.assign(victim.machine.disk.conditions, {
+      failsReads: true,
+      failsWrites: true,
+      faultyPrefix: "/b/",
+    });
+    const ports = { ...victim.process.ports, network: victim.node.inProcessNetwork() };
+    const local = await simulation.runUntilSettled(connect({ hosts: ["127.0.0.1:3000"], ports }));
+    // From the first failed read until the cluster has copied everything back no record is ever missing.
+    for (let round = 0; round < 4; round++) {
+      for (const asked of [local, client]) {
+        for (let number = 0; number < RECORD_COUNT; number++) {
+          const record = await simulation.runUntilSettled(asked.get(keyOf(number)));
+          assertEquals(record?.bins.a, number, `record ${number} in round ${round}`);
+        }
+      }
+      await simulation.runFor(1000);
+    }
+    await settle(cluster);
+    assertNotEquals(victim.node.cluster.clusterKey, keyBefore, "the loss was told in a new exchange");
+    assertEquals([...store.disk!.watch.states], [DEVICE_STATE.GOOD, DEVICE_STATE.FAILED]);
+    assertEquals(store.index.entryCount, countBefore);
+    const { blocks } = store.disk!;
+    for (let number = 0; number < RECORD_COUNT; number++) {
+      const location = locationOf(cluster, victim, number);
+      if (location !== undefined) {
+        assertEquals(blocks.deviceOf[blocks.blockOf(location)], 0, `record ${number}`);
+      }
+    }
+    assertEquals(
+      Array.from({ length: 4096 }, (_, each) => partitions.versions.get(each)).some((one) => one?.isSubset),
+      false,
+    );
+    assertStringIncludes(
+      victim.process.log.lines.join("\n"),
+      '"/b/b.dat" can\'t be read and is out of service',
+    );
+    // Writes go on.
+    for (let number = 0; number < RECORD_COUNT; number++) {
+      await simulation.runUntilSettled(client.put(keyOf(number), { a: number + 1 }));
+    }
+  });
+
+  it("on a node without replicas: what it had gets an error, everything else is served", async () => {
+    const world = makeWorld(22);
+    const machine = world.addMachine("m1");
+    const change = onFiles(["/a/a.dat", "/b/b.dat"]);
+    const cluster: Cluster = { world, members: [], client: undefined! };
+    const { simulation } = world;
+    const start = async () => {
+      const member = await startMember(machine, { id: "A1", seeds: [], change });
+      cluster.members[0] = member;
+      const ports = { ...member.process.ports, network: member.node.inProcessNetwork() };
+      cluster.client = await simulation.runUntilSettled(connect({ hosts: ["127.0.0.1:3000"], ports }));
+    };
+    await start();
+    await putAll(cluster);
+    await simulation.runUntilSettled(cluster.members[0].node.stop());
+    cluster.members[0].process.kill();
+    await start();
+    const { client, members: [{ node }] } = cluster;
+    Object.assign(machine.disk.conditions, { failsReads: true, failsWrites: true, faultyPrefix: "/b/" });
+    const answers = async () => {
+      const counts = { right: 0, failed: 0 };
+      for (let number = 0; number < RECORD_COUNT; number++) {
+        const answer = await simulation.runUntilSettled(
+          client.get(keyOf(number)).then(
+            (record) => record?.bins.a,
+            (error: { resultCode?: number }) => error,
+          ),
+        );
+        if (answer === number) counts.right++;
+        else {
+          assertEquals((answer as { resultCode?: number } | undefined)?.resultCode, 1, `record ${number}`);
+          counts.failed++;
+        }
+      }
+      return counts;
+    };
+    const before = await answers();
+    assertGreater(before.failed, 5);
+    assertGreater(before.right, 5);
+    await simulation.runFor(8000);
+    assertEquals(node.namespaces[0].store.disk!.watch.states[1], DEVICE_STATE.FAILED);
+    assertEquals(await answers(), before);
+    for (let number = 0; number < RECORD_COUNT; number++) {
+      await simulation.runUntilSettled(client.put(keyOf(number), { a: number }, { exists: "replace" }));
+    }
+    assertEquals(await answers(), { right: RECORD_COUNT, failed: 0 });
   });
 });

@@ -44,6 +44,7 @@ import {
   decodeEvidence,
   decodeExchange,
   decodePeerInfo,
+  decodeRecluster,
   type ExchangeMessage,
   FABRIC_CHANNEL,
   PEER_MESSAGE,
@@ -57,6 +58,7 @@ import { heartbeatSettings } from "./cluster_settings.ts";
 import { ClusterSockets } from "./cluster_sockets.ts";
 import type { ClusterListener } from "./cluster_listener.ts";
 import { CommittedCluster } from "./committed_cluster.ts";
+import { DataLoss } from "./data_loss.ts";
 import { DeathWatch } from "./death_watch.ts";
 import { FabricRates } from "./fabric_rates.ts";
 import { hostIdentity } from "./host_identity.ts";
@@ -100,6 +102,8 @@ export class ClusterRuntime extends CommittedCluster {
   readonly skew: SkewWatch;
   /** Where clients reach the other members. */
   readonly services: PeerServices;
+  /** Records that this node has lost. */
+  readonly losses: DataLoss;
   readonly #options: ClusterRuntimeOptions;
   readonly #membership: Membership;
   readonly #deaths: DeathWatch;
@@ -130,6 +134,15 @@ export class ClusterRuntime extends CommittedCluster {
       send: (node, message) => void this.fabric.send({ node, channel: FABRIC_CHANNEL.CTRL }, message),
     });
     this.skew = new SkewWatch({ settings: options.settings, namespaces: options.namespaces, log: ports.log });
+    this.losses = new DataLoss({
+      self,
+      clock: ports.clock,
+      log: ports.log,
+      cluster: () => this.committed,
+      recluster: () => void this.recluster(),
+      send: (node, message) => void this.fabric.send({ node, channel: FABRIC_CHANNEL.CTRL }, message),
+    });
+    this.addListener(this.losses);
     this.#turnMs = ports.clock.monotonicMs();
     this.#membership = this.#makeMembership();
     this.#deaths = this.#makeDeathWatch();
@@ -269,6 +282,7 @@ export class ClusterRuntime extends CommittedCluster {
   stop(): void {
     this.#membership.stop();
     this.services.stop();
+    this.losses.stop();
     this.#deaths.stop();
     this.#addresses.stop();
     this.#sockets?.stop();
@@ -430,7 +444,7 @@ export class ClusterRuntime extends CommittedCluster {
   // The fabric.
 
   #takeMessages(): void {
-    const { CLUSTERING, EXCHANGE, EVIDENCE, INFO } = PEER_MESSAGE;
+    const { CLUSTERING, EXCHANGE, EVIDENCE, RECLUSTER, INFO } = PEER_MESSAGE;
     this.messages.registerDecoded(CLUSTERING, decodeClustering, (from, coded) => {
       const message = clusteringFromWire(coded);
       this.#membership.take({ clustering: { kind: "message", from, message } });
@@ -440,6 +454,9 @@ export class ClusterRuntime extends CommittedCluster {
     });
     this.messages.registerDecoded(EVIDENCE, decodeEvidence, (from, message) => {
       this.#deaths.receive(from, message);
+    });
+    this.messages.registerDecoded(RECLUSTER, decodeRecluster, (from, message) => {
+      this.losses.receive(from, message);
     });
     this.messages.registerDecoded(INFO, decodePeerInfo, (from, message) => {
       this.services.receive(from, message);
@@ -459,6 +476,7 @@ export class ClusterRuntime extends CommittedCluster {
   }
 
   #exchangeOwn(): ExchangeOwn {
+    this.#tell((listener) => listener.onExchange?.());
     return {
       namespaces: exchangeNamespaces(this.#options.namespaces, () => this.own.isQuiesced),
       capabilities: this.own.capabilities,

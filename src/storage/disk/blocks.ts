@@ -50,6 +50,7 @@ export class DiskBlocks {
   /** Device of each block. */
   readonly deviceOf: Uint8Array;
   readonly #free: number[][];
+  readonly #usable: boolean[];
   readonly #waiting: { block: number; position: number }[] = [];
   readonly #spareBuffers: Uint8Array[] = [];
 
@@ -68,6 +69,7 @@ export class DiskBlocks {
       this.deviceOf.fill(index, firstBlock, firstBlock + blockCount);
     }
     this.#free = devices.map(() => []);
+    this.#usable = devices.map(() => true);
   }
 
   /** The block of a location. */
@@ -101,12 +103,27 @@ export class DiskBlocks {
     return { deviceId: device.header.deviceId, block: block - device.firstBlock };
   }
 
-  /** Free blocks of a device, or of all. */
+  /** Free blocks of a device, or of all; those of a device that takes nothing don't count. */
   freeCount(device?: number): number {
-    if (device !== undefined) return this.#free[device].length;
+    if (device !== undefined) return this.#usable[device] ? this.#free[device].length : 0;
     let count = 0;
-    for (const free of this.#free) count += free.length;
+    for (let each = 0; each < this.#free.length; each++) count += this.freeCount(each);
     return count;
+  }
+
+  /** A free block of a device, which stays free; -1 when there is none. */
+  someFree(device: number): number {
+    return this.#free[device].at(-1) ?? -1;
+  }
+
+  /** Whether blocks of a device may be opened and emptied. */
+  isUsable(device: number): boolean {
+    return this.#usable[device];
+  }
+
+  /** A device takes nothing any more, or takes something again. */
+  setUsable(device: number, isUsable: boolean): void {
+    this.#usable[device] = isUsable;
   }
 
   /** Blocks that wait to become free. */
@@ -131,7 +148,7 @@ export class DiskBlocks {
 
   /** Takes a free block and begins a new life of it, -1 when the device has none. */
   open(device: number): number {
-    const block = this.#free[device].pop();
+    const block = this.#usable[device] ? this.#free[device].pop() : undefined;
     if (block === undefined) return -1;
     assert(this.usedBytes[block] === 0, "A free block holds nothing that is current");
     this.state[block] = DISK_BLOCK.OPEN;

@@ -88,7 +88,7 @@ class ColdStart {
 
   /** The bytes of a block, undefined when it was never used or can't be read. Never rejects. */
   async #readBlock(device: OpenDevice, block: number): Promise<Uint8Array | undefined> {
-    const { blocks, reports } = this.#disk;
+    const { blocks, watch } = this.#disk;
     const number = device.firstBlock + block;
     const offset = blocks.deviceOffset(number);
     try {
@@ -100,7 +100,7 @@ class ColdStart {
       await device.file.read(offset + PAGE_SIZE_BYTES, bytes.subarray(PAGE_SIZE_BYTES));
       return bytes;
     } catch (error) {
-      reports.readFault(error as Error, blocks.deviceOf[number]);
+      watch.onReadFault(blocks.deviceOf[number], error as Error);
       blocks.state[number] = DISK_BLOCK.BAD;
       return undefined;
     }

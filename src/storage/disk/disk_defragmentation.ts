@@ -113,13 +113,13 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
   }
 
   #read(block: number): void {
-    const { blocks, reports } = this.#space;
+    const { blocks, watch } = this.#space;
     const bytes = new Uint8Array(blocks.blockSizeBytes);
     this.#isReading = true;
     blocks.device(block).file.read(blocks.deviceOffset(block), bytes).then(
       () => this.#open(bytes),
       (error: Error) => {
-        reports.readFault(error, blocks.deviceOf[block]);
+        watch.onReadFault(blocks.deviceOf[block], error);
         this.#isDamaged = true;
         this.#bytes = bytes;
         this.#finishBlock();

@@ -12,6 +12,19 @@ const LINE_PERIOD_MS = 10_000;
 /** Places of damage that are remembered, so that each is counted once. */
 const DAMAGE_COUNT_MAX = 65_536;
 
+/** What to do about a failed write, by the system's code. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "Make room on the file system; writing is tried again each second",
+  EDQUOT: "Raise the quota, or make room; writing is tried again each second",
+  EROFS:
+    "The file system was mounted or made read-only, often because its device is failing: see the system's log",
+  other: "Look at the system's log; make room, or replace the device",
+};
+
+function codeOf(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
 /** What reports need. */
 export interface DiskReportsOptions {
   /** Name of the namespace. */
@@ -61,13 +74,32 @@ export class DiskReports {
     this.#write(`${isCorrupt ? "corrupt" : "read"} ${device}`, error.message);
   }
 
-  /** A write or sync has failed; it will be done again. */
-  writeFault(error: Error, device: number): void {
+  /**
+   * A write or sync has failed; it will be done again.
+   *
+   * @param good whether new records can go to others
+   */
+  writeFault(error: Error, device: number, good: "others" | "none"): void {
     this.writeErrors[device]++;
+    const meanwhile = good === "others"
+      ? "new records go to the other devices"
+      : "client writes are refused until writing works again";
     this.#write(
       `write ${device}`,
-      `${error.message}; nothing is lost yet, client writes are refused until writing works again. ` +
-        "Make room on the file system, or replace the device",
+      `${error.message}; nothing is lost yet, ${meanwhile}. ${ADVICE[codeOf(error)] ?? ADVICE.other}`,
+    );
+  }
+
+  /** A round of writes has taken long. */
+  slow(device: number, durationMs: number): void {
+    const { path } = this.#options.devices[device];
+    this.#write(
+      `slow ${device}`,
+      `"${path}" needed ${
+        (durationMs / 1000).toFixed(1)
+      } s for one round of writes; clients get result 18 once more ` +
+        "than max-write-cache waits. Look at the device's load and health",
+      "warning",
     );
   }
 

@@ -14,12 +14,15 @@ import { assert, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
 import type { ChangeOrigin, Clock, Log, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
-import { FlatRecord, UNIT_SIZE_BYTES } from "../flat.ts";
+import { EntryRef } from "../entry.ts";
+import { flatDigestAt, FlatRecord, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
+import type { PrimaryIndex } from "../index.ts";
 import { NO_LOCATION, OVERLOADED, type RecordSpace } from "../space.ts";
 import { BlockCache } from "./block_cache.ts";
 import { BlockReader } from "./block_reader.ts";
 import { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
 import { type OpenDevice, writeHeader } from "./device_file.ts";
+import { DEVICE_STATE, DeviceWatch } from "./device_watch.ts";
 import { DiskReports } from "./disk_reports.ts";
 import { Flusher, PageWriter } from "./flusher.ts";
 import type { DurableWaiter, FlushUnit } from "./flush_unit.ts";
@@ -101,6 +104,12 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly holds: FlushUnit[] = [];
   /** Header of a record that background work looks at. */
   readonly scanned: FlatRecord = new FlatRecord();
+  /** Which devices can be used. */
+  readonly watch: DeviceWatch;
+  /** Entries of the records; the store sets it. */
+  index: PrimaryIndex | undefined;
+  /** Told when the records of a device can't be read any more. */
+  onLoss: ((device: number) => void) | undefined;
   /** Writers of the devices, in their order. */
   readonly flushers: readonly Flusher[];
   readonly #settings: StorageSettings;
@@ -109,6 +118,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly #streams: readonly WriteStream[];
   readonly #moves: readonly WriteStream[];
   readonly #pendingUnits: Uint16Array;
+  readonly #evacuated = new Set<FlushUnit>();
+  readonly #entry = new EntryRef();
   readonly #cache: BlockCache;
   #position = 0;
   #flushTimer: Timer | undefined;
@@ -129,10 +140,23 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     this.sparse = new SparseQueue(blocks, settings.defragLwmPct);
     this.reports = new DiskReports(options);
     const { onFailure } = options;
-    const onFault = (error: Error, block: number) => this.reports.readFault(error, blocks.deviceOf[block]);
+    const onFault = (error: Error, block: number) => this.watch.onReadFault(blocks.deviceOf[block], error);
     this.reader = new BlockReader({ blocks, clock, onFault, onFailure });
-    const writer = new PageWriter(pages, options.devices);
+    const writer = new PageWriter({
+      pages,
+      devices: options.devices,
+      isUsed: (device) => !this.flushers[device].isClosed,
+      onFault: (device, error) => this.watch.onWriteFault(device, error),
+    });
     this.flushers = options.devices.map((_, device) => this.#makeFlusher(device, writer, options));
+    this.watch = new DeviceWatch({
+      ...options,
+      blocks,
+      flushers: this.flushers,
+      reports: this.reports,
+      evacuate: (device) => this.#evacuate(device),
+      onLoss: (device) => this.onLoss?.(device),
+    });
     this.#streams = options.devices.map((_, device) => this.#makeStream(device, RESERVED_BLOCK_COUNT, 0));
     this.#moves = options.devices.map((_, device) => this.#makeStream(device, 0, UNIT_FLAG.DEFRAGMENTATION));
     pages.onDirty = () => this.flushers[0].kick();
@@ -169,10 +193,14 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     return this.sparse.length;
   }
 
-  /** Why writing does not get on; empty when it does. */
+  /** Why writing does not get on; empty when some device is good. */
   get fault(): string {
-    for (const { fault } of this.flushers) if (fault !== "") return fault;
-    return "";
+    return this.watch.fault;
+  }
+
+  /** Whether all that was sealed is synced. */
+  get isAllSynced(): boolean {
+    return this.flushers.every(({ queueLength, fault }) => queueLength === 0 && fault === "");
   }
 
   /** Bytes that are sealed and not synced. */
@@ -200,16 +228,23 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   /** See {@linkcode RecordSpace.append}. */
   append(source: Uint8Array, units: number, origin: ChangeOrigin): number {
     if (this.#isOverloaded(origin)) return OVERLOADED;
-    const first = readU32(source, DEVICE_WORD_AT) % this.#streams.length;
-    let stream = this.#streams[first];
-    for (let count = 1; !stream.hasRoom(storedSize(units)); count++) {
-      if (count > this.#streams.length) return NO_LOCATION;
-      stream = this.#streams[(first + count) % this.#streams.length];
-    }
+    const stream = this.#streamFor(source, 0, units);
+    if (stream === undefined) return NO_LOCATION;
     const location = this.#appendTo(stream, source, 0, units);
     assert(location !== NO_LOCATION, "There is room where there was a moment ago");
     if (this.commits && IS_ACKNOWLEDGED[origin]) this.#hold(stream);
     return location;
+  }
+
+  /** The digest chooses the device; one that can't take the record is passed over. */
+  #streamFor(source: Uint8Array, at: number, units: number): WriteStream | undefined {
+    const streams = this.#streams;
+    const first = readU32(source, at + DEVICE_WORD_AT) % streams.length;
+    for (let count = 0; count < streams.length; count++) {
+      const device = (first + count) % streams.length;
+      if (this.watch.takes(device) && streams[device].hasRoom(storedSize(units))) return streams[device];
+    }
+    return undefined;
   }
 
   /**
@@ -218,7 +253,11 @@ export class DiskSpace implements RecordSpace, RecordDevice {
    * @returns its location, or NO_LOCATION
    */
   move(source: Uint8Array, sourceAt: number, units: number, block: number): number {
-    return this.#appendTo(this.#moves[this.blocks.deviceOf[block]], source, sourceAt, units);
+    const device = this.blocks.deviceOf[block];
+    const target = this.watch.takes(device)
+      ? device
+      : this.#moves.findIndex((_, other) => this.watch.takes(other));
+    return target < 0 ? NO_LOCATION : this.#appendTo(this.#moves[target], source, sourceAt, units);
   }
 
   /** See {@linkcode RecordSpace.release}. */
@@ -263,6 +302,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       if (this.commits) this.#holdPending(block, this.at);
       return LOADED.HERE;
     }
+    if (this.watch.states[blocks.deviceOf[block]] === DEVICE_STATE.FAILED) return LOADED.FAILED;
     const loaded = reader.load(location, units, waiter);
     if (loaded === LOADED.HERE) {
       this.bytes = reader.bytes;
@@ -330,10 +370,15 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     await this.flush();
     for (const flusher of this.flushers) flusher.stop();
     this.#flushTimer?.cancel();
-    for (const device of this.blocks.devices) {
+    for (const [index, device] of this.blocks.devices.entries()) {
       const flags = device.header.flags | HEADER_FLAG.STOPPED_IN_ORDER;
-      if (this.fault === "") await writeHeader(device, { flags });
-      await device.file.close();
+      const isGood = this.watch.states[index] === DEVICE_STATE.GOOD && !this.watch.hasFailed;
+      try {
+        if (isGood) await writeHeader(device, { flags });
+        await device.file.close();
+      } catch (error) {
+        this.reports.writeFault(error as Error, index, "none");
+      }
     }
   }
 
@@ -405,21 +450,67 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     });
   }
 
-  #makeFlusher(device: number, pages: PageWriter, { clock, onFailure }: DiskSpaceOptions): Flusher {
+  #makeFlusher(device: number, writer: PageWriter, { clock, onFailure, pages }: DiskSpaceOptions): Flusher {
     return new Flusher({
       blocks: this.blocks,
       device,
-      pages,
+      pages: writer,
       clock,
       gather: () => {
         if (this.commits) this.#streams[device].seal();
       },
       unitSizeBytes: () => this.#settings.flushSize,
       syncs: () => this.commits || !this.#settings.disableOdsync,
-      onDurable: (units) => this.#onDurable(units),
-      onFault: (error) => this.reports.writeFault(error, device),
+      onDurable: (units) => {
+        // A device that was faulty may lack pages that the others have.
+        if (this.watch.onWritten(device)) pages.markAllDirty();
+        this.#onDurable(units);
+      },
+      onFault: (error) => this.watch.onWriteFault(device, error),
+      onSlow: (durationMs) => this.reports.slow(device, durationMs),
       onFailure,
     });
+  }
+
+  /** Moves what waits to be written to a device to the others; whether all of it found room. */
+  #evacuate(device: number): boolean {
+    this.#streams[device].close();
+    this.#moves[device].close();
+    const flusher = this.flushers[device];
+    const units = flusher.takeAll();
+    for (const unit of units) this.#evacuated.add(unit);
+    const moved = units.filter((unit) => this.#moveUnit(unit));
+    for (const unit of units) {
+      if (moved.includes(unit)) continue;
+      this.#evacuated.delete(unit);
+      flusher.add(unit);
+    }
+    const end = () => {
+      for (const unit of moved) this.#evacuated.delete(unit);
+      this.#onDurable(moved);
+    };
+    if (!this.afterSync({ onDurable: end })) end();
+    return moved.length === units.length;
+  }
+
+  /** Appends what is current in a unit that was not written to other devices; whether all of it found room. */
+  #moveUnit({ block, startBytes, endBytes, recordCount }: FlushUnit): boolean {
+    const { blocks, index } = this;
+    const bytes = blocks.bytes[block]!;
+    const entry = this.#entry;
+    let at = startBytes + UNIT_HEADER_SIZE_BYTES;
+    for (let count = 0; count < recordCount && at < endBytes; count++) {
+      const units = flatSizeUnits(bytes, at);
+      const location = blocks.locationOf(block, at);
+      if (index!.find(bytes, flatDigestAt(at), entry) && entry.location === location) {
+        const stream = this.#streamFor(bytes, at, units);
+        if (stream === undefined) return false;
+        entry.setLocation(this.#appendTo(stream, bytes, at, units), units);
+        this.release(location, units);
+      }
+      at += storedSize(units);
+    }
+    return true;
   }
 
   #onClosed(block: number): void {
@@ -465,6 +556,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   #durablePosition(): number {
     let first = Infinity;
     for (const { firstPosition } of this.flushers) first = Math.min(first, firstPosition);
+    // What was moved to another device counts as not synced until the copies are.
+    for (const { firstPosition } of this.#evacuated) first = Math.min(first, firstPosition);
     for (const streams of [this.#streams, this.#moves]) {
       for (const { unit } of streams) if (unit !== undefined) first = Math.min(first, unit.firstPosition);
     }

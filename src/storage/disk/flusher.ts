@@ -3,7 +3,7 @@
  * the next one; each round writes all that is there and syncs once.
  *
  * A round that fails is done again from the beginning, writes and all: after a failed sync nobody knows which bytes the
- * system has kept. Until a round succeeds the device counts as faulty, and client writes are stopped.
+ * system has kept. Until a round succeeds the device counts as faulty; `device_watch.ts` says what follows.
  *
  * @module
  */
@@ -16,6 +16,8 @@ import type { OpenDevice } from "./device_file.ts";
 
 /** Pause before a failed round is done again. */
 const RETRY_PAUSE_MS = 1000;
+/** A round that takes longer is told of. */
+const SLOW_ROUND_MS = 1000;
 
 /** What a flusher needs. */
 export interface FlusherOptions {
@@ -37,23 +39,37 @@ export interface FlusherOptions {
   onDurable: (units: readonly FlushUnit[]) => void;
   /** A round has failed. */
   onFault: (error: Error) => void;
+  /** A round has taken long. */
+  onSlow: (durationMs: number) => void;
   /** Something went wrong that is no fault of the disk. */
   onFailure: (error: unknown) => void;
 }
 
-/** Writes changed partition pages to all devices; flushers of several devices share one. */
+/** What a {@linkcode PageWriter} writes, and where to. */
+export interface PageWriterOptions {
+  /** What is written. */
+  pages: PartitionPages;
+  /** Where to. */
+  devices: readonly OpenDevice[];
+  /** Whether a device is to have the pages; absent: all are. */
+  isUsed?: (device: number) => boolean;
+  /** A device did not take them, but others did. */
+  onFault?: (device: number, error: Error) => void;
+}
+
+/**
+ * Writes changed partition pages to all devices; flushers of several devices share one. The pages are safe when one of
+ * the devices has them: at a start the newest count, and a device that is missing then empties them.
+ */
 export class PageWriter {
+  readonly #options: PageWriterOptions;
   readonly #pages: PartitionPages;
-  readonly #devices: readonly OpenDevice[];
   #writing: Promise<void> | undefined;
 
-  /**
-   * @param pages what is written
-   * @param devices where to
-   */
-  constructor(pages: PartitionPages, devices: readonly OpenDevice[]) {
-    this.#pages = pages;
-    this.#devices = devices;
+  /** @param options what is written, and where to */
+  constructor(options: PageWriterOptions) {
+    this.#options = options;
+    this.#pages = options.pages;
   }
 
   /** Whether there is something to write, or a write is under way that records must come after. */
@@ -70,19 +86,28 @@ export class PageWriter {
   }
 
   async #writeDirty(): Promise<void> {
+    const { devices, isUsed = () => true, onFault } = this.#options;
     const numbers = this.#pages.takeDirty();
-    try {
-      for (const { file, header } of this.#devices) {
+    const errors = new Map<number, Error>();
+    let writtenCount = 0;
+    for (const [device, { file, header }] of devices.entries()) {
+      if (!isUsed(device)) continue;
+      try {
         for (const number of numbers) {
           const { offsetBytes, bytes } = this.#pages.encode(number, header.deviceId);
           await file.write(offsetBytes, bytes);
         }
         await file.sync();
+        writtenCount++;
+      } catch (error) {
+        errors.set(device, error as Error);
       }
-    } catch (error) {
-      this.#pages.markDirty(numbers);
-      throw error;
     }
+    if (writtenCount === 0) {
+      this.#pages.markDirty(numbers);
+      throw errors.values().next().value ?? new Error("No device takes the partition pages");
+    }
+    for (const [device, error] of errors) onFault?.(device, error);
   }
 }
 
@@ -104,6 +129,10 @@ export class Flusher {
   errorCount = 0;
   /** Longest round, in ms. */
   roundMaxMs = 0;
+  /** Monotonic time at which the round under way began; Infinity when there is none. */
+  roundStartMs = Infinity;
+  /** The device takes nothing: nothing is written, and faults of what was under way don't count. */
+  isClosed = false;
   readonly #options: FlusherOptions;
   readonly #queue: FlushUnit[] = [];
   #round: readonly FlushUnit[] = [];
@@ -152,7 +181,7 @@ export class Flusher {
   /** Starts a round, in a later turn, so that what comes in this one is part of it. */
   kick(): void {
     this.#wanted = true;
-    if (this.#running !== undefined || this.#stopped) return;
+    if (this.#running !== undefined || this.#stopped || this.isClosed) return;
     this.#running = new Promise((resolve) => {
       this.#options.clock.nextTurn(() => {
         this.#run().catch(this.#options.onFailure).finally(() => {
@@ -166,7 +195,17 @@ export class Flusher {
 
   /** Resolves when nothing is left to write, or at once when the device is faulty. */
   async drain(): Promise<void> {
-    while (this.#running !== undefined && this.fault === "") await this.#running;
+    while (this.#running !== undefined && this.fault === "" && !this.isClosed) await this.#running;
+  }
+
+  /** Gives up all units that are not synced, for who brings them elsewhere. */
+  takeAll(): FlushUnit[] {
+    const units = [...this.#round, ...this.#queue.splice(0)];
+    this.#round = [];
+    this.pendingBytes = 0;
+    this.fault = "";
+    this.#wanted = false;
+    return units;
   }
 
   /** No further round is begun. */
@@ -180,16 +219,21 @@ export class Flusher {
       this.#options.gather();
       if (this.#round.length === 0) this.#round = this.#queue.splice(0);
       if (this.#round.length === 0 && !this.#options.pages.isNeeded) continue;
-      const startMs = this.#options.clock.monotonicMs();
+      const startMs = this.roundStartMs = this.#options.clock.monotonicMs();
+      const round = this.#round;
       try {
         await this.#writeRound();
       } catch (error) {
+        this.roundStartMs = Infinity;
+        if (this.isClosed) continue;
         this.#noteFault(error as Error);
         await this.#pause();
         continue;
       }
-      this.roundMaxMs = Math.max(this.roundMaxMs, this.#options.clock.monotonicMs() - startMs);
-      this.#settleRound();
+      this.roundStartMs = Infinity;
+      this.#noteTime(this.#options.clock.monotonicMs() - startMs);
+      // What was under way when the device was closed is elsewhere by now.
+      if (this.#round === round) this.#settleRound();
     }
   }
 
@@ -205,6 +249,11 @@ export class Flusher {
     const failed = (await Promise.allSettled(writes)).find(({ status }) => status === "rejected");
     if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
     if (syncs()) await file.sync();
+  }
+
+  #noteTime(durationMs: number): void {
+    this.roundMaxMs = Math.max(this.roundMaxMs, durationMs);
+    if (durationMs >= SLOW_ROUND_MS) this.#options.onSlow(durationMs);
   }
 
   #settleRound(): void {

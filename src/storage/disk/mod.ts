@@ -5,9 +5,10 @@
  * @module
  */
 export { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
+export { DEVICE_STATE, DEVICE_STATE_NAMES, DeviceWatch, type DeviceWatchOptions } from "./device_watch.ts";
 export type { OpenDevice } from "./device_file.ts";
 export { DiskSpace, type DiskSpaceOptions } from "./disk_space.ts";
-export { Flusher, type FlusherOptions, PageWriter } from "./flusher.ts";
+export { Flusher, type FlusherOptions, PageWriter, type PageWriterOptions } from "./flusher.ts";
 export { type DurableWaiter, FlushUnit } from "./flush_unit.ts";
 export { loadStore, openStore, type OpenStoreOptions } from "./open_store.ts";
 export { PARTITION_BYTES_MAX, PartitionPages } from "./partition_pages.ts";

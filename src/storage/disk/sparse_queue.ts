@@ -48,10 +48,11 @@ export class SparseQueue {
 
   /** Takes a block in if it is sparse; whether it did. */
   consider(block: number): boolean {
-    const { state, usedBytes } = this.#blocks;
+    const { state, usedBytes, deviceOf } = this.#blocks;
     if (state[block] !== DISK_BLOCK.CLOSED || this.#queue.has(block) || this.#givenUp.has(block)) {
       return false;
     }
+    if (!this.#blocks.isUsable(deviceOf[block])) return false;
     if (usedBytes[block] === 0 || usedBytes[block] >= this.#lowWaterBytes) return false;
     this.#queue.add(block);
     return true;
@@ -61,7 +62,8 @@ export class SparseQueue {
   take(): number {
     for (const block of this.#queue) {
       this.#queue.delete(block);
-      const { state, usedBytes } = this.#blocks;
+      const { state, usedBytes, deviceOf } = this.#blocks;
+      if (!this.#blocks.isUsable(deviceOf[block])) continue;
       if (
         state[block] === DISK_BLOCK.CLOSED && usedBytes[block] > 0 && usedBytes[block] < this.#lowWaterBytes
       ) {
@@ -73,11 +75,12 @@ export class SparseQueue {
 
   /** The least used closed block although it may be above the mark, -1 when none is worth it. */
   takeLeastUsed(): number {
-    const { state, usedBytes, blockSizeBytes, count } = this.#blocks;
+    const { state, usedBytes, blockSizeBytes, count, deviceOf } = this.#blocks;
     let least = -1;
     let leastBytes = Math.floor(blockSizeBytes * SCARCITY_USED_PCT_MAX / 100);
     for (let block = 0; block < count; block++) {
       if (state[block] !== DISK_BLOCK.CLOSED || this.#givenUp.has(block)) continue;
+      if (!this.#blocks.isUsable(deviceOf[block])) continue;
       if (usedBytes[block] === 0 || usedBytes[block] >= leastBytes) continue;
       least = block;
       leastBytes = usedBytes[block];

@@ -29,6 +29,10 @@ export class CrashDisk implements Disk {
   writeError = "";
   /** Code of the error that reads fail with; empty when they don't. */
   readError = "";
+  /** The file that errors are of; empty for all. */
+  faultyPath = "";
+  /** Reads and writes of the faulty file don't end while this is set. */
+  hangs = false;
   /** Reads that were asked for. */
   readCount = 0;
   readonly #files: Map<string, FileState>;
@@ -108,7 +112,9 @@ export class CrashDisk implements Disk {
   async #read(path: string, file: FileState, offset: number, target: Uint8Array): Promise<number> {
     this.readCount++;
     await this.#never();
-    if (this.readError !== "") throw coded(this.readError, path);
+    const isFaulty = this.faultyPath === "" || this.faultyPath === path;
+    if (this.hangs && isFaulty) await new Promise(() => {});
+    if (this.readError !== "" && isFaulty) throw coded(this.readError, path);
     const part = file.bytes.subarray(offset, offset + target.length);
     target.set(part);
     return part.length;
@@ -125,7 +131,9 @@ export class CrashDisk implements Disk {
     }
     await Promise.resolve();
     if (this.isDown) await this.#never();
-    if (this.writeError !== "") throw coded(this.writeError, path);
+    const isFaulty = this.faultyPath === "" || this.faultyPath === path;
+    if (this.hangs && isFaulty) await new Promise(() => {});
+    if (this.writeError !== "" && isFaulty) throw coded(this.writeError, path);
     apply();
   }
 

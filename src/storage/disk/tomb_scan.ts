@@ -64,7 +64,8 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
 
   /** See {@linkcode BackgroundTask.step}. */
   step(clock: Clock, deadlineMs: number): number | undefined {
-    if (!this.#mayRaid() || this.#hasFailed) return undefined;
+    // Older copies on a device that can't be read can't be looked for.
+    if (!this.#mayRaid() || this.#hasFailed || this.#space.watch.hasFailed) return undefined;
     if (this.#isWaiting) return WAIT_MS;
     switch (this.#phase) {
       case "mark":
@@ -111,7 +112,7 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
   #flush(next: Phase): number {
     this.#wait(
       this.#space.flush().then(() => {
-        if (this.#space.fault === "") this.#phase = next;
+        if (this.#space.isAllSynced) this.#phase = next;
         else this.#hasFailed = true;
       }),
     );
