@@ -120,6 +120,12 @@ export function equalBytes(
   return true;
 }
 
+/** Whether all bytes are zero. */
+export function isBlank(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== 0) return false;
+  return true;
+}
+
 /** Below this many bytes a loop is faster than `Uint8Array.set` of a subarray. */
 const COPY_LOOP_SIZE_MAX_BYTES = 32;
 

@@ -403,3 +403,6 @@ export const GEO_INDEXED_SIZE_MAX_BYTES = 256 * 1024;
 
 /** Replica writes that a node remembers, to send on what it has from a master that died in the middle of one. */
 export const RECENT_WRITE_COUNT_MAX = 16_384;
+
+/** Longest key that a key file may hold; 32 random bytes are enough. */
+export const ENCRYPTION_KEY_SIZE_MAX_BYTES = 64 * 1024;

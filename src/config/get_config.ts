@@ -101,19 +101,21 @@ export function namespaceLines(namespace: NamespaceSettings): string[] {
     ...(isBacked ? [] : stripes.map((index) => `storage-engine.stripe[${index}]=stripe-${index}`)),
     ...tableLines(storageTable(storage), storage, {
       prefix: "storage-engine.",
-      keep: isBacked ? printedWithBacking : printedWithoutBacking,
+      keep: (option) =>
+        (isBacked ? printedWithBacking(option) : printedWithoutBacking(option)) &&
+        (option.name !== "encryption" || storage.encryptionKeyFile !== ""),
     }),
   ];
 }
 
-/** The stock server prints these two only for an engine with a key, or with files behind it. */
+/** The stock server prints this one only for an engine with files behind it. */
 function printedWithoutBacking(option: Option): boolean {
-  return option.name !== "encryption" && option.name !== "flush-size";
+  return option.name !== "flush-size";
 }
 
-/** The data size of an engine with files is theirs; no cipher is printed without a key. */
+/** The data size of an engine with files is theirs. */
 function printedWithBacking(option: Option): boolean {
-  return option.name !== "encryption" && option.name !== "data-size";
+  return option.name !== "data-size";
 }
 
 function tableLines(

@@ -98,19 +98,17 @@ export interface DeviceStorageOptions extends Omit<MemoryStorageOptions, "dataSi
 export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOptions>({
   commitToDevice: bool(false, { doc: "replies wait until what they tell of is synced" }),
   compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
-    status: "unsupported",
     dynamic: true,
-    doc: "record compression",
+    doc:
+      "how records are compressed on devices and in files, when that makes them smaller; older ones stay as they are",
   }),
   compressionAcceleration: int(0, {
-    status: "unsupported",
     dynamic: true,
     range: [1, 65537],
     special: [0],
-    doc: "lz4 trade-off",
+    doc: "lz4: the higher, the faster and the larger (1 when 0)",
   }),
   compressionLevel: int(0, {
-    status: "unsupported",
     dynamic: true,
     range: [1, 9],
     special: [0],
@@ -145,9 +143,18 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
     doc: "no sync after flushes; after a power cut more may be lost, see docs/format/device.md",
   }),
   enableBenchmarksStorage: bool(false, { status: "accepted", dynamic: true, doc: "device histograms" }),
-  encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
-  encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
-  encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
+  encryption: oneOf(["aes-128", "aes-256"], "aes-128", {
+    doc: "cipher of new devices and files; used with encryption-key-file",
+  }),
+  encryptionKeyFile: text("", {
+    secret: true,
+    doc: "key of 16 bytes or more, a path, env:NAME or env-b64:NAME; makes new devices and files encrypted",
+  }),
+  encryptionOldKeyFile: text("", {
+    secret: true,
+    doc:
+      "the key before, for one start: devices that it opens are opened by encryption-key-file from then on",
+  }),
   evictUsedPct: percent(0, { dynamic: true, doc: "evict above this used percent, 0 = off" }),
   files: list({
     name: "file",
@@ -192,19 +199,17 @@ export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOpti
   coldStartEmpty: bool(false, { doc: "ignore stored data at start" }),
   commitToDevice: bool(false, { doc: "replies wait until what they tell of is synced" }),
   compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
-    status: "unsupported",
     dynamic: true,
-    doc: "record compression",
+    doc:
+      "how records are compressed on devices and in files, when that makes them smaller; older ones stay as they are",
   }),
   compressionAcceleration: int(0, {
-    status: "unsupported",
     dynamic: true,
     range: [1, 65537],
     special: [0],
-    doc: "lz4 trade-off",
+    doc: "lz4: the higher, the faster and the larger (1 when 0)",
   }),
   compressionLevel: int(0, {
-    status: "unsupported",
     dynamic: true,
     range: [1, 9],
     special: [0],
@@ -238,9 +243,18 @@ export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOpti
     doc: "no sync after flushes; after a power cut more may be lost, see docs/format/device.md",
   }),
   enableBenchmarksStorage: bool(false, { status: "accepted", dynamic: true, doc: "device histograms" }),
-  encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
-  encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
-  encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
+  encryption: oneOf(["aes-128", "aes-256"], "aes-128", {
+    doc: "cipher of new devices and files; used with encryption-key-file",
+  }),
+  encryptionKeyFile: text("", {
+    secret: true,
+    doc: "key of 16 bytes or more, a path, env:NAME or env-b64:NAME; makes new devices and files encrypted",
+  }),
+  encryptionOldKeyFile: text("", {
+    secret: true,
+    doc:
+      "the key before, for one start: devices that it opens are opened by encryption-key-file from then on",
+  }),
   evictUsedPct: percent(0, {
     dynamic: true,
     doc: "evict above this used percent, 0 = off",

@@ -364,14 +364,13 @@ async function openStores(
   { settings, ports, wrapDevice }: NodeOptions,
   onFailure: (error: unknown) => void,
 ): Promise<NamespaceStore[]> {
-  const { clock, random, disk, log } = ports;
   const stores: NamespaceStore[] = [];
   try {
     for (const namespace of settings.namespaces) {
       const wrap = wrapDevice === undefined ? {} : { wrapDevice };
       const cluster = settings.service.clusterName;
       stores.push(
-        await openStore({ settings: namespace, clock, random, disk, log, cluster, onFailure, ...wrap }),
+        await openStore({ ...ports, settings: namespace, cluster, onFailure, ...wrap }),
       );
     }
     return stores;

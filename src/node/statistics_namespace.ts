@@ -119,7 +119,7 @@ function memoryStatistics({ indexes, store, settings, stats }: Namespace): Stati
     ["data_used_bytes", space.usedBytes],
     ["data_used_pct", store.dataUsedPct],
     ["data_avail_pct", store.dataAvailPct],
-    ["data_compression_ratio", "1.000"],
+    ["data_compression_ratio", (store.disk?.compression.ratio ?? 1).toFixed(3)],
     ...deviceStatistics(store),
     ["record_proto_uncompressed_pct", stats.compression.uncompressedPct.toFixed(3)],
     ["record_proto_compression_ratio", stats.compression.ratio.toFixed(3)],

@@ -151,6 +151,7 @@ function testHost(machine: TestMachine): Host {
     cpu: () => ({ userUs: machine.processUs, systemUs: 0 }),
     machineCpu: () => ({ ...machine.machineCpu }),
     cpuCount: () => 2,
+    environment: () => undefined,
     pid: () => 1,
     platform: () => ({ os: "linux", arch: "x86_64", runtime: "test" }),
     onSignal: () => () => {},

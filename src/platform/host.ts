@@ -156,6 +156,7 @@ export function createHost(): Host {
     },
     machineCpu,
     cpuCount: () => Math.max(1, os.cpus().length),
+    environment: (name) => process.env[name],
     pid: () => process.pid,
     platform: () => ({
       os: process.platform,

@@ -71,6 +71,8 @@ export interface Host {
   machineCpu(): MachineCpuUse;
   /** Number of logical processors. */
   cpuCount(): number;
+  /** A variable of the environment, undefined when it is not set. */
+  environment(name: string): string | undefined;
   /** This process. */
   pid(): number;
   /** Operating system and architecture, for example `linux` and `x86_64`. */

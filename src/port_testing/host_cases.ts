@@ -18,6 +18,13 @@ export const hostCases: readonly PortCase[] = [
     },
   },
   {
+    name: "environment() gives nothing for a name that is not set",
+    run({ ports }) {
+      assertEquals(ports.host.environment("AERIE_NO_SUCH_NAME"), undefined);
+      return Promise.resolve();
+    },
+  },
+  {
     name: "resolve() gives numeric addresses, and names what it can't resolve",
     async run({ ports }) {
       assertEquals(await ports.host.resolve("127.0.0.1"), ["127.0.0.1"]);

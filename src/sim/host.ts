@@ -93,6 +93,10 @@ export class SimHost implements Host {
     return 1;
   }
 
+  environment(): string | undefined {
+    return undefined;
+  }
+
   pid(): number {
     return this.#options.pid;
   }

@@ -51,6 +51,8 @@ export const BLOCK_STATE = { EMPTY: 0, OPEN: 1, CLOSED: 2, EMPTYING: 3 } as cons
 export class Arena implements RecordSpace {
   /** Memory is gone with the process. */
   readonly keepsOldCopies = false;
+  /** See {@linkcode RecordSpace.appendedUnits}. */
+  appendedUnits = 0;
   /** A record and the unit that is never in use fit into a block. */
   readonly recordUnitsMax: number = BLOCK_UNITS - 1;
   /** Blocks that the arena may use. */
@@ -165,6 +167,7 @@ export class Arena implements RecordSpace {
     const location = this.allocate(units);
     if (location === NO_LOCATION) return NO_LOCATION;
     copyBytes(source, 0, this.block(location), this.offset(location), units * UNIT_SIZE_BYTES);
+    this.appendedUnits = units;
     return location;
   }
 

@@ -182,6 +182,11 @@ export class FlatRecord {
     return readU32LE(this.bytes, this.at + 4) >>> TREE_ID_SHIFT;
   }
 
+  /** Offset of the bins; of a record without bins, of its padding. */
+  get binsAt(): number {
+    return this.#binsAt;
+  }
+
   /** A view of the user key, undefined when it is not stored. */
   key(): Uint8Array | undefined {
     return this.keyAt < 0 ? undefined : this.bytes.subarray(this.keyAt, this.keyAt + this.keySize);

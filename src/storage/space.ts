@@ -38,9 +38,11 @@ export interface RecordSpace {
    * @returns its location, NO_LOCATION when there is no room, OVERLOADED when too much waits to be written
    */
   append(source: Uint8Array, units: number, origin: ChangeOrigin): number;
+  /** Size in 16-byte units that the record last appended takes where it is now. */
+  readonly appendedUnits: number;
   /** Gives the room of a record back. */
   release(location: number, units: number): void;
-  /** The bytes of a record, if they are in memory; lent until the turn ends. */
+  /** The bytes of a record, expanded, if they are in memory; lent until the turn ends. */
   peek(location: number, units: number): Uint8Array | undefined;
 }
 

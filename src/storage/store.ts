@@ -425,7 +425,9 @@ export class NamespaceStore {
     const oldUnits = exists ? entry.sizeUnits : 0;
     if (exists) this.#uncount(entry, write.digest, write.digestAt);
     else this.index.insert(write.digest, write.digestAt, entry);
-    entry.setLocation(location, units);
+    // On a device the record may be compressed.
+    const storedUnits = space.appendedUnits;
+    entry.setLocation(location, storedUnits);
     entry.setVoidTime(write.voidTime);
     entry.setSetId(write.set?.id ?? NO_SET);
     const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
@@ -437,7 +439,7 @@ export class NamespaceStore {
       oldLocation,
       oldUnits,
       location,
-      units,
+      units: storedUnits,
       handle: entry.handle,
       origin: write.origin,
     });
@@ -628,7 +630,7 @@ export class NamespaceStore {
     change.handle = handle;
     change.existed = existed;
     change.old = undefined;
-    change.new = bytes.subarray(at, at + sizeUnits * UNIT_SIZE_BYTES);
+    change.new = this.disk!.expanded(bytes, at) ?? bytes.subarray(at, at + sizeUnits * UNIT_SIZE_BYTES);
     change.origin = "cold-start";
     for (const subscriber of this.#subscribers) subscriber(change);
   }

@@ -15,8 +15,10 @@ import {
 } from "../../base/mod.ts";
 import type { Clock } from "../../port/mod.ts";
 import { LOADED, type Loaded, type Waiter } from "../device.ts";
+import { UNIT_SIZE_BYTES } from "../flat.ts";
 import type { DiskBlocks } from "./blocks.ts";
-import { recordChecksum, storedSize, TRAILER_SIZE_BYTES } from "./layout.ts";
+import { recordChecksum, storedSize } from "./layout.ts";
+import { isCompressed, type RecordCompression } from "./record_compression.ts";
 
 /** A read that failed is not tried again for so long. */
 const FAILED_KEEP_MS = 1000;
@@ -25,6 +27,8 @@ interface StagedRead {
   location: number;
   block: number;
   sequence: number;
+  units: number;
+  /** The record with its trailer, and once it is checked the record alone, decrypted and expanded. */
   bytes: Uint8Array;
   waiters: Waiter[] | undefined;
   failed: boolean;
@@ -34,6 +38,8 @@ interface StagedRead {
 export interface BlockReaderOptions {
   /** All blocks. */
   blocks: DiskBlocks;
+  /** Expands records. */
+  compression: RecordCompression;
   /** Ends the memory of failed reads. */
   clock: Clock;
   /** A record could not be read, or is damaged. */
@@ -70,7 +76,7 @@ export class BlockReader {
     const block = blocks.blockOf(location);
     const staged = this.#staged.get(location);
     const isCurrent = staged !== undefined && staged.sequence === blocks.sequence[block] &&
-      staged.bytes.length === storedSize(units);
+      staged.units === units;
     if (!isCurrent) {
       this.#start(location, block, units, waiter);
       return LOADED.PENDING;
@@ -89,13 +95,13 @@ export class BlockReader {
     const read = this.#staged.get(location);
     const isCurrent = read !== undefined && read.waiters === undefined && !read.failed &&
       read.sequence === this.#options.blocks.sequence[read.block];
-    return isCurrent ? read.bytes.subarray(0, read.bytes.length - TRAILER_SIZE_BYTES) : undefined;
+    return isCurrent ? read.bytes : undefined;
   }
 
   #start(location: number, block: number, units: number, waiter: Waiter): void {
     const sequence = this.#options.blocks.sequence[block];
     const bytes = new Uint8Array(storedSize(units));
-    const read: StagedRead = { location, block, sequence, bytes, waiters: [waiter], failed: false };
+    const read: StagedRead = { location, block, sequence, units, bytes, waiters: [waiter], failed: false };
     // A read of an earlier life of the block goes on, but nobody finds it any more.
     this.#staged.set(location, read);
     this.#queue.push(read);
@@ -129,14 +135,21 @@ export class BlockReader {
     this.#pump();
   }
 
+  /** Checks the bytes of a record, and makes them what readers want. */
   #verify(read: StagedRead, offset: number, countBytes: number): void {
-    const { blocks } = this.#options;
-    const { bytes, block, location } = read;
-    const end = bytes.length - TRAILER_SIZE_BYTES;
+    const { blocks, compression } = this.#options;
+    const { bytes, block, location, units, sequence } = read;
+    const end = units * UNIT_SIZE_BYTES;
     const expected = readU32LE(bytes, end);
-    const range = { seed: blocks.seed[block], offsetBytes: blocks.offsetOf(location) };
-    const found = recordChecksum(bytes, 0, end, range);
-    if (countBytes === bytes.length && found === expected) return;
+    const offsetBytes = blocks.offsetOf(location);
+    const found = recordChecksum(bytes, 0, end, { seed: blocks.seed[block], offsetBytes });
+    if (countBytes === bytes.length && found === expected) {
+      blocks.cipher(block)?.openRecord(bytes, units, { sequence, offsetBytes });
+      const record = isCompressed(bytes, 0) ? compression.expand(bytes, 0) : bytes.subarray(0, end);
+      if (record === undefined) throw notExpandable(blocks.device(block).path, offset);
+      read.bytes = record;
+      return;
+    }
     throw new CorruptionError({
       device: blocks.device(block).path,
       offsetBytes: offset,
@@ -162,6 +175,16 @@ export class BlockReader {
   #forget(read: StagedRead): void {
     if (this.#staged.get(read.location) === read) this.#staged.delete(read.location);
   }
+}
+
+/** The report of a record whose checksum is right and whose compressed bins are not. */
+export function notExpandable(device: string, offsetBytes: number): CorruptionError {
+  return new CorruptionError({
+    device,
+    offsetBytes,
+    expected: "compressed bins that expand to the size that their record names",
+    found: "others, or a method that this platform does not have",
+  });
 }
 
 function hex(checksum: number): string {

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { CorruptionError, readU32LE } from "../../base/mod.ts";
+import { copyBytes, CorruptionError, readU32LE } from "../../base/mod.ts";
 import { FLAT_MAGIC, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
+import { type BlockCipher, CLEAR_SIZE_BYTES } from "./block_cipher.ts";
 import {
   type BlockPlace,
   blockSeed,
@@ -20,6 +21,8 @@ import {
 
 /** Smallest flat record: the fixed header, padded. */
 const RECORD_UNITS_MIN = 3;
+/** Decrypted at a time; a multiple of 16. */
+const OPEN_SIZE_BYTES = 64 * 1024;
 
 /** Where a scan is. */
 export interface ScanPlace extends BlockPlace {
@@ -63,10 +66,25 @@ function endOf({ offsetBytes, recordBytes }: UnitHeader): number {
 
 /** What is found: the offset of a record whose checksum is right, or damage. */
 export interface BlockVisitor {
-  /** A record. */
-  record(at: number, units: number): void;
+  /** A record, decrypted; `bytes` are the block's. */
+  record(at: number, units: number, bytes: Uint8Array): void;
   /** Something that should be a record and is none, and all that follows it in its unit. */
   damage(error: CorruptionError): void;
+}
+
+/** How to walk. */
+export interface BlockWalkOptions {
+  /** Where the block is. */
+  place: ScanPlace;
+  /**
+   * False to look at the form of records alone; the visitor then checks what it uses, with
+   * {@linkcode BlockWalk.isSound}.
+   */
+  checks: boolean;
+  /** Decrypts the block; undefined when its bytes are in the clear. */
+  cipher?: BlockCipher | undefined;
+  /** The bytes were in memory all the time: their trailers say nothing. */
+  isTrusted?: boolean;
 }
 
 /** Walks over the records of a block, a slice at a time. */
@@ -75,21 +93,24 @@ export class BlockWalk {
   readonly #place: ScanPlace;
   readonly #units: readonly UnitHeader[];
   readonly #range: ChecksumRange;
-  readonly #checks: boolean;
+  readonly #options: BlockWalkOptions;
+  readonly #sequence: number;
+  #plain: Uint8Array | undefined;
+  #openedTo = 0;
   #unit = 0;
   #at = 0;
 
   /**
    * @param bytes the block
    * @param content its units
-   * @param options `place`: where it is. `checks`: false to look at the form of records alone; the visitor then checks
-   *   what it uses, with {@linkcode BlockWalk.isSound}
+   * @param options where it is, and what is to be checked
    */
-  constructor(bytes: Uint8Array, content: BlockContent, options: { place: ScanPlace; checks: boolean }) {
+  constructor(bytes: Uint8Array, content: BlockContent, options: BlockWalkOptions) {
     this.#bytes = bytes;
     this.#place = options.place;
-    this.#checks = options.checks;
+    this.#options = options;
     this.#units = content.units;
+    this.#sequence = content.sequence;
     this.#range = { seed: blockSeed(options.place, content.sequence), offsetBytes: 0 };
   }
 
@@ -105,7 +126,7 @@ export class BlockWalk {
       const { offsetBytes, recordBytes } = this.#units[this.#unit];
       const start = offsetBytes + UNIT_HEADER_SIZE_BYTES;
       const end = start + recordBytes;
-      this.#at = Math.max(this.#at, start);
+      if (this.#at < start) this.#begin(offsetBytes);
       if (this.#at >= end || !this.#visit(visitor, end)) {
         this.#unit++;
         this.#at = 0;
@@ -114,9 +135,16 @@ export class BlockWalk {
     return true;
   }
 
+  /** The block's bytes with all records decrypted that were visited; the block itself when it is not encrypted. */
+  get plain(): Uint8Array {
+    if (this.#options.cipher === undefined) return this.#bytes;
+    return this.#plain ??= new Uint8Array(this.#bytes.length);
+  }
+
   /** Whether the record at an offset has its checksum. */
   isSound(at: number, units: number): boolean {
-    return this.#found(at, units) === readU32LE(this.#bytes, this.#trailerAt(at, units));
+    return this.#options.isTrusted === true ||
+      this.#found(at, units) === readU32LE(this.#bytes, this.#trailerAt(at, units));
   }
 
   /** The report of a record without its checksum. */
@@ -142,9 +170,32 @@ export class BlockWalk {
       return false;
     }
     this.#at += storedSize(units);
-    if (!this.#checks || this.isSound(at, units)) visitor.record(at, units);
+    this.#open(at, units);
+    if (!this.#options.checks || this.isSound(at, units)) visitor.record(at, units, this.plain);
     else visitor.damage(this.damageAt(at, units));
     return true;
+  }
+
+  /** Begins with a unit; its header is in the clear. */
+  #begin(offsetBytes: number): void {
+    this.#at = offsetBytes + UNIT_HEADER_SIZE_BYTES;
+    if (this.#options.cipher === undefined) return;
+    copyBytes(this.#bytes, offsetBytes, this.plain, offsetBytes, UNIT_HEADER_SIZE_BYTES);
+  }
+
+  /** Decrypts a record, and some of what follows it. */
+  #open(at: number, units: number): void {
+    const { cipher } = this.#options;
+    if (cipher === undefined) return;
+    const end = at + units * UNIT_SIZE_BYTES;
+    if (end > this.#openedTo) {
+      const startBytes = Math.max(this.#openedTo, at - at % UNIT_SIZE_BYTES);
+      const wanted = Math.max(end, startBytes + OPEN_SIZE_BYTES);
+      const endBytes = Math.min(this.#bytes.length, Math.ceil(wanted / UNIT_SIZE_BYTES) * UNIT_SIZE_BYTES);
+      cipher.open(this.#bytes, { startBytes, endBytes, sequence: this.#sequence }, this.plain);
+      this.#openedTo = endBytes;
+    }
+    copyBytes(this.#bytes, at, this.plain, at, CLEAR_SIZE_BYTES);
   }
 
   #found(at: number, units: number): number {

@@ -11,6 +11,7 @@
  */
 
 import { assert } from "../../base/mod.ts";
+import type { BlockCipher } from "./block_cipher.ts";
 import type { OpenDevice } from "./device_file.ts";
 import {
   type BlockPlace,
@@ -101,6 +102,11 @@ export class DiskBlocks {
   place(block: number): BlockPlace {
     const device = this.device(block);
     return { deviceId: device.header.deviceId, block: block - device.firstBlock };
+  }
+
+  /** Decrypts what is on the device of a block, undefined when it is not encrypted. */
+  cipher(block: number): BlockCipher | undefined {
+    return this.device(block).cipher;
   }
 
   /** Free blocks of a device, or of all; those of a device that takes nothing don't count. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { partitionId } from "../../base/mod.ts";
+import { isBlank, partitionId } from "../../base/mod.ts";
 import type { Clock, Log } from "../../port/mod.ts";
 import { FlatRecord } from "../flat.ts";
 import { RecordWalk } from "../record_walk.ts";
@@ -94,7 +94,7 @@ class ColdStart {
     try {
       const first = new Uint8Array(PAGE_SIZE_BYTES);
       await device.file.read(offset, first);
-      if (first.every((byte) => byte === 0)) return undefined;
+      if (isBlank(first)) return undefined;
       const bytes = new Uint8Array(blocks.blockSizeBytes);
       bytes.set(first);
       await device.file.read(offset + PAGE_SIZE_BYTES, bytes.subarray(PAGE_SIZE_BYTES));
@@ -117,16 +117,16 @@ class ColdStart {
     const content = findUnits(bytes, place);
     if (content.sequence === 0) return;
     blocks.found(number, content.sequence);
-    if (this.#options.keepsBytes) blocks.bytes[number] = bytes;
-    const visitor = this.#visitor(number, bytes);
-    const walk = new BlockWalk(bytes, content, { place, checks: true });
+    const walk = new BlockWalk(bytes, content, { place, checks: true, cipher: device.cipher });
+    if (this.#options.keepsBytes) blocks.bytes[number] = walk.plain;
+    const visitor = this.#visitor(number);
     while (!walk.step(visitor, RECORDS_PER_CLOCK_READ)) await this.#breathe();
   }
 
-  #visitor(block: number, bytes: Uint8Array): BlockVisitor {
+  #visitor(block: number): BlockVisitor {
     const { blocks, reports, pages } = this.#disk;
     return {
-      record: (at) => {
+      record: (at, _units, bytes) => {
         this.#recordCount++;
         this.#record.open(bytes, at);
         const partition = partitionId(bytes, this.#record.digestAt);

@@ -1,6 +1,7 @@
 import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
+import { crashMatrix, crashName, cutPower } from "./crash_matrix_testing.ts";
 import { CrashHistory, type CrashOptions } from "./crash_testing.ts";
 
 /** Seeds per kind of history; more with `CRASH_SEEDS` in the environment. */
@@ -18,13 +19,9 @@ const kinds: Omit<CrashOptions, "seed">[] = [
   { kind: "device", commit: true, fileCount: 3 },
 ];
 
-function nameOf({ kind, commit, fileCount }: Omit<CrashOptions, "seed">): string {
-  return `${kind}, ${commit ? "commit" : "no commit"}, ${fileCount ?? 1} files`;
-}
-
 describe("a store on a disk whose power is cut", () => {
   for (const options of kinds) {
-    it(`has what was safe, or something later, and nothing else: ${nameOf(options)}`, async () => {
+    it(`has what was safe, or something later, and nothing else: ${crashName(options)}`, async () => {
       for (let seed = FIRST_SEED; seed < FIRST_SEED + SEED_COUNT; seed++) {
         const history = new CrashHistory({ ...options, seed });
         await history.open();
@@ -39,6 +36,14 @@ describe("a store on a disk whose power is cut", () => {
       }
     });
   }
+
+  it("has what was safe in every combination of engine, commit, compression and encryption", async () => {
+    let cutCount = 0;
+    for (let seed = 0; seed < crashMatrix.length * SEED_COUNT; seed++) {
+      cutCount += await cutPower(FIRST_SEED * crashMatrix.length + seed);
+    }
+    assert(cutCount > crashMatrix.length * 5);
+  });
 
   it("has what was safe when the power goes at each of the first writes", async () => {
     for (let operation = 1; operation <= 40; operation++) {

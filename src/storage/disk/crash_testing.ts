@@ -5,8 +5,9 @@
  * @module
  */
 
-import { assert, PARTITION_COUNT, ResultCode, utf8 } from "../../base/mod.ts";
-import type { NamespaceSettings } from "../../config/mod.ts";
+import { assert, equalBytes, PARTITION_COUNT, ResultCode, utf8 } from "../../base/mod.ts";
+import type { NamespaceSettings, StorageSettings } from "../../config/mod.ts";
+import { createCompute } from "../../platform/mod.ts";
 import { BinTable } from "../../record/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
 import { LOADED } from "../device.ts";
@@ -29,6 +30,9 @@ interface Known {
   safe: number;
 }
 
+/** Where the key of encrypted histories is. */
+const KEY_PATH = "/etc/key.dat";
+
 /** How histories run. */
 export interface CrashOptions {
   /** Decides everything. */
@@ -43,9 +47,14 @@ export interface CrashOptions {
   keyCount?: number;
   /** Largest value in bytes. */
   valueSizeMax?: number;
+  /** How records are compressed; it also changes now and then. */
+  compression?: StorageSettings["compression"];
+  /** How records are encrypted; undefined for not. */
+  encryption?: StorageSettings["encryption"];
 }
 
 const MIB = 1024 * 1024;
+const compute = createCompute();
 
 /** A store, its disk and the model, through any number of power cuts. */
 export class CrashHistory {
@@ -89,8 +98,12 @@ export class CrashHistory {
         postWriteCache: 2 * MIB,
         flushSize: 64 * 1024,
         flushMaxMs: 200,
+        compression: options.compression ?? "none",
+        encryption: options.encryption ?? "aes-128",
+        encryptionKeyFile: options.encryption === undefined ? "" : KEY_PATH,
       },
     });
+    this.disk.place(KEY_PATH, utf8("sixteen bytes or more of a key"));
     this.#known = Array.from({ length: options.keyCount ?? 60 }, () => ({ versions: [undefined], safe: 0 }));
   }
 
@@ -105,6 +118,8 @@ export class CrashHistory {
         clock,
         random: this.#random,
         disk: this.disk,
+        compute,
+        host: { environment: () => undefined },
         log,
         cluster: "",
         onFailure,
@@ -147,6 +162,7 @@ export class CrashHistory {
     else if (kind < 78) this.#expire();
     else if (kind < 80 && !this.#options.commit) await this.#flush();
     else if (kind < 81) await this.#raid();
+    else if (kind < 82) this.#changeCompression();
     else if (kind < 90) { for (let slice = 0; slice < 5; slice++) await this.#step(defragmentation); }
     for (let turns = random.below(4); turns > 0; turns--) await turn(this.clock);
   }
@@ -185,12 +201,21 @@ export class CrashHistory {
     this.#note(number, resultCode, { value, generation, voidTime });
   }
 
+  /** Histories with compression set it anew now and then: what is there must stay readable. */
+  #changeCompression(): void {
+    if (this.#options.compression === undefined) return;
+    const choice = this.#random.below(8);
+    const other = (["none", "lz4", "snappy", "zstd"] as const)[choice];
+    this.#settings.storage.compression = other ?? this.#options.compression;
+  }
+
   /** Bins of a value: its number, and bytes that follow from it. */
   #fill(value: number): void {
     const size = 1 + this.#random.below(this.#options.valueSizeMax ?? 60_000);
-    const request = new Uint8Array(1 + 4 + size).fill(value & 0xff);
+    const request = new Uint8Array(1 + 4 + size);
     request.set(utf8("b"));
     new DataView(request.buffer).setUint32(1, value);
+    fillValue(request.subarray(5), value);
     this.#table.reset(request, request);
     this.#table.setFromRequest(this.#table.add(1, 0, 1), PARTICLE.BLOB, 1, 4 + size);
   }
@@ -307,7 +332,9 @@ export class CrashHistory {
     const at = this.#table.valueAt[0];
     const blob = this.#table.valueBuffer(0).subarray(at, at + this.#table.valueSize[0]);
     const value = new DataView(blob.buffer, blob.byteOffset).getUint32(0);
-    assert(blob.subarray(4).every((byte) => byte === (value & 0xff)), "A value is whole");
+    const wanted = new Uint8Array(blob.length - 4);
+    fillValue(wanted, value);
+    assert(equalBytes(wanted, 0, blob, 4, wanted.length), "A value is whole");
     return { value, generation: flat.generation, voidTime: flat.voidTime };
   }
 
@@ -325,5 +352,16 @@ export class CrashHistory {
       usedBytes === disk!.usedBytes,
       `the blocks hold ${disk!.usedBytes} bytes, the entries say ${usedBytes}`,
     );
+  }
+}
+
+/** The bytes of a value: of every three one that compresses well, one that does somewhat, and one that does not. */
+function fillValue(bytes: Uint8Array, value: number): void {
+  const kind = value % 3;
+  if (kind === 0) return void bytes.fill(value);
+  let state = value;
+  for (let at = 0; at < bytes.length; at++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0;
+    bytes[at] = kind === 1 ? 97 + ((state >>> 16) & 7) : state >>> 16;
   }
 }

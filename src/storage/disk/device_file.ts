@@ -4,8 +4,10 @@
  * @module
  */
 
-import { ConfigError } from "../../base/mod.ts";
-import type { Disk, DiskFile, Log, Random } from "../../port/mod.ts";
+import { ConfigError, isBlank } from "../../base/mod.ts";
+import type { Compute, Disk, DiskFile, Log, Random } from "../../port/mod.ts";
+import { BlockCipher } from "./block_cipher.ts";
+import { type DeviceEncryption, type DeviceKey, makeDeviceKey, openDeviceKey } from "./device_key.ts";
 import {
   BLOCK_SIZE_MAX_BYTES,
   BLOCK_SIZE_MIN_BYTES,
@@ -14,11 +16,13 @@ import {
   type DeviceHeader,
   encodeHeader,
   FORMAT_VERSION,
+  FORMAT_VERSION_OF_CODED_RECORDS,
   FORMAT_VERSION_READABLE_BY,
   HEADER_AREA_SIZE_BYTES,
   HEADER_FLAG,
   ID_SIZE_BYTES,
   idText,
+  KEY_FIELD_SIZE,
   PAGE_SIZE_BYTES,
   startsLikeHeader,
 } from "./layout.ts";
@@ -38,9 +42,13 @@ export interface DeviceOptions {
   filesizeBytes: number;
   /** Largest record that is to fit, in bytes: decides the block size of new devices. */
   recordSizeMaxBytes: number;
+  /** How records are encrypted, undefined for not at all. */
+  encryption?: DeviceEncryption | undefined;
   /** Files. */
   disk: Disk;
-  /** Makes ids. */
+  /** Ciphers. */
+  compute: Compute;
+  /** Makes ids and keys. */
   random: Random;
   /** Lines about what was found. */
   log: Log;
@@ -62,6 +70,8 @@ export interface OpenDevice {
   blockCount: number;
   /** It had no header before. */
   isNew: boolean;
+  /** Encrypts its records, undefined when they are not encrypted. */
+  cipher: BlockCipher | undefined;
 }
 
 interface Candidate {
@@ -70,6 +80,7 @@ interface Candidate {
   file: DiskFile;
   sizeBytes: number;
   header: DeviceHeader | undefined;
+  key: DeviceKey | undefined;
 }
 
 /**
@@ -136,7 +147,7 @@ async function openCandidate({ path, label, isFile }: Place, options: DeviceOpti
     }
     const header = await readHeader(file, path);
     if (header !== undefined) checkHeader(header, { path, sizeBytes, options });
-    return { path, label, file, sizeBytes, header };
+    return { path, label, file, sizeBytes, header, key: header && keyOf(header, path, options) };
   } catch (error) {
     await file.close().catch(() => {});
     throw error;
@@ -156,7 +167,7 @@ async function readHeader(file: DiskFile, path: string): Promise<DeviceHeader | 
   );
   const [first, second] = copies;
   if (first === undefined && second === undefined) {
-    if (await isBlank(file, bytes)) return undefined;
+    if (await isNewDevice(file, bytes)) return undefined;
     throw new ConfigError(
       `"${path}" holds something that is not aerie's, or both copies of its header are damaged; it is left alone. ` +
         "To use it all the same, fill its first MiB with zeros: everything in it is lost then",
@@ -167,12 +178,31 @@ async function readHeader(file: DiskFile, path: string): Promise<DeviceHeader | 
 }
 
 /** Whether a device is new. The power may have gone while its first header was written, which is the second copy. */
-async function isBlank(file: DiskFile, copies: Uint8Array): Promise<boolean> {
-  if (copies.every((byte) => byte === 0)) return true;
+async function isNewDevice(file: DiskFile, copies: Uint8Array): Promise<boolean> {
+  if (isBlank(copies)) return true;
   if (copies.subarray(0, PAGE_SIZE_BYTES).some((byte) => byte !== 0)) return false;
   const firstBlock = new Uint8Array(PAGE_SIZE_BYTES);
   await file.read(HEADER_AREA_SIZE_BYTES, firstBlock);
-  return startsLikeHeader(copies.subarray(PAGE_SIZE_BYTES)) && firstBlock.every((byte) => byte === 0);
+  return startsLikeHeader(copies.subarray(PAGE_SIZE_BYTES)) && isBlank(firstBlock);
+}
+
+/** The data key of a device with a header, undefined when its records are not encrypted. */
+function keyOf(header: DeviceHeader, path: string, options: DeviceOptions): DeviceKey | undefined {
+  const isEncrypted = (header.flags & HEADER_FLAG.ENCRYPTED) !== 0;
+  const { encryption } = options;
+  if (isEncrypted && encryption === undefined) {
+    throw new ConfigError(
+      `"${path}" is encrypted, and there is no key; set encryption-key-file to the key that it was made with`,
+    );
+  }
+  if (!isEncrypted && encryption !== undefined) {
+    throw new ConfigError(
+      `"${path}" was made without encryption; take encryption-key-file out of the configuration, or back up, ` +
+        "make new files and restore",
+    );
+  }
+  if (encryption === undefined) return undefined;
+  return openDeviceKey({ path, deviceId: header.deviceId, field: header.keyField }, encryption, options);
 }
 
 function checkHeader(
@@ -219,34 +249,61 @@ async function claim(candidates: readonly Candidate[], options: DeviceOptions): 
   const blockSizeBytes = known[0]?.header?.blockSizeBytes ?? chooseBlockSize(options);
   const devices: OpenDevice[] = [];
   let firstBlock = 0;
-  for (const [index, { path, label, file, sizeBytes, header }] of candidates.entries()) {
+  for (const [index, { path, label, file, sizeBytes, header, key: knownKey }] of candidates.entries()) {
     const blockCount = Math.floor((sizeBytes - HEADER_AREA_SIZE_BYTES) / blockSizeBytes);
-    const base: DeviceHeader = header ?? {
-      version: FORMAT_VERSION,
-      readableBy: FORMAT_VERSION_READABLE_BY,
-      sequence: 0,
-      deviceId: freshId(options.random),
-      setId,
-      deviceCount: 0,
-      deviceIndex: 0,
-      blockSizeBytes,
-      sizeBytes,
-      flags: HEADER_FLAG.STOPPED_IN_ORDER,
-      namespace: options.namespace,
-      cluster: options.cluster,
-    };
+    const base = header ?? freshHeader({ setId, blockSizeBytes, sizeBytes }, options);
     const isNew = header === undefined;
-    const device = { path, label, file, header: base, firstBlock, blockCount, isNew };
+    const key = isNew ? freshKey(base, options) : knownKey;
+    const cipher = key && new BlockCipher(options.compute, key.dataKey);
+    const device: OpenDevice = { path, label, file, header: base, firstBlock, blockCount, isNew, cipher };
     await writeHeader(device, {
       deviceCount: candidates.length,
       deviceIndex: index,
       sizeBytes,
       flags: base.flags & ~HEADER_FLAG.STOPPED_IN_ORDER,
+      ...(key === undefined ? {} : { keyField: key.field }),
     });
+    if (key?.isRewrapped) await endRotation(device, options);
     devices.push(device);
     firstBlock += blockCount;
   }
   return devices;
+}
+
+function freshHeader(
+  fields: Pick<DeviceHeader, "setId" | "blockSizeBytes" | "sizeBytes">,
+  { random, namespace, cluster, encryption }: DeviceOptions,
+): DeviceHeader {
+  const isEncrypted = encryption !== undefined;
+  return {
+    ...fields,
+    version: FORMAT_VERSION,
+    readableBy: isEncrypted ? FORMAT_VERSION_OF_CODED_RECORDS : FORMAT_VERSION_READABLE_BY,
+    sequence: 0,
+    deviceId: freshId(random),
+    deviceCount: 0,
+    deviceIndex: 0,
+    flags: HEADER_FLAG.STOPPED_IN_ORDER | (isEncrypted ? HEADER_FLAG.ENCRYPTED : 0),
+    namespace,
+    cluster,
+    keyField: new Uint8Array(KEY_FIELD_SIZE),
+  };
+}
+
+function freshKey({ deviceId }: DeviceHeader, options: DeviceOptions): DeviceKey | undefined {
+  const { encryption } = options;
+  return encryption === undefined ? undefined : makeDeviceKey(deviceId, encryption, options);
+}
+
+/** Replaces the other copy of the header, too, so that the old key opens nothing any more. */
+async function endRotation(device: OpenDevice, { log, namespace }: DeviceOptions): Promise<void> {
+  await writeHeader(device, {});
+  log.write(
+    "info",
+    "drv_ssd",
+    `{${namespace}} "${device.path}" is opened by the key of encryption-key-file from now on; ` +
+      "encryption-old-key-file is not needed any more",
+  );
 }
 
 function checkSet(known: readonly Candidate[]): void {

@@ -9,7 +9,7 @@ import { TestClock, testDigest, TestLog, TestRandom, testSettings, TestStore } f
 import { DEVICE_STATE } from "./device_watch.ts";
 import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
 import { loadStore, openStore } from "./open_store.ts";
-import { CrashDisk, settle, turn } from "./testing.ts";
+import { CrashDisk, settle, testPorts, turn } from "./testing.ts";
 
 const MIB = 1024 * 1024;
 const FILES = ["/a/a.dat", "/b/b.dat"];
@@ -40,6 +40,7 @@ class TwoDevices {
     const store = await settle(
       clock,
       openStore({
+        ...testPorts,
         settings,
         clock,
         random: new TestRandom(7),

@@ -35,7 +35,6 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
   readonly #space: DiskSpace;
   readonly #entry = new EntryRef();
   #block = -1;
-  #bytes: Uint8Array | undefined;
   #walk: BlockWalk | undefined;
   #isReading = false;
   #isFull = false;
@@ -73,10 +72,9 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
   }
 
   /** See {@linkcode BlockVisitor.record}: moves it if it is current. */
-  record(at: number, units: number): void {
+  record(at: number, units: number, bytes: Uint8Array): void {
     if (this.#isFull) return;
     this.#walkedBytes += units * UNIT_SIZE_BYTES;
-    const bytes = this.#bytes!;
     const entry = this.#entry;
     const location = this.#space.blocks.locationOf(this.#block, at);
     const isCurrent = this.#store.index.find(bytes, flatDigestAt(at), entry) && entry.location === location;
@@ -108,7 +106,7 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
     this.#isDamaged = false;
     const bytes = blocks.bytes[block];
     if (bytes === undefined) this.#read(block);
-    else this.#open(bytes);
+    else this.#open(bytes, { isFromDevice: false });
     return true;
   }
 
@@ -117,17 +115,16 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
     const bytes = new Uint8Array(blocks.blockSizeBytes);
     this.#isReading = true;
     blocks.device(block).file.read(blocks.deviceOffset(block), bytes).then(
-      () => this.#open(bytes),
+      () => this.#open(bytes, { isFromDevice: true }),
       (error: Error) => {
         watch.onReadFault(blocks.deviceOf[block], error);
         this.#isDamaged = true;
-        this.#bytes = bytes;
         this.#finishBlock();
       },
     ).finally(() => this.#isReading = false);
   }
 
-  #open(bytes: Uint8Array): void {
+  #open(bytes: Uint8Array, { isFromDevice }: { isFromDevice: boolean }): void {
     const { blocks } = this.#space;
     const block = this.#block;
     const place: ScanPlace = {
@@ -138,8 +135,14 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
     const content = findUnits(bytes, place);
     // A sequence that differs says that the block's first units can't be read: nothing is found then.
     if (content.sequence !== blocks.sequence[block]) content.units = [];
-    this.#bytes = bytes;
-    this.#walk = new BlockWalk(bytes, content, { place, checks: false });
+    const cipher = blocks.cipher(block);
+    // In memory records are in the clear, and trailers that were read go with the encrypted bytes.
+    this.#walk = new BlockWalk(bytes, content, {
+      place,
+      checks: false,
+      cipher: isFromDevice ? cipher : undefined,
+      isTrusted: !isFromDevice && cipher !== undefined,
+    });
   }
 
   /** Ends with a block; whether another one may be tried. */
@@ -147,7 +150,6 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
     const { blocks, sparse } = this.#space;
     const block = this.#block;
     this.#block = -1;
-    this.#bytes = undefined;
     this.#walk = undefined;
     const isEmpty = blocks.usedBytes[block] === 0;
     if (isEmpty) {

@@ -12,22 +12,24 @@
 
 import { assert, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
-import type { ChangeOrigin, Clock, Log, Timer } from "../../port/mod.ts";
+import type { ChangeOrigin, Clock, Compute, Log, Random, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
 import { EntryRef } from "../entry.ts";
 import { flatDigestAt, FlatRecord, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
 import type { PrimaryIndex } from "../index.ts";
 import { NO_LOCATION, OVERLOADED, type RecordSpace } from "../space.ts";
 import { BlockCache } from "./block_cache.ts";
-import { BlockReader } from "./block_reader.ts";
+import { BlockReader, notExpandable } from "./block_reader.ts";
 import { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
 import { type OpenDevice, writeHeader } from "./device_file.ts";
 import { DEVICE_STATE, DeviceWatch } from "./device_watch.ts";
 import { DiskReports } from "./disk_reports.ts";
 import { Flusher, PageWriter } from "./flusher.ts";
 import type { DurableWaiter, FlushUnit } from "./flush_unit.ts";
+import { FormatUpgrade } from "./format_upgrade.ts";
 import { HEADER_FLAG, storedSize, TRAILER_SIZE_BYTES, UNIT_FLAG, UNIT_HEADER_SIZE_BYTES } from "./layout.ts";
 import type { PartitionPages } from "./partition_pages.ts";
+import { isCompressed, RecordCompression } from "./record_compression.ts";
 import { SparseQueue } from "./sparse_queue.ts";
 import { WriteStream } from "./write_stream.ts";
 
@@ -66,6 +68,10 @@ export interface DiskSpaceOptions {
   pages: PartitionPages;
   /** Timers. */
   clock: Clock;
+  /** Compresses. */
+  compute: Compute;
+  /** Keeps key streams apart. */
+  random: Random;
   /** Lines about faults. */
   log: Log;
   /** Told of what no fault of a disk explains. */
@@ -90,6 +96,12 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly damagedBlocks: Set<number> = new Set();
   /** Reads of single records. */
   readonly reader: BlockReader;
+  /** Compresses records, and expands them. */
+  readonly compression: RecordCompression;
+  /** Raises the format version before the first compressed record. */
+  readonly upgrade: FormatUpgrade;
+  /** See {@linkcode RecordSpace.appendedUnits}. */
+  appendedUnits = 0;
   /** See {@linkcode RecordSpace.defragmentedBlocks}. */
   defragmentedBlocks = 0;
   /** See {@linkcode RecordSpace.onPressure}. */
@@ -115,6 +127,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly #settings: StorageSettings;
   readonly #clock: Clock;
   readonly #keepsAll: boolean;
+  readonly #random: Random;
   readonly #streams: readonly WriteStream[];
   readonly #moves: readonly WriteStream[];
   readonly #pendingUnits: Uint16Array;
@@ -130,6 +143,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     this.#settings = settings;
     this.#clock = clock;
     this.#keepsAll = settings.kind === "memory";
+    this.#random = options.random;
     this.pages = pages;
     const blocks = this.blocks = new DiskBlocks(options.devices);
     this.recordUnitsMax = Math.floor(
@@ -139,9 +153,14 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     this.#cache = new BlockCache(blocks, () => this.#keepsAll ? Infinity : settings.postWriteCache);
     this.sparse = new SparseQueue(blocks, settings.defragLwmPct);
     this.reports = new DiskReports(options);
+    this.compression = new RecordCompression(settings, options.compute);
+    this.upgrade = new FormatUpgrade(
+      options.devices,
+      (error, device) => this.reports.writeFault(error, device, "none"),
+    );
     const { onFailure } = options;
     const onFault = (error: Error, block: number) => this.watch.onReadFault(blocks.deviceOf[block], error);
-    this.reader = new BlockReader({ blocks, clock, onFault, onFailure });
+    this.reader = new BlockReader({ blocks, compression: this.compression, clock, onFault, onFailure });
     const writer = new PageWriter({
       pages,
       devices: options.devices,
@@ -226,8 +245,15 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   }
 
   /** See {@linkcode RecordSpace.append}. */
-  append(source: Uint8Array, units: number, origin: ChangeOrigin): number {
+  append(record: Uint8Array, recordUnits: number, origin: ChangeOrigin): number {
     if (this.#isOverloaded(origin)) return OVERLOADED;
+    let source = record;
+    let units = recordUnits;
+    if (this.compression.isOn && this.upgrade.isDone()) {
+      units = this.compression.compress(record, recordUnits);
+      source = this.compression.bytes;
+    }
+    this.appendedUnits = units;
     const stream = this.#streamFor(source, 0, units);
     if (stream === undefined) return NO_LOCATION;
     const location = this.#appendTo(stream, source, 0, units);
@@ -287,7 +313,13 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   peek(location: number, units: number): Uint8Array | undefined {
     const at = this.blocks.offsetOf(location);
     const bytes = this.blocks.bytes[this.blocks.blockOf(location)];
-    return bytes?.subarray(at, at + units * UNIT_SIZE_BYTES) ?? this.reader.peek(location);
+    if (bytes === undefined) return this.reader.peek(location);
+    return this.expanded(bytes, at) ?? bytes.subarray(at, at + units * UNIT_SIZE_BYTES);
+  }
+
+  /** The record at an offset, expanded, when it is compressed and can be; a copy. */
+  expanded(bytes: Uint8Array, at: number): Uint8Array | undefined {
+    return isCompressed(bytes, at) ? this.compression.expand(bytes, at) : undefined;
   }
 
   /** See {@linkcode RecordDevice.load}. */
@@ -300,7 +332,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       this.at = blocks.offsetOf(location);
       this.cacheHitCount++;
       if (this.commits) this.#holdPending(block, this.at);
-      return LOADED.HERE;
+      return isCompressed(bytes, this.at) ? this.#expandHere(block) : LOADED.HERE;
     }
     if (this.watch.states[blocks.deviceOf[block]] === DEVICE_STATE.FAILED) return LOADED.FAILED;
     const loaded = reader.load(location, units, waiter);
@@ -309,6 +341,20 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       this.at = 0;
     }
     return loaded;
+  }
+
+  /** Puts the expanded record in place of the one just found. */
+  #expandHere(block: number): Loaded {
+    const { blocks, reports } = this;
+    const record = this.compression.expand(this.bytes, this.at);
+    if (record === undefined) {
+      const offset = blocks.deviceOffset(block) + this.at;
+      reports.readFault(notExpandable(blocks.device(block).path, offset), blocks.deviceOf[block]);
+      return LOADED.FAILED;
+    }
+    this.bytes = record;
+    this.at = 0;
+    return LOADED.HERE;
   }
 
   /** The units that must be synced before what was done since the last call may be told; the list is emptied by the caller. */
@@ -353,6 +399,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     const { blocks } = this;
     // What was begun in the last moments of an earlier run may have left no trace; its numbers are not used again.
     blocks.lastSequence += 2 ** 20;
+    // Of two that go on from copies of one encrypted file, each gets numbers, and so key streams, of its own.
+    if (blocks.devices.some(({ cipher }) => cipher !== undefined)) blocks.lastSequence += this.#random.u32();
     blocks.sortOut();
     for (let block = 0; block < blocks.count; block++) {
       if (blocks.state[block] === DISK_BLOCK.CLOSED) this.sparse.consider(block);
@@ -368,6 +416,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   /** Writes all that is left, marks the devices as stopped in order, and closes them. */
   async close(): Promise<void> {
     await this.flush();
+    await this.upgrade.settle();
     for (const flusher of this.flushers) flusher.stop();
     this.#flushTimer?.cancel();
     for (const [index, device] of this.blocks.devices.entries()) {

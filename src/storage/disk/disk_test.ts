@@ -4,7 +4,7 @@ import { mkdtemp, open as openFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { ConfigError, ResultCode } from "../../base/mod.ts";
 import type { SettingsOverrides } from "../../config/mod.ts";
-import { createPlatform } from "../../platform/mod.ts";
+import { createCompute, createPlatform } from "../../platform/mod.ts";
 import type { Disk } from "../../port/mod.ts";
 import { LOADED } from "../device.ts";
 import { EntryRef } from "../entry.ts";
@@ -28,6 +28,7 @@ class DiskTest {
   disk: Disk & { readError?: string; writeError?: string; readCount?: number };
   it!: TestStore;
   failure: unknown;
+  environment: Record<string, string> = {};
   readonly #options: Namespace;
   readonly #path: string;
 
@@ -56,6 +57,8 @@ class DiskTest {
       clock,
       random: new TestRandom(7),
       disk,
+      compute: createCompute(),
+      host: { environment: (name) => this.environment[name] },
       log,
       cluster: "c",
       onFailure: (error) => this.failure = error,
@@ -317,6 +320,7 @@ describe("openDevices()", () => {
     filesizeBytes: 16 * MIB,
     recordSizeMaxBytes: MIB,
     disk,
+    compute: createCompute(),
     random: new TestRandom(3),
     log: new TestLog(),
   });

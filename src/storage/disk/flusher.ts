@@ -9,6 +9,7 @@
  */
 
 import type { Clock } from "../../port/mod.ts";
+import type { BlockCipher } from "./block_cipher.ts";
 import type { DiskBlocks } from "./blocks.ts";
 import type { FlushUnit } from "./flush_unit.ts";
 import type { PartitionPages } from "./partition_pages.ts";
@@ -239,9 +240,14 @@ export class Flusher {
 
   async #writeRound(): Promise<void> {
     const { blocks, device, pages, syncs } = this.#options;
-    const { file } = blocks.devices[device];
+    const { file, cipher } = blocks.devices[device];
     if (pages.isNeeded) await pages.write();
     if (this.#round.length === 0) return;
+    if (cipher !== undefined) {
+      await this.#writeEncrypted(cipher);
+      if (syncs()) await file.sync();
+      return;
+    }
     const writes = this.#round.map(({ block, startBytes, endBytes }) =>
       file.write(blocks.deviceOffset(block) + startBytes, blocks.bytes[block]!.subarray(startBytes, endBytes))
     );
@@ -254,6 +260,24 @@ export class Flusher {
   #noteTime(durationMs: number): void {
     this.roundMaxMs = Math.max(this.roundMaxMs, durationMs);
     if (durationMs >= SLOW_ROUND_MS) this.#options.onSlow(durationMs);
+  }
+
+  /** One unit after the other, so that a single encrypted copy is in memory at a time. */
+  async #writeEncrypted(cipher: BlockCipher): Promise<void> {
+    const { blocks, device, clock } = this.#options;
+    const { file } = blocks.devices[device];
+    const turn = () => new Promise<void>((resolve) => clock.nextTurn(resolve));
+    const round = this.#round;
+    for (const { block, startBytes, endBytes } of round) {
+      // When the device was closed meanwhile, the units are elsewhere by now, and the blocks may be others.
+      if (this.#round !== round) return;
+      const bytes = blocks.bytes[block]!;
+      const sequence = blocks.sequence[block];
+      const seed = blocks.seed[block];
+      const sealed = await cipher.seal({ bytes, startBytes, endBytes, sequence, seed }, turn);
+      if (this.#round !== round) return;
+      await file.write(blocks.deviceOffset(block) + startBytes, sealed);
+    }
   }
 
   #settleRound(): void {

@@ -1,18 +1,29 @@
 /**
- * What stands where in a data file, format version 1: docs/format/device.md has the tables. Integers are
+ * What stands where in a data file, format versions 1 and 2: docs/format/device.md has the tables. Integers are
  * little-endian, checksums CRC-32C.
  *
  * @module
  */
 
-import { copyBytes, readU16LE, readU32LE, toHex, utf8, utf8Decode, writeU32LE } from "../../base/mod.ts";
+import {
+  copyBytes,
+  isBlank,
+  readU16LE,
+  readU32LE,
+  toHex,
+  utf8,
+  utf8Decode,
+  writeU32LE,
+} from "../../base/mod.ts";
 import { UNIT_SIZE_BYTES } from "../flat.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** Version that this program writes. */
-export const FORMAT_VERSION = 1;
-/** Oldest version whose readers understand what this program writes. */
+export const FORMAT_VERSION = 2;
+/** Oldest version whose readers understand a device with plain records alone. */
 export const FORMAT_VERSION_READABLE_BY = 1;
+/** Oldest version whose readers understand compressed and encrypted records. */
+export const FORMAT_VERSION_OF_CODED_RECORDS = 2;
 /** Flush units begin at multiples of this. */
 export const PAGE_SIZE_BYTES = 4096;
 /** Offset of the first write block. */
@@ -38,10 +49,13 @@ const NAMESPACE_AT = 64;
 const NAMESPACE_SIZE = 32;
 const CLUSTER_AT = 96;
 const CLUSTER_SIZE = 64;
+const KEY_FIELD_AT = 160;
+/** Bytes of the header's key field; `device_key.ts` has its layout. */
+export const KEY_FIELD_SIZE = 80;
 const TWO_TO_32 = 0x1_0000_0000;
 
 /** Flag bits of a device header. */
-export const HEADER_FLAG = { STOPPED_IN_ORDER: 1 } as const;
+export const HEADER_FLAG = { STOPPED_IN_ORDER: 1, ENCRYPTED: 2 } as const;
 /** Flag bits of a flush unit. */
 export const UNIT_FLAG = { DEFRAGMENTATION: 1 } as const;
 
@@ -71,6 +85,8 @@ export interface DeviceHeader {
   namespace: string;
   /** Name of the cluster when the file was made. */
   cluster: string;
+  /** The wrapped data key, {@linkcode KEY_FIELD_SIZE} bytes; zeros when records are not encrypted. */
+  keyField: Uint8Array;
 }
 
 /** Reads an unsigned 64-bit little-endian integer; exact up to 2^53. */
@@ -114,6 +130,7 @@ export function encodeHeader(header: DeviceHeader): Uint8Array {
   writeU32LE(page, 56, header.flags);
   page.set(utf8(header.namespace).subarray(0, NAMESPACE_SIZE), NAMESPACE_AT);
   page.set(utf8(header.cluster).subarray(0, CLUSTER_SIZE), CLUSTER_AT);
+  page.set(header.keyField, KEY_FIELD_AT);
   sealPage(page, 12);
   return page;
 }
@@ -121,7 +138,7 @@ export function encodeHeader(header: DeviceHeader): Uint8Array {
 /** Whether the first sectors of a page are what a header begins with, or never arrived. */
 export function startsLikeHeader(page: Uint8Array): boolean {
   return HEADER_MAGIC.every((byte, at) => page[at] === byte) ||
-    page.subarray(0, 512).every((byte) => byte === 0);
+    isBlank(page.subarray(0, 512));
 }
 
 /** The header in a page, undefined when there is no sound one. */
@@ -140,6 +157,7 @@ export function decodeHeader(page: Uint8Array): DeviceHeader | undefined {
     flags: readU32LE(page, 56),
     namespace: text(page, NAMESPACE_AT, NAMESPACE_SIZE),
     cluster: text(page, CLUSTER_AT, CLUSTER_SIZE),
+    keyField: page.slice(KEY_FIELD_AT, KEY_FIELD_AT + KEY_FIELD_SIZE),
   };
 }
 

@@ -4,11 +4,13 @@
  * @module
  */
 
-import type { Disk, Log } from "../../port/mod.ts";
+import type { Compute, Disk, Host, Log } from "../../port/mod.ts";
+import { ConfigError } from "../../base/mod.ts";
 import { NamespaceStore, type StoreOptions } from "../store.ts";
 import { coldStart } from "./cold_start.ts";
 import { type OpenDevice, openDevices } from "./device_file.ts";
 import { DiskSpace } from "./disk_space.ts";
+import { readEncryption } from "./key_source.ts";
 import { BLOCK_SIZE_MAX_BYTES } from "./layout.ts";
 import { PartitionPages } from "./partition_pages.ts";
 
@@ -16,6 +18,10 @@ import { PartitionPages } from "./partition_pages.ts";
 export interface OpenStoreOptions extends Omit<StoreOptions, "disk"> {
   /** Files. */
   disk: Disk;
+  /** Compression and ciphers. */
+  compute: Compute;
+  /** Has the environment, from which keys may come. */
+  host: Pick<Host, "environment">;
   /** Lines about devices. */
   log: Log;
   /** Name of the cluster, empty for none. */
@@ -31,7 +37,7 @@ export interface OpenStoreOptions extends Omit<StoreOptions, "disk"> {
  * @throws {Error} when a device can't be opened
  */
 export async function openStore(options: OpenStoreOptions): Promise<NamespaceStore> {
-  const { settings, clock, random, log, onFailure } = options;
+  const { settings, clock, random, log, compute, onFailure } = options;
   const { storage, name } = settings;
   const base: StoreOptions = {
     settings,
@@ -39,7 +45,15 @@ export async function openStore(options: OpenStoreOptions): Promise<NamespaceSto
     random,
     ...(options.wrapDevice === undefined ? {} : { wrapDevice: options.wrapDevice }),
   };
-  if (storage.files.length === 0 && storage.devices.length === 0) return new NamespaceStore(base);
+  if (storage.files.length === 0 && storage.devices.length === 0) {
+    tellOfNoDevices(options);
+    return new NamespaceStore(base);
+  }
+  if (storage.compression === "zstd" && !compute.hasZstd()) {
+    throw new ConfigError(
+      `compression zstd of namespace "${name}" is not there in this runtime; use lz4, or Deno, or Node 22.15 or later`,
+    );
+  }
   const pages = new PartitionPages();
   const devices = await openDevices({
     namespace: name,
@@ -48,13 +62,41 @@ export async function openStore(options: OpenStoreOptions): Promise<NamespaceSto
     devices: storage.devices,
     filesizeBytes: storage.filesize,
     recordSizeMaxBytes: settings.maxRecordSize,
+    encryption: await readEncryption(storage, options),
     disk: options.disk,
+    compute,
     random,
     log,
   }, pages);
   warnOfRecordSize(options, devices[0]);
-  const disk = new DiskSpace({ namespace: name, settings: storage, devices, pages, clock, log, onFailure });
+  const disk = new DiskSpace({
+    namespace: name,
+    settings: storage,
+    devices,
+    pages,
+    clock,
+    compute,
+    random,
+    log,
+    onFailure,
+  });
+  if (disk.compression.isOn) await disk.upgrade.run();
   return new NamespaceStore({ ...base, disk });
+}
+
+/** Without devices there is nothing to compress or encrypt. */
+function tellOfNoDevices({ settings: { name, storage }, log }: OpenStoreOptions): void {
+  const idle = [
+    storage.compression === "none" ? "" : "compression",
+    storage.encryptionKeyFile === "" ? "" : "encryption-key-file",
+  ].filter((option) => option !== "");
+  if (idle.length === 0) return;
+  const words = idle.join(" and ");
+  log.write(
+    "warning",
+    "drv_mem",
+    `{${name}} ${words} of storage-engine memory without files does nothing: records are in memory alone`,
+  );
 }
 
 /** The block size was chosen when the devices were made; `max-record-size` may have been raised since. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { assert, PARTITION_COUNT, readU32LE, writeU32LE } from "../../base/mod.ts";
+import { assert, isBlank, PARTITION_COUNT, readU32LE, writeU32LE } from "../../base/mod.ts";
 import { ID_SIZE_BYTES, isPageSound, PAGE_SIZE_BYTES, readU64LE, sealPage, writeU64LE } from "./layout.ts";
 
 /** Largest number of bytes kept for a partition. */
@@ -137,17 +137,17 @@ export class PartitionPages {
     let damagedCount = 0;
     for (let page = 0; page < PARTITION_PAGE_COUNT; page++) {
       let isSound = false;
-      let isBlank = true;
+      let isUnused = true;
       for (const copy of [0, 1]) {
         const at = offsetOf(page, copy);
         const bytes = area.subarray(at, at + PAGE_SIZE_BYTES);
-        if (bytes.every((byte) => byte === 0)) continue;
-        isBlank = false;
+        if (isBlank(bytes)) continue;
+        isUnused = false;
         if (!isPageOf(bytes, page, deviceId)) continue;
         isSound = true;
         this.#take(page, bytes);
       }
-      if (!isSound && !isBlank) damagedCount++;
+      if (!isSound && !isUnused) damagedCount++;
     }
     return damagedCount;
   }

@@ -7,9 +7,17 @@
 
 import { assert } from "../../base/mod.ts";
 import type { Disk, DiskFile } from "../../port/mod.ts";
+import { createCompute } from "../../platform/mod.ts";
+import type { OpenStoreOptions } from "./open_store.ts";
 import type { TestClock, TestRandom } from "../testing.ts";
 
 const SECTOR_SIZE_BYTES = 512;
+
+/** Ports that tests of stores don't vary: compression and ciphers of the platform, an empty environment. */
+export const testPorts: Pick<OpenStoreOptions, "compute" | "host"> = {
+  compute: createCompute(),
+  host: { environment: () => undefined },
+};
 
 interface FileState {
   bytes: Uint8Array;
@@ -66,8 +74,14 @@ export class CrashDisk implements Disk {
     return Promise.resolve(this.#handle(path, file));
   }
 
-  readFile(): Promise<Uint8Array> {
-    throw new Error("Not used by storage");
+  readFile(path: string): Promise<Uint8Array> {
+    const file = this.#files.get(path);
+    return file === undefined ? Promise.reject(coded("ENOENT", path)) : Promise.resolve(file.bytes.slice());
+  }
+
+  /** Puts a file there that is safe at once: a key. */
+  place(path: string, bytes: Uint8Array): void {
+    this.#files.set(path, { bytes: bytes.slice(), durable: bytes.slice(), unsynced: [] });
   }
 
   replaceFile(): Promise<void> {
@@ -149,8 +163,10 @@ export class CrashDisk implements Disk {
       if (fate === 1) file.durable.set(bytes, offset);
       else this.#tear(file.durable, offset, bytes);
     }
+    for (const { offset, bytes } of file.unsynced) {
+      file.bytes.set(file.durable.subarray(offset, offset + bytes.length), offset);
+    }
     file.unsynced = [];
-    file.bytes = file.durable.slice();
   }
 
   /** Each sector of a torn write arrives or does not. */

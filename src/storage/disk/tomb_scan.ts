@@ -36,7 +36,6 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
   #phase: Phase = "mark";
   #markedCount = 0;
   #block = -1;
-  #bytes: Uint8Array | undefined;
   #walks: BlockWalk[] = [];
   #isWaiting = false;
   #hasFailed = false;
@@ -89,13 +88,12 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
   }
 
   /** See {@linkcode BlockVisitor.record}: a copy that is not the current one keeps its tombstone. */
-  record(at: number): void {
-    const bytes = this.#bytes!;
+  record(at: number, _units: number, bytes: Uint8Array): void {
     const entry = this.#entry;
     if (!this.#store.index.find(bytes, flatDigestAt(at), entry)) return;
     if ((entry.flags & ENTRY_FLAG.DOOMED) === 0) return;
     if (entry.location === this.#space.blocks.locationOf(this.#block, at)) return;
-    if (this.#isTombstoneCopy(at)) return;
+    if (this.#isTombstoneCopy(bytes, at)) return;
     entry.setFlags(ENTRY_FLAG.DOOMED, false);
   }
 
@@ -103,8 +101,8 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
   damage(): void {}
 
   /** A copy without bins can bring nothing back. */
-  #isTombstoneCopy(at: number): boolean {
-    this.#space.scanned.open(this.#bytes!, at);
+  #isTombstoneCopy(bytes: Uint8Array, at: number): boolean {
+    this.#space.scanned.open(bytes, at);
     return this.#space.scanned.binCount === 0;
   }
 
@@ -130,7 +128,6 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
 
   #nextBlock(): number {
     const { blocks } = this.#space;
-    this.#bytes = undefined;
     do {
       if (++this.#block >= blocks.count) {
         this.#phase = "sync";
@@ -147,10 +144,9 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
     const bytes = new Uint8Array(blocks.blockSizeBytes);
     await file.read(blocks.deviceOffset(block), bytes);
     const place = { ...blocks.place(block), path, deviceOffset: blocks.deviceOffset(block) };
-    this.#bytes = bytes;
     // Left-overs of earlier lives count, too: they are there again if the present life was not synced.
     this.#walks = findLives(bytes, place).map((content) =>
-      new BlockWalk(bytes, content, { place, checks: true })
+      new BlockWalk(bytes, content, { place, checks: true, cipher: blocks.cipher(block) })
     );
   }
 
