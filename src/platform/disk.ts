@@ -6,6 +6,7 @@
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import type { Disk, DiskFile, DiskOpenOptions } from "../port/mod.ts";
+import { lockFile, type Unlock } from "./file_lock.ts";
 import { errorCode } from "./network_common.ts";
 
 type FileHandle = Awaited<ReturnType<typeof fs.open>>;
@@ -61,11 +62,13 @@ async function writeAll(handle: FileHandle, source: Uint8Array, offset: number):
 class PlatformFile implements DiskFile {
   readonly #path: string;
   readonly #handle: FileHandle;
+  readonly #unlock: Unlock | undefined;
   #closed = false;
 
-  constructor(path: string, handle: FileHandle) {
+  constructor(path: string, handle: FileHandle, unlock: Unlock | undefined) {
     this.#path = path;
     this.#handle = handle;
+    this.#unlock = unlock;
   }
 
   read(offset: number, target: Uint8Array): Promise<number> {
@@ -94,7 +97,10 @@ class PlatformFile implements DiskFile {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await attempt("close", this.#path, () => this.#handle.close());
+    await attempt("close", this.#path, async () => {
+      await this.#handle.close();
+      await this.#unlock?.();
+    });
   }
 }
 
@@ -162,15 +168,20 @@ async function replace(path: string, content: Uint8Array): Promise<void> {
   await syncFolder(folderOf(path));
 }
 
+async function openFile(path: string, options: DiskOpenOptions): Promise<PlatformFile> {
+  const handle = await fs.open(path, openFlags(options), 0o644);
+  try {
+    return new PlatformFile(path, handle, options.exclusive ? await lockFile(path) : undefined);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
 /** Files of the machine. */
 export function createDisk(): Disk {
   return {
-    open: (path, options = {}) =>
-      attempt(
-        "open",
-        path,
-        async () => new PlatformFile(path, await fs.open(path, openFlags(options), 0o644)),
-      ),
+    open: (path, options = {}) => attempt("open", path, () => openFile(path, options)),
     readFile: (path, sizeMaxBytes) => attempt("read", path, () => readWhole(path, sizeMaxBytes)),
     replaceFile: (path, content) => attempt("replace", path, () => replace(path, content)),
     list: (path) => attempt("list", path, async () => (await fs.readdir(path)).sort()),

@@ -26,6 +26,11 @@ export interface DiskOpenOptions {
   write?: boolean;
   /** Create the file (and no folder) when it is missing. */
   create?: boolean;
+  /**
+   * Nobody else may have the file open in this way, in another process or in this one: rejects with `code` "EBUSY". Ends
+   * with `close`, and with the process, whatever ends it.
+   */
+  exclusive?: boolean;
 }
 
 /** Files. Errors are `Error`s whose message names the path and the cause; a missing file has `code` "ENOENT". */

@@ -29,6 +29,20 @@ export const diskCases: readonly PortCase[] = [
     await file.close();
     await file.close();
   }),
+  diskCase(
+    "open() of a file that somebody has for himself is refused until he closes it",
+    async (disk, folder) => {
+      const options = { write: true, create: true, exclusive: true };
+      const first = await disk.open(`${folder}/mine`, options);
+      const error = await rejection(disk.open(`${folder}/mine`, options));
+      assertStringIncludes(error.message, "it is in use by");
+      assertEquals(error.code, "EBUSY");
+      // Who does not ask to be alone may read.
+      await (await disk.open(`${folder}/mine`)).close();
+      await first.close();
+      await (await disk.open(`${folder}/mine`, options)).close();
+    },
+  ),
   diskCase("write() past the end leaves zeros between", async (disk, folder) => {
     const file = await disk.open(`${folder}/gap`, { write: true, create: true });
     await file.write(4, Uint8Array.of(1));

@@ -52,6 +52,8 @@ class FileContent {
   bytes = new Uint8Array(0);
   synced = new Uint8Array(0);
   unsynced: Unsynced[] = [];
+  /** The process that has the file for itself. */
+  holder: EventOwner | undefined;
 
   write(offset: number, source: Uint8Array): void {
     this.bytes = overwrite(this.bytes, offset, source);
@@ -157,7 +159,7 @@ export class SimDisk {
         run(
           "open",
           path,
-          () => new SimFile(this, owner, path, this.#open(path, options), options.write === true),
+          () => new SimFile(this, owner, path, this.#open(path, options, owner), options.write === true),
         ),
       readFile: (path, sizeMaxBytes) => run("read", path, () => this.#readFile(path, sizeMaxBytes)),
       replaceFile: (path, content) => {
@@ -265,11 +267,15 @@ export class SimDisk {
     });
   }
 
-  #open(path: string, options: DiskOpenOptions): FileContent {
+  #open(path: string, options: DiskOpenOptions, owner?: EventOwner): FileContent {
     const found = this.#files.get(path);
-    if (found !== undefined) return found;
-    if (!options.create) throw coded("ENOENT", "there is no such file or folder");
-    return this.#create(path);
+    if (found === undefined && !options.create) throw coded("ENOENT", "there is no such file or folder");
+    const content = found ?? this.#create(path);
+    if (options.exclusive) {
+      if (content.holder?.alive) throw coded("EBUSY", "it is in use by another process");
+      content.holder = owner;
+    }
+    return content;
   }
 
   #create(path: string): FileContent {
@@ -355,7 +361,9 @@ class SimFile implements DiskFile {
   }
 
   close(): Promise<void> {
-    return this.#operate("close", () => {});
+    return this.#operate("close", () => {
+      if (this.#content.holder === this.#owner) this.#content.holder = undefined;
+    });
   }
 
   #operate<T>(what: string, action: () => T): Promise<T> {

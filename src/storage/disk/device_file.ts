@@ -133,7 +133,7 @@ function placesOf({ files, devices }: DeviceOptions): Place[] {
 
 async function openCandidate({ path, label, isFile }: Place, options: DeviceOptions): Promise<Candidate> {
   if (isFile) await options.disk.makeDirectory(folderOf(path));
-  const file = await options.disk.open(path, { write: true, create: isFile });
+  const file = await options.disk.open(path, { write: true, create: isFile, exclusive: true });
   try {
     let sizeBytes = await file.size();
     if (isFile && sizeBytes < options.filesizeBytes) {
