@@ -32,6 +32,8 @@ export const CAPABILITY = {
   FAST_DEATH: 1 << 5,
   /** More than 8 nodes. */
   LARGE_CLUSTER: 1 << 6,
+  /** Records carry the persisted indexes of their lists and maps. */
+  PERSISTED_INDEX: 1 << 7,
 } as const;
 
 /** What this node tells in an exchange; its versions must not change until the exchange has been committed. */

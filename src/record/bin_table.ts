@@ -12,6 +12,7 @@
 
 import { assert, ByteBuffer, copyBytes, equalBytes, readU16, readU32, writeU32 } from "../base/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
+import { plainSize, writePlain } from "./cdt/head.ts";
 import { isNumberParticle } from "./particle.ts";
 
 /** Buffers that ranges of a table point into. */
@@ -216,11 +217,14 @@ export class BinTable {
     this.#slotsRowCount = 0;
   }
 
-  /** Bytes of a row's value as it goes to a client. */
+  /** Bytes of a row's value as it goes to a client: lists and maps without their persisted index. */
   wireSize(row: number): number {
     const type = this.type[row];
     if (type === PARTICLE.INTEGER || type === PARTICLE.FLOAT) return 8;
     if (type === PARTICLE.BOOL) return 1;
+    if (type === PARTICLE.LIST || type === PARTICLE.MAP) {
+      return plainSize(this.valueBuffer(row), this.valueAt[row], this.valueSize[row]);
+    }
     return type === PARTICLE.NULL ? 0 : this.valueSize[row];
   }
 
@@ -232,6 +236,8 @@ export class BinTable {
       writeU32(target, at + 4, this.low[row]);
     } else if (type === PARTICLE.BOOL) {
       target[at] = this.low[row];
+    } else if (type === PARTICLE.LIST || type === PARTICLE.MAP) {
+      writePlain(this.valueBuffer(row), this.valueAt[row], this.valueSize[row], target, at);
     } else if (type !== PARTICLE.NULL) {
       copyBytes(this.valueBuffer(row), this.valueAt[row], target, at, this.valueSize[row]);
     }

@@ -24,6 +24,13 @@ export {
   type Region,
   regionOf,
 } from "./geo/mod.ts";
-export { isIndexContext } from "./cdt/mod.ts";
+export {
+  appendPlain,
+  appendReindexed,
+  type IndexedRange,
+  isIndexContext,
+  isPersisted,
+  isSoundIndex,
+} from "./cdt/mod.ts";
 export * from "./elements.ts";
 export * from "./particle.ts";

@@ -192,6 +192,24 @@ export class FlatRecord {
     return this.keyAt < 0 ? undefined : this.bytes.subarray(this.keyAt, this.keyAt + this.keySize);
   }
 
+  /** Visits the bins whose values are bytes: particle type, offset, and offset after the value. */
+  forEachRange(visit: (type: number, at: number, end: number) => void): void {
+    const bytes = this.bytes;
+    let at = this.#binsAt;
+    for (let index = 0; index < this.binCount; index++) {
+      at = skipMetadata(bytes, at + 1 + bytes[at]);
+      const type = bytes[at];
+      if (type === PARTICLE.INTEGER) at += 2 + bytes[at + 1];
+      else if (type === PARTICLE.FLOAT) at += 9;
+      else if (type === PARTICLE.BOOL) at += 2;
+      else {
+        const valueAt = at + 5;
+        at = valueAt + readU32LE(bytes, at + 1);
+        visit(type, valueAt, at);
+      }
+    }
+  }
+
   /** Appends the record's bins to a table that was reset with this record's buffer as its stored bytes. */
   loadBins(table: BinTable): void {
     const bytes = this.bytes;
@@ -343,7 +361,8 @@ export function setFlatLastUpdate(bytes: Uint8Array, at: number, lastUpdateMs: n
 function flatSizeMax(meta: FlatMeta, table: BinTable): number {
   let size = FLAT_HEADER_SIZE + 4 + 1 + meta.set.length + 5 + (meta.key?.length ?? 0) + 5 + UNIT_SIZE_BYTES;
   for (let row = 0; row < table.rowCount; row++) {
-    size += table.nameSize[row] + BIN_OVERHEAD_MAX + Math.max(9, table.wireSize(row));
+    const valueSize = isNumberParticle(table.type[row]) ? 0 : table.valueSize[row];
+    size += table.nameSize[row] + BIN_OVERHEAD_MAX + Math.max(9, valueSize);
   }
   return size;
 }

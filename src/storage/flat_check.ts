@@ -5,6 +5,7 @@
  */
 
 import { BIN_COUNT_MAX, BIN_NAME_SIZE_MAX, readU16LE, readU32LE, SET_NAME_SIZE_MAX } from "../base/mod.ts";
+import { isPersisted } from "../record/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import { FLAT_FLAG, FLAT_GENERATION_AT, FLAT_HEADER_SIZE, FLAT_MAGIC, UNIT_SIZE_BYTES } from "./flat.ts";
 
@@ -55,6 +56,12 @@ class Cursor {
   }
 }
 
+/** What `measureFlat` found besides the size; valid until the next call. */
+export const measured = {
+  /** A list or map of the record has a persisted index. */
+  hasIndex: false,
+};
+
 /**
  * Bytes of a flat record without its padding, or -1 when it is malformed. Compressed records are refused: nobody here
  * can read them.
@@ -69,6 +76,7 @@ export function measureFlat(bytes: Uint8Array, at: number, end: number): number 
   if ((flags & FLAT_FLAG.COMPRESSED) !== 0) return -1;
   if (readU16LE(bytes, at + FLAT_GENERATION_AT) === 0) return -1;
   const cursor = new Cursor(bytes, at + FLAT_HEADER_SIZE, end);
+  measured.hasIndex = false;
   if ((flags & FLAT_FLAG.EXTRA) !== 0) cursor.skip(1);
   if ((flags & FLAT_FLAG.VOID_TIME) !== 0) cursor.skip(4);
   if ((flags & FLAT_FLAG.SET) !== 0) skipSized(cursor, cursor.byte(), SET_NAME_SIZE_MAX);
@@ -115,7 +123,11 @@ function skipValue(cursor: Cursor, type: number): void {
       return cursor.skip(1);
     default: {
       const size = cursor.u32();
-      return size < 0 ? cursor.fail() : cursor.skip(size);
+      const { at } = cursor;
+      if (size < 0) return cursor.fail();
+      cursor.skip(size);
+      const isContainer = type === PARTICLE.LIST || type === PARTICLE.MAP;
+      if (isContainer && cursor.at >= 0 && isPersisted(cursor.bytes, at, size)) measured.hasIndex = true;
     }
   }
 }

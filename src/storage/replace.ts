@@ -29,7 +29,8 @@ import type { ChangeOrigin } from "../port/mod.ts";
 import { LOADED, type Waiter } from "./device.ts";
 import { EntryRef } from "./entry.ts";
 import { type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
-import { measureFlat } from "./flat_check.ts";
+import { measured, measureFlat } from "./flat_check.ts";
+import { withSoundIndexes } from "./flat_index.ts";
 import type { SetInfo } from "./sets.ts";
 import type { NamespaceStore } from "./store.ts";
 
@@ -95,7 +96,10 @@ const entryHere = new EntryRef();
 export function replaceRecord(store: NamespaceStore, range: FlatRange, options: ReplaceOptions): Replaced {
   const sizeBytes = measureFlat(range.bytes, range.at, range.end);
   if (sizeBytes < 0) return REPLACED.MALFORMED;
-  const record = store.take(range.bytes, range.at, sizeBytes);
+  const mended = measured.hasIndex ? withSoundIndexes(range.bytes, range.at, sizeBytes) : undefined;
+  const record = mended === undefined
+    ? store.take(range.bytes, range.at, sizeBytes)
+    : store.take(mended, 0, mended.length);
   if (!PLANTED.replaceIgnoresTruncation && isTruncated(store, record)) return REPLACED.TRUNCATED;
   const entry = entryHere;
   const exists = store.find(record.bytes, record.digestAt, entry);

@@ -43,6 +43,8 @@ export interface Flying {
 /** What the network does with a message: undefined delivers it after the usual time. */
 export type Fate = "drop" | "twice" | { readonly delayMs: number } | undefined;
 
+/** What transactions ask of the capability word. */
+const OUR_CAPABILITIES = CAPABILITY.TOMBSTONES | CAPABILITY.PERSISTED_INDEX;
 const LATENCY_MS = 1;
 const RW_NAMES: Readonly<Record<number, string>> = { 2: "write-ack", 3: "dup", 4: "dup-ack", 8: "write" };
 
@@ -163,7 +165,7 @@ export class TestCluster {
       clusterKey,
       succession: members.map(({ node }) => node),
       allOurs,
-      capabilities: allOurs ? CAPABILITY.TOMBSTONES : 0,
+      capabilities: allOurs ? OUR_CAPABILITIES : 0,
     });
   }
 
@@ -208,7 +210,7 @@ export class TestCluster {
       peer.clusterKey = clusterKey;
     }
     for (const { peers } of this.peers) {
-      peers.onBalanced({ clusterKey, succession, allOurs: true, capabilities: CAPABILITY.TOMBSTONES });
+      peers.onBalanced({ clusterKey, succession, allOurs: true, capabilities: OUR_CAPABILITIES });
     }
     return { master };
   }

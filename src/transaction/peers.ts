@@ -18,7 +18,7 @@ import { equalBytes, partitionId, PLANTED, ResultCode } from "../base/mod.ts";
 import { CAPABILITY } from "../cluster/mod.ts";
 import type { CopyRelation } from "../partition/mod.ts";
 import type { Clock } from "../port/mod.ts";
-import type { Waiter } from "../storage/mod.ts";
+import { type Waiter, withoutIndexes } from "../storage/mod.ts";
 import {
   FABRIC_CHANNEL,
   INFO1,
@@ -95,6 +95,8 @@ export class PeerTransactions {
   readonly namespaces: readonly Namespace[];
   /** Whether tombstones may be sent: all members know them. */
   takesTombstones = true;
+  /** Whether records may be sent with persisted indexes: all members know their form. */
+  #takesIndexes = true;
   /** Records written after this time, in ms since 2010, need no question for duplicates. */
   cutOffMs = 0;
   readonly #options: PeerOptions;
@@ -345,8 +347,10 @@ export class PeerTransactions {
     return this.#out;
   }
 
-  /** Sends an rw message. */
+  /** Sends an rw message; its record goes without persisted indexes where not all members know them. */
   sendRw(node: NodeId, message: RwMessage): string {
+    const { record } = message;
+    if (!this.#takesIndexes && record.isPresent) record.set(withoutIndexes(record.view()));
     return this.#options.fabric.send({ node, channel: FABRIC_CHANNEL.RW }, message);
   }
 
@@ -389,6 +393,7 @@ export class PeerTransactions {
   onBalanced(view: PeerView): void {
     this.#members = new Set(view.succession);
     this.takesTombstones = (view.capabilities & CAPABILITY.TOMBSTONES) !== 0;
+    this.#takesIndexes = (view.capabilities & CAPABILITY.PERSISTED_INDEX) !== 0;
     this.#tellsKey = view.allOurs;
     for (const { store } of this.namespaces) {
       const latestMs = Math.max(this.#latestUpdateMs, this.#options.latestMs());

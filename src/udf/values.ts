@@ -34,9 +34,10 @@ export const KIND = {
   NIL: "NIL",
 } as const;
 
-/** Flags of an ordered list or map that outlive a way through Lua. */
-const FLAGS_KEPT = 0x03;
-const EXTENSION_LEAD = 0xc7;
+/** Flags of a list or map that outlive a way through Lua: its order, and that it has a persisted index. */
+const FLAGS_KEPT = 0x13;
+/** First bytes of extensions: a header element with so many bytes of size. */
+const EXTENSION_LEADS: readonly number[] = [0xc7, 0xc8, 0xc9];
 const TEXT_PREFIX_SIZE = 1;
 
 const number = new DataView(new ArrayBuffer(8));
@@ -180,7 +181,7 @@ export class ValuePusher {
     const { lua, machine } = this.#engine;
     let count = this.#readCount();
     let flags = 0;
-    if (count > 0 && this.#bytes[this.#at] === EXTENSION_LEAD) {
+    if (count > 0 && EXTENSION_LEADS.includes(this.#bytes[this.#at])) {
       flags = this.#readFlags();
       count--;
     }
@@ -199,7 +200,7 @@ export class ValuePusher {
     const { lua, machine } = this.#engine;
     let count = this.#readCount();
     let flags = 0;
-    if (count > 0 && this.#bytes[this.#at] === EXTENSION_LEAD) {
+    if (count > 0 && EXTENSION_LEADS.includes(this.#bytes[this.#at])) {
       flags = this.#readFlags();
       this.#at = msgpackSkip(this.#bytes, this.#at, { end: this.#end });
       count--;
@@ -256,8 +257,10 @@ export class ValuePusher {
     return lead & 0x0f;
   }
 
+  /** Reads past the header element, whose data is no business of Lua's. */
   #readFlags(): number {
-    const flags = this.#bytes[this.#at + 2];
+    const sizeOfSize = 1 << EXTENSION_LEADS.indexOf(this.#bytes[this.#at]);
+    const flags = this.#bytes[this.#at + 1 + sizeOfSize];
     this.#at = msgpackSkip(this.#bytes, this.#at, { end: this.#end });
     return flags & FLAGS_KEPT;
   }

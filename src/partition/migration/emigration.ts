@@ -22,7 +22,7 @@
 
 import { CorruptionError, DIGEST_SIZE_BYTES, PLANTED } from "../../base/mod.ts";
 import type { NodeId } from "../../cluster/mod.ts";
-import { EntryRef, LOADED, UNIT_SIZE_BYTES } from "../../storage/mod.ts";
+import { EntryRef, LOADED, UNIT_SIZE_BYTES, withoutIndexes } from "../../storage/mod.ts";
 import {
   FABRIC_CHANNEL,
   MIGRATE_FEATURE_META_MERGE,
@@ -78,6 +78,8 @@ export interface EmigrationHost {
   readonly clusterKey: number;
   /** All members can tell what they have first. */
   readonly delta: boolean;
+  /** All members know the form of persisted indexes. */
+  readonly takesIndexes: boolean;
   /** Counters of the plan's namespace. */
   readonly statistics: MigrationStatistics;
   /** Clusters that this node's copy comes from; undefined beside stock members. */
@@ -388,7 +390,8 @@ export class Emigration implements SliceTask {
   /** Sends the record that was loaded last. */
   #sendInsert(insertId: number): boolean {
     const { flat } = this.plan.namespace.store;
-    const record = flat.bytes.subarray(flat.at, recordEnd(flat));
+    const stored = flat.bytes.subarray(flat.at, recordEnd(flat));
+    const record = this.#host.takesIndexes ? stored : withoutIndexes(stored);
     return this.#send(FABRIC_CHANNEL.BULK, {
       type: "migrate",
       kind: "insert",

@@ -268,6 +268,7 @@ export class Migrator {
       slices: this.#slices,
       clusterKey: this.#view!.clusterKey,
       delta: this.#isDelta,
+      takesIndexes: (this.#view!.capabilities & CAPABILITY.PERSISTED_INDEX) !== 0,
       statistics,
       ancestors: this.#isDelta ? lineage.chain(plan.partition) : undefined,
       onEnd: (ended, end) => this.#onEmigrationEnd(ended, end),

@@ -269,10 +269,11 @@ function ranksOfSequence(machine: CdtMachine, isReverse: boolean): void {
   if (isReverse) reverseFrom(machine, 0);
 }
 
-/** Rank of one element, found in one pass: in a map ties count by key, in a list not at all. */
+/** Rank of one element, found in one pass if need be: in a map ties count by key, in a list not at all. */
 export function rankOf(machine: CdtMachine, index: number): number {
   const { view } = machine;
-  if (view.isSortedList) return index;
+  if (view.hasRanks) return view.rankOf(index);
+  view.needAll();
   const at = view.valueAt(index);
   let rank = 0;
   for (let other = 0; other < view.count; other++) {
@@ -411,15 +412,15 @@ export function removeSelected(machine: CdtMachine, isInverted: boolean): void {
   const { selection, view } = machine;
   const removedCount = isInverted ? view.count - selection.count : selection.count;
   if (removedCount === 0) return;
-  machine.beginNew(view.count - removedCount, view.flags);
+  const made = machine.beginNew(view.count - removedCount, view.flags);
   if (selection.kind === KIND.INDEX_RUN) {
-    const from = view.entryAt(selection.start);
-    const to = view.entryAt(selection.start + selection.count);
+    const { start } = selection;
+    const after = start + selection.count;
     if (isInverted) {
-      machine.keep(from, to);
+      made.keepEntries(start, after);
     } else {
-      machine.keep(view.contentAt, from);
-      machine.keep(to, view.end);
+      made.keepEntries(0, start);
+      made.keepEntries(after, view.count);
     }
   } else {
     selection.mark(view.count);
@@ -437,8 +438,8 @@ function keepMarked(machine: CdtMachine, wanted: number): void {
       index++;
       continue;
     }
-    const from = view.entryAt(index);
+    const from = index;
     while (index < view.count && mask[index] === wanted) index++;
-    machine.keep(from, view.entryAt(index));
+    machine.made.keepEntries(from, index);
   }
 }

@@ -35,8 +35,7 @@ function selectRankRun(machine: CdtMachine, wantsIndexes: boolean): void {
   selection.emptyRange = view.isMap ? EMPTY_RANGE.START : EMPTY_RANGE.START_ALWAYS;
   if (!wantsIndexes || count === 0) return;
   const indexes = selection.reserve(count);
-  const order = view.order();
-  for (let at = 0; at < count; at++) indexes[at] = order[start + at];
+  for (let at = 0; at < count; at++) indexes[at] = view.indexByRank(start + at);
 }
 
 /** `index, [count]` */
@@ -58,8 +57,8 @@ export function byRankRange(machine: CdtMachine, wantsIndexes: boolean): ResultC
 /** `value, rank, [count]` */
 export function byRelativeRank(machine: CdtMachine, wantsIndexes: boolean): ResultCode {
   const { call, view } = machine;
-  const base = view.isSortedList
-    ? view.entryBound(call.bytes, call.paramAt[1], false)
+  const base = view.hasRanks
+    ? view.rankBound(call.bytes, call.paramAt[1], false)
     : countLess(view, call.bytes, call.paramAt[1]);
   clampRelative(view.count, base, call.integer(2), call.count(3));
   selectRankRun(machine, wantsIndexes);
@@ -68,6 +67,7 @@ export function byRelativeRank(machine: CdtMachine, wantsIndexes: boolean): Resu
 
 function countLess(view: ContainerView, other: Uint8Array, otherAt: number): number {
   let count = 0;
+  view.needAll();
   for (let index = 0; index < view.count; index++) {
     if (view.compareValue(index, other, otherAt) < 0) count++;
   }
@@ -83,6 +83,7 @@ export function byValue(machine: CdtMachine, wantsIndexes: boolean): ResultCode 
     selectIndexRun(machine, start, view.entryBound(call.bytes, at, true) - start);
     return ResultCode.OK;
   }
+  if (selectByRank(machine, wantsIndexes, false)) return ResultCode.OK;
   selectByValue(machine, wantsIndexes, (comparison) => comparison === 0);
   return ResultCode.OK;
 }
@@ -96,6 +97,7 @@ export function byValueInterval(machine: CdtMachine, wantsIndexes: boolean): Res
     selection.emptyRange = EMPTY_RANGE.FORMULA;
     return ResultCode.OK;
   }
+  if (selectByRank(machine, wantsIndexes, true)) return ResultCode.OK;
   const endAt = call.has(2) ? call.paramAt[2] : -1;
   selectByValue(
     machine,
@@ -104,6 +106,33 @@ export function byValueInterval(machine: CdtMachine, wantsIndexes: boolean): Res
       comparison >= 0 && (endAt < 0 || compareValues(view.bytes, at, call.bytes, endAt) < 0),
   );
   return ResultCode.OK;
+}
+
+/** From this part of all elements on, one pass over them is faster than sorting those that were found. */
+const SORTED_PART_MAX = 1 / 8;
+
+/** Selects equal values, or those of an interval, where ranks are known; false when a pass is the better way. */
+function selectByRank(machine: CdtMachine, wantsIndexes: boolean, isInterval: boolean): boolean {
+  const { call, selection, view } = machine;
+  if (!view.hasRanks) return false;
+  const { bytes, paramAt } = call;
+  const start = view.rankBound(bytes, paramAt[1], false);
+  const end = !isInterval
+    ? view.rankBound(bytes, paramAt[1], true)
+    : call.has(2)
+    ? view.rankBound(bytes, paramAt[2], false)
+    : view.count;
+  const count = Math.max(0, end - start);
+  if (wantsIndexes && count > view.count * SORTED_PART_MAX) return false;
+  selection.begin(KIND.RANK_RUN);
+  if (view.isMap) selection.emptyRange = EMPTY_RANGE.START;
+  selection.start = start;
+  selection.count = count;
+  if (!wantsIndexes) return true;
+  const indexes = selection.reserve(count);
+  for (let at = 0; at < count; at++) indexes[at] = view.indexByRank(start + at);
+  indexes.subarray(0, count).sort();
+  return true;
 }
 
 /** Selects in one pass by how elements compare with the first value; that also tells the rank of the first one. */
@@ -117,6 +146,7 @@ function selectByValue(
   selection.begin(KIND.RANK_RUN);
   if (view.isMap) selection.emptyRange = EMPTY_RANGE.START;
   const indexes = wantsIndexes ? selection.reserve(view.count) : selection.indexes;
+  view.needAll();
   let less = 0;
   let count = 0;
   for (let index = 0; index < view.count; index++) {

@@ -22,10 +22,11 @@ import {
   ResultCode,
 } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
-import { FLAG, headSize, isListLead, isMapLead, writeHead } from "./head.ts";
+import { FLAG, headSize, isListLead, isMapLead, isPersisted, writeHead } from "./head.ts";
 import { moveElement } from "./list_store.ts";
 import type { CdtMachine, CdtTarget } from "./machine.ts";
 import { appendStored } from "./normalize.ts";
+import { addIndex, againWithoutIndex } from "./persisted.ts";
 import { resolveIndex } from "./selection.ts";
 import { integerValue, isInteger, isMapKey, skipValue } from "./value.ts";
 import { ContainerView, DAMAGED } from "./view.ts";
@@ -124,6 +125,7 @@ export function runInContext(machine: CdtMachine, target: CdtTarget, run: InnerR
   if (target.type !== PARTICLE.NULL && !isContainer) return ResultCode.PARAMETER;
   const walked = walkSteps(machine, target);
   if (walked !== ResultCode.OK) return walked;
+  machine.isBin = false;
   if (!call.parse(call.bytes, innerAt, end) || call.code === CONTEXT_CODE) return ResultCode.PARAMETER;
   const result = run(machine, walk.found);
   if (result !== ResultCode.OK || !machine.isChanged) return result;
@@ -145,7 +147,13 @@ export function findInContext(
   machine.call.bytes = context;
   machine.mayModify = false;
   if (!machine.walk.readSteps(context, 0, context.length)) return undefined;
-  return walkSteps(machine, target) === ResultCode.OK ? machine.walk.found : undefined;
+  let walked: ResultCode;
+  try {
+    walked = walkSteps(machine, target);
+  } catch (error) {
+    walked = againWithoutIndex(machine, error, () => walkSteps(machine, target));
+  }
+  return walked === ResultCode.OK ? machine.walk.found : undefined;
 }
 
 /** Whether some msgpack is a context that an index may have: steps that create nothing and need no expression. */
@@ -171,7 +179,9 @@ function walkSteps(machine: CdtMachine, target: CdtTarget): ResultCode {
   let { at } = target;
   for (let step = 0; step < walk.stepCount; step++) {
     // The end of a container inside another is not known, and is looked for only where that can't be helped.
-    if (!isStep(walk.stepType[step]) || !view.open(bytes, at, end)) return ResultCode.OP_NOT_APPLICABLE;
+    if (!isStep(walk.stepType[step])) return ResultCode.OP_NOT_APPLICABLE;
+    const isOpen = step === 0 ? view.openBin(bytes, at, end, machine.usesIndex) : view.open(bytes, at, end);
+    if (!isOpen) return ResultCode.OP_NOT_APPLICABLE;
     const container = walk.stepType[step] & STEP_BITS.CONTAINER;
     if (container !== 0 && (container === STEP_BITS.MAP) !== view.isMap) return ResultCode.OP_NOT_APPLICABLE;
     walk.levelAt[step] = at;
@@ -212,7 +222,9 @@ function resolveStep(machine: CdtMachine, step: number): number {
   const place = resolveIndex(view.count, integerValue(bytes, at));
   if (place < 0) return -1;
   let index = place;
-  if (base === STEP.RANK && !view.isSortedList) {
+  if (base === STEP.RANK && view.isIndexed && view.hasRanks) {
+    index = view.indexOfRank(place);
+  } else if (base === STEP.RANK && !view.isSortedList) {
     const end = skipValue(view.bytes, view.at, view.end);
     walk.workLeft -= end - view.at;
     if (end < 0 || walk.workLeft < 0 || !view.open(view.bytes, view.at, end) || !view.fill()) return DAMAGED;
@@ -300,8 +312,11 @@ function putBack(machine: CdtMachine, target: CdtTarget): boolean {
   if (walk.createFrom < walk.stepCount) {
     const lastNew = target.type === PARTICLE.NULL ? walk.createFrom : walk.createFrom + 1;
     for (let step = walk.stepCount - 1; step >= lastNew; step--) wrapInNew(machine, step);
-    if (target.type === PARTICLE.NULL) return true;
-    walk.levelEnd[above] = skipValue(bytes, walk.levelAt[above], end);
+    if (target.type === PARTICLE.NULL) {
+      if ((walk.stepType[0] & STEP_BITS.PERSIST) !== 0) addIndex(machine);
+      return true;
+    }
+    walk.levelEnd[above] = above === 0 ? end : skipValue(bytes, walk.levelAt[above], end);
     if (walk.levelEnd[above] < 0 || !putNewChild(machine, target, walk.createFrom)) return false;
     above = walk.createFrom - 1;
     if (above >= 0) walk.childEnd[above] = walk.levelEnd[above + 1];
@@ -316,6 +331,8 @@ function putBack(machine: CdtMachine, target: CdtTarget): boolean {
     if (walk.isSorted[level] === 1) {
       if (!resort(machine, target, level)) return false;
       inner = level - 1;
+    } else if (level === 0 && isPersisted(bytes, target.at, end - target.at)) {
+      if (!spliceBin(machine, target, inner)) return false;
     } else if (level === 0 || walk.isSorted[level - 1] === 1) {
       splice(machine, target, { outer: level, inner });
       inner = level - 1;
@@ -329,6 +346,10 @@ function putBack(machine: CdtMachine, target: CdtTarget): boolean {
 /** Finds where a container ends from where the element that the step chose ends. */
 function findLevelEnd(walk: ContextWalk, target: CdtTarget, level: number): boolean {
   const { view } = walk;
+  if (level === 0) {
+    walk.levelEnd[0] = target.end;
+    return true;
+  }
   view.open(target.bytes, walk.levelAt[level], target.end);
   const left = (view.count - 1 - walk.childIndex[level]) * (view.isMap ? 2 : 1);
   let at = walk.childEnd[level];
@@ -375,25 +396,27 @@ function appendNils(machine: CdtMachine, count: number): void {
 function putNewChild(machine: CdtMachine, target: CdtTarget, step: number): boolean {
   const { call: { bytes }, newAt, newSize, out, view, walk } = machine;
   const valueAt = walk.stepValueAt[step];
-  view.open(target.bytes, walk.levelAt[step], walk.levelEnd[step]);
-  if (!view.fill()) return false;
+  machine.openView(target.bytes, walk.levelAt[step], walk.levelEnd[step], step === 0);
+  if (!view.locate()) return false;
   if (view.isSortedList) {
     moveElement(machine, { index: 0, replaced: 0, flags: view.flags, at: newAt, sizeBytes: newSize });
     return true;
   }
   if (view.isMap) {
-    view.findKey(bytes, valueAt);
-    machine.beginNew(view.count + 1, view.flags);
-    machine.keep(view.contentAt, view.foundKeyAt);
-    appendStored(bytes, valueAt, skipValue(bytes, valueAt, bytes.length), out);
-    out.append(out.bytes, newAt, newAt + newSize);
-    machine.keep(view.foundKeyAt, view.end);
+    const index = -1 - view.findKey(bytes, valueAt);
+    const keySize = appendStored(bytes, valueAt, skipValue(bytes, valueAt, bytes.length), out);
+    const keyEnd = out.length;
+    const made = machine.beginNew(view.count + 1, view.flags);
+    made.keepBefore(index, view.foundKeyAt);
+    made.add(out.bytes, keyEnd - keySize, keyEnd);
+    made.addMore(out.bytes, newAt, newAt + newSize);
+    made.keepAfter(index, view.foundKeyAt);
   } else {
     const padding = Math.max(0, integerValue(bytes, valueAt) - view.count);
-    machine.beginNew(view.count + padding + 1, view.flags);
-    machine.keep(view.contentAt, view.end);
-    appendNils(machine, padding);
-    out.append(out.bytes, newAt, newAt + newSize);
+    const made = machine.beginNew(view.count + padding + 1, view.flags);
+    made.keepBefore(view.count, view.end);
+    made.addNils(padding);
+    made.add(out.bytes, newAt, newAt + newSize);
   }
   machine.endNew();
   return true;
@@ -402,10 +425,26 @@ function putNewChild(machine: CdtMachine, target: CdtTarget, step: number): bool
 /** Puts the container that was made last into a sorted list, in place of the element that it was. */
 function resort(machine: CdtMachine, target: CdtTarget, level: number): boolean {
   const { newAt, newSize, view, walk } = machine;
-  view.open(target.bytes, walk.levelAt[level], walk.levelEnd[level]);
+  machine.openView(target.bytes, walk.levelAt[level], walk.levelEnd[level], level === 0);
   const index = walk.childIndex[level];
-  if (!view.fill(index, walk.childEnd[level])) return false;
+  if (!view.isIndexed && !view.fill(index, walk.childEnd[level])) return false;
   moveElement(machine, { index, replaced: 1, flags: view.flags, at: newAt, sizeBytes: newSize });
+  return true;
+}
+
+/** As `splice`, for the value of a bin that has a persisted index; false when its bytes are damaged. */
+function spliceBin(machine: CdtMachine, target: CdtTarget, inner: number): boolean {
+  const { newAt, newSize, out, view, walk } = machine;
+  if (!machine.openView(target.bytes, target.at, target.end, true)) return false;
+  const index = walk.childIndex[0];
+  const entryAt = view.entryAt(index);
+  const made = machine.beginNew(view.count, view.flags);
+  made.keepBefore(index, entryAt);
+  made.add(target.bytes, entryAt, walk.childAt[inner]);
+  made.addMore(out.bytes, newAt, newAt + newSize);
+  made.addMore(target.bytes, walk.childEnd[inner], walk.childEnd[0]);
+  made.keepAfter(index + 1, walk.childEnd[0]);
+  machine.endNew();
   return true;
 }
 

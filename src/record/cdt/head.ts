@@ -7,13 +7,15 @@
  * | header element | `c7 00 FLAGS`, if there are | `c7 00 FLAGS c0`, if there are flags  |
  * |                | flags; counted              |                                       |
  *
- * The header element may carry data: the offsets of a persisted index, see `offset_index.ts`.
+ * In a stored bin the header element may carry data, the persisted index: `c7 SIZE FLAGS data`, `c8` and `c9` for sizes
+ * of two and four bytes. The data is described in `offset_index.ts`; no client ever sees it, nor the flags that go with
+ * it: `plainSize` and `writePlain` take them off.
  * Source: data type reference, section 1.4.
  *
  * @module
  */
 
-import { readU16, readU32, writeU16, writeU32 } from "../../base/mod.ts";
+import { copyBytes, readU16, readU32, writeU16, writeU32 } from "../../base/mod.ts";
 import { skipValue } from "./value.ts";
 
 /** Flags of the header element. */
@@ -24,9 +26,14 @@ export const FLAG = {
   VALUE_ORDERED: 0x02,
   /** In results: the client must keep the entries' order. */
   PRESERVE_ORDER: 0x08,
-  /** The header element carries the elements' offsets. Never shown to a client. */
+  /** The container has a persisted index, or is to have one. Only the value of a bin; never shown to a client. */
   PERSIST_INDEX: 0x10,
+  /** The header element's data is an index of the form of `offset_index.ts`; other nodes' indexes have other forms. */
+  OWN_INDEX: 0x80,
 } as const;
+
+/** Flags that a client may see. */
+const CLIENT_FLAGS = ~(FLAG.PERSIST_INDEX | FLAG.OWN_INDEX);
 
 /** What a head says. */
 export interface Head {
@@ -132,7 +139,17 @@ export function writeHead(
   flags: number,
   isMap: boolean,
 ): number {
-  const total = flags === 0 ? count : count + 1;
+  at = writeCount(target, at, flags === 0 ? count : count + 1, isMap);
+  if (flags === 0) return at;
+  target[at] = 0xc7;
+  target[at + 1] = 0;
+  target[at + 2] = flags;
+  if (isMap) target[at + 3] = 0xc0;
+  return at + (isMap ? 4 : 3);
+}
+
+/** Writes the number of elements or entries, the header element included; the offset after it. */
+function writeCount(target: Uint8Array, at: number, total: number, isMap: boolean): number {
   if (total < 16) {
     target[at++] = (isMap ? 0x80 : 0x90) | total;
   } else if (total < 0x1_0000) {
@@ -144,10 +161,97 @@ export function writeHead(
     writeU32(target, at + 1, total);
     at += 5;
   }
-  if (flags === 0) return at;
-  target[at] = 0xc7;
-  target[at + 1] = 0;
-  target[at + 2] = flags;
-  if (isMap) target[at + 3] = 0xc0;
-  return at + (isMap ? 4 : 3);
+  return at;
+}
+
+/** A head whose header element carries data. */
+export interface IndexedHead {
+  /** Elements of the list or entries of the map. */
+  count: number;
+  /** Flags of the header element. */
+  flags: number;
+  /** It is a map's. */
+  isMap: boolean;
+  /** Bytes of the data. */
+  dataSize: number;
+}
+
+/** Bytes of a head with data, at most, without the data. */
+export const INDEXED_HEAD_SIZE_MAX = 12;
+
+/** Bytes of a head with data, the data included. */
+export function indexedHeadSize({ count, dataSize, isMap }: IndexedHead): number {
+  const total = count + 1;
+  const lengthSize = dataSize < 0x100 ? 1 : dataSize < 0x1_0000 ? 2 : 4;
+  return (total < 16 ? 1 : total < 0x1_0000 ? 3 : 5) + 2 + lengthSize + dataSize + (isMap ? 1 : 0);
+}
+
+/**
+ * Writes a head whose data the caller writes.
+ *
+ * @returns the offset of the data
+ */
+export function writeIndexedHead(target: Uint8Array, at: number, head: IndexedHead): number {
+  const { count, dataSize, flags, isMap } = head;
+  at = writeCount(target, at, count + 1, isMap);
+  if (dataSize < 0x100) {
+    target[at] = 0xc7;
+    target[at + 1] = dataSize;
+    at += 2;
+  } else if (dataSize < 0x1_0000) {
+    target[at] = 0xc8;
+    writeU16(target, at + 1, dataSize);
+    at += 3;
+  } else {
+    target[at] = 0xc9;
+    writeU32(target, at + 1, dataSize);
+    at += 5;
+  }
+  target[at++] = flags;
+  if (isMap) target[at + dataSize] = 0xc0;
+  return at;
+}
+
+/** Whether the value of a bin, a list or map of `sizeBytes`, has a persisted index, whatever that may hold. */
+export function isPersisted(bytes: Uint8Array, at: number, sizeBytes: number): boolean {
+  const lead = bytes[at];
+  const headerAt = at + (lead < 0xa0 ? 1 : (lead & 1) === 0 ? 3 : 5);
+  const size = bytes[headerAt] - 0xc7;
+  // An empty container has no header element; a byte that looks like one is outside then.
+  if (size < 0 || size > 2 || lead === 0x80 || lead === 0x90) return false;
+  const flagsAt = headerAt + (size === 0 ? 2 : size === 1 ? 3 : 5);
+  return flagsAt < at + sizeBytes && (bytes[flagsAt] & FLAG.PERSIST_INDEX) !== 0 &&
+    !isSpecialForm(bytes, headerAt);
+}
+
+const plainHead: Head = makeHead();
+
+/** Bytes of a list or map as the value of a bin, without its persisted index. */
+export function plainSize(bytes: Uint8Array, at: number, sizeBytes: number): number {
+  if (!isPersisted(bytes, at, sizeBytes)) return sizeBytes;
+  readHead(bytes, at, plainHead);
+  const contentSize = at + sizeBytes - plainHead.contentAt;
+  // What says that it is longer than it is goes out as it is.
+  if (contentSize < 0) return sizeBytes;
+  return headSize(plainHead.count, plainHead.flags & CLIENT_FLAGS, isMapLead(bytes[at])) + contentSize;
+}
+
+/** Writes a list or map of `sizeBytes` without its persisted index; `plainSize` bytes. */
+export function writePlain(
+  bytes: Uint8Array,
+  at: number,
+  sizeBytes: number,
+  target: Uint8Array,
+  targetAt: number,
+): void {
+  const end = at + sizeBytes;
+  if (isPersisted(bytes, at, sizeBytes)) {
+    readHead(bytes, at, plainHead);
+    const { contentAt, count, flags } = plainHead;
+    if (contentAt <= end) {
+      targetAt = writeHead(target, targetAt, count, flags & CLIENT_FLAGS, isMapLead(bytes[at]));
+      at = contentAt;
+    }
+  }
+  copyBytes(bytes, at, target, targetAt, end - at);
 }

@@ -29,12 +29,11 @@ function setType(machine: CdtMachine): ResultCode {
   const { call, view } = machine;
   const wanted = call.flags(0) & 0xff;
   if ((wanted & ~(FLAG.ORDERED | FLAG.PERSIST_INDEX)) !== 0) return ResultCode.OP_NOT_APPLICABLE;
-  const flags = wanted & FLAG.ORDERED;
+  const flags = machine.newFlags(wanted);
   if (!machine.isMissing && flags === view.flags) return ResultCode.OK;
   if (!view.fill()) return ResultCode.PARAMETER;
-  if (flags === 0 || view.count === 0) {
-    machine.beginNew(view.count, flags);
-    machine.keep(view.contentAt, view.end);
+  if ((flags & FLAG.ORDERED) === 0 || view.count === 0) {
+    machine.beginNew(view.count, flags).keepBefore(view.count, view.end);
     machine.endNew();
   } else {
     writeSorted(machine, { flags, isDescending: false, dropsDuplicates: false });
@@ -70,10 +69,10 @@ function writeSorted(
     }
     count = kept;
   }
-  machine.beginNew(count, options.flags);
+  const made = machine.beginNew(count, options.flags);
   for (let rank = 0; rank < count; rank++) {
     const index = order[options.isDescending ? count - 1 - rank : rank];
-    machine.keep(view.entryAt(index), view.entryEnd(index));
+    made.keepEntries(index, index + 1);
   }
   machine.endNew();
 }
@@ -105,7 +104,7 @@ function removeOne(answersValue: boolean): Run {
   return (machine) => {
     const { call, result, selection, view } = machine;
     if (machine.isMissing) return ResultCode.OK;
-    if (!view.fill()) return ResultCode.PARAMETER;
+    if (!view.locate()) return ResultCode.PARAMETER;
     const index = resolveIndex(view.count, call.integer(0));
     if (index < 0) return ResultCode.OP_NOT_APPLICABLE;
     selection.begin(KIND.INDEX_RUN);
@@ -127,7 +126,7 @@ function withRange(type: number, options: { isRemoval: boolean; isInverted: bool
   return (machine) => {
     const { call, selection, view } = machine;
     if (machine.isMissing) return ResultCode.OK;
-    if (!view.fill()) return ResultCode.PARAMETER;
+    if (!view.locate()) return ResultCode.PARAMETER;
     clampRange(view.count, call.integer(0), call.count(1));
     selection.begin(KIND.INDEX_RUN);
     selection.start = range.start;

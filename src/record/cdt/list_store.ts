@@ -13,16 +13,16 @@ import type { CdtMachine } from "./machine.ts";
 /** Write flags of lists. */
 export const LIST_WRITE = { ADD_UNIQUE: 0x01, INSERT_BOUNDED: 0x02, NO_FAIL: 0x04, PARTIAL: 0x08 } as const;
 
-const NIL = 0xc0;
+const CREATE_FLAGS = FLAG.ORDERED | FLAG.PERSIST_INDEX;
 
 /** A new list is ordered when the create flags say so; flags that mean nothing count as none. */
 function createFlags(flags: number): number {
-  return (flags & 0xff & ~(FLAG.ORDERED | FLAG.PERSIST_INDEX)) === 0 ? flags & FLAG.ORDERED : 0;
+  return (flags & 0xff & ~CREATE_FLAGS) === 0 ? flags & CREATE_FLAGS : 0;
 }
 
 /** Flags that the list will have after the operation. */
 function flagsAfter(machine: CdtMachine, create: number): number {
-  return machine.isMissing ? createFlags(create) : machine.view.flags;
+  return machine.isMissing ? machine.newFlags(createFlags(create)) : machine.view.flags;
 }
 
 /** A refusal by write flags: a no-op when they say NO_FAIL. */
@@ -38,14 +38,13 @@ export function append(machine: CdtMachine): ResultCode {
   const flags = flagsAfter(machine, call.flags(1));
   const write = call.flags(2);
   if (flags === 0 && (write & LIST_WRITE.ADD_UNIQUE) === 0) {
-    machine.beginNew(view.count + 1, 0);
-    machine.keep(view.contentAt, view.end);
+    machine.beginNew(view.count + 1, 0).keepBefore(view.count, view.end);
     if (machine.storeParam(0) < 0) return ResultCode.PARAMETER;
     machine.endNew();
     return machine.answerCount(view.count + 1);
   }
   const size = machine.storeParam(0);
-  if (size < 0 || !view.fill()) return ResultCode.PARAMETER;
+  if (size < 0 || !view.locate()) return ResultCode.PARAMETER;
   const at = out.length - size;
   if ((write & LIST_WRITE.ADD_UNIQUE) !== 0 && view.indexOfValue(out.bytes, at) >= 0) {
     return refuse(machine, write, ResultCode.ELEMENT_EXISTS, true);
@@ -71,27 +70,19 @@ interface Placement {
   padding?: number;
 }
 
-/** Makes the new list with one or more neighbouring elements that are in `out` already. */
-function putElement(machine: CdtMachine, placement: Placement, addedCount = 1): void {
+/** Makes the new list with an element that is in `out` already. */
+function putElement(machine: CdtMachine, placement: Placement): void {
   const { out, view } = machine;
   const { at, index, sizeBytes } = placement;
   const padding = placement.padding ?? 0;
   const before = index < view.count ? view.entryAt(index) : view.end;
   const after = index + placement.replaced < view.count ? view.entryAt(index + placement.replaced) : view.end;
-  machine.beginNew(view.count + padding + addedCount - placement.replaced, placement.flags);
-  machine.keep(view.contentAt, before);
-  pad(machine, padding);
-  out.append(out.bytes, at, at + sizeBytes);
-  machine.keep(after, view.end);
+  const made = machine.beginNew(view.count + padding + 1 - placement.replaced, placement.flags);
+  made.keepBefore(Math.min(index, view.count), before);
+  made.addNils(padding);
+  made.add(out.bytes, at, at + sizeBytes);
+  made.keepAfter(index + placement.replaced, after);
   machine.endNew();
-}
-
-function pad(machine: CdtMachine, count: number): void {
-  if (count === 0) return;
-  const { out } = machine;
-  const at = out.reserve(count);
-  out.bytes.fill(NIL, at, at + count);
-  out.length = at + count;
 }
 
 /** Stores a list parameter's items at the end of `out` and opens them; false when they can't be stored. */
@@ -153,7 +144,7 @@ export function appendItems(machine: CdtMachine): ResultCode {
   const { call, view } = machine;
   const flags = flagsAfter(machine, call.flags(1));
   const write = call.flags(2);
-  if (!storeItems(machine, 0) || !view.fill()) return ResultCode.PARAMETER;
+  if (!storeItems(machine, 0) || !view.locate()) return ResultCode.PARAMETER;
   const refusal = chooseItems(machine, write);
   if (refusal !== ResultCode.OK) return refuse(machine, write, refusal, true);
   if (chosenCount > 0 || machine.isMissing) {
@@ -165,39 +156,34 @@ export function appendItems(machine: CdtMachine): ResultCode {
 
 /** Makes the new list with the chosen items before an index. */
 function insertChosen(machine: CdtMachine, index: number, options: { flags: number; padding: number }): void {
-  const { items, out, view } = machine;
+  const { items, view } = machine;
   const before = index < view.count ? view.entryAt(index) : view.end;
-  machine.beginNew(view.count + options.padding + chosenCount, options.flags);
-  machine.keep(view.contentAt, before);
-  pad(machine, options.padding);
-  if (chosenCount === items.count) {
-    out.append(items.bytes, items.contentAt, items.end);
-  } else {
-    for (let at = 0; at < chosenCount; at++) {
-      out.append(items.bytes, items.entryAt(chosen[at]), items.entryEnd(chosen[at]));
-    }
+  const made = machine.beginNew(view.count + options.padding + chosenCount, options.flags);
+  made.keepBefore(index, before);
+  made.addNils(options.padding);
+  for (let at = 0; at < chosenCount; at++) {
+    made.add(items.bytes, items.entryAt(chosen[at]), items.entryEnd(chosen[at]));
   }
-  machine.keep(before, view.end);
+  made.keepAfter(index, before);
   machine.endNew();
 }
 
 /** Makes the new sorted list with the chosen items in their places. */
 function mergeChosen(machine: CdtMachine, flags: number): void {
-  const { items, out, view } = machine;
+  const { items, view } = machine;
   chosen.subarray(0, chosenCount).sort((left, right) =>
     compareValues(items.bytes, items.entryAt(left), items.bytes, items.entryAt(right)) || left - right
   );
-  machine.beginNew(view.count + chosenCount, flags);
-  let kept = view.contentAt;
+  const made = machine.beginNew(view.count + chosenCount, flags);
+  let kept = 0;
   for (let at = 0; at < chosenCount; at++) {
     const itemAt = items.entryAt(chosen[at]);
     const index = view.entryBound(items.bytes, itemAt, true);
-    const before = index < view.count ? view.entryAt(index) : view.end;
-    machine.keep(kept, before);
-    kept = before;
-    out.append(items.bytes, itemAt, items.entryEnd(chosen[at]));
+    made.keepEntries(kept, index);
+    kept = index;
+    made.add(items.bytes, itemAt, items.entryEnd(chosen[at]));
   }
-  machine.keep(kept, view.end);
+  made.keepEntries(kept, view.count);
   machine.endNew();
 }
 
@@ -226,7 +212,7 @@ export function insert(machine: CdtMachine): ResultCode {
   const wanted = call.integer(0);
   if (view.isOrdered) return ResultCode.OP_NOT_APPLICABLE;
   const size = machine.storeParam(1);
-  if (size < 0 || !view.fill()) return ResultCode.PARAMETER;
+  if (size < 0 || !view.locate()) return ResultCode.PARAMETER;
   const placed = findPlace(machine, wanted, write);
   if (placed !== ResultCode.OK) {
     return isBoundRefusal(machine, wanted, write) ? refuse(machine, write, placed, true) : placed;
@@ -246,7 +232,7 @@ export function insertItems(machine: CdtMachine): ResultCode {
   const write = call.flags(2);
   const wanted = call.integer(0);
   if (view.isOrdered) return ResultCode.OP_NOT_APPLICABLE;
-  if (!storeItems(machine, 1) || !view.fill()) return ResultCode.PARAMETER;
+  if (!storeItems(machine, 1) || !view.locate()) return ResultCode.PARAMETER;
   const placed = findPlace(machine, wanted, write);
   if (placed !== ResultCode.OK) {
     return isBoundRefusal(machine, wanted, write) ? refuse(machine, write, placed, true) : placed;
@@ -267,7 +253,7 @@ export function set(machine: CdtMachine): ResultCode {
   const wanted = call.integer(0);
   if (view.isOrdered) return ResultCode.OP_NOT_APPLICABLE;
   const size = machine.storeParam(1);
-  if (size < 0 || !view.fill()) return ResultCode.PARAMETER;
+  if (size < 0 || !view.locate()) return ResultCode.PARAMETER;
   const placed = findPlace(machine, wanted, write);
   if (placed !== ResultCode.OK) {
     return isBoundRefusal(machine, wanted, write) ? refuse(machine, write, placed, false) : placed;
@@ -285,6 +271,7 @@ export function set(machine: CdtMachine): ResultCode {
 /** Whether an element other than the one at `index` equals the value at `at` in `out`. */
 function isElsewhere(machine: CdtMachine, index: number, at: number): boolean {
   const { out, view } = machine;
+  view.needAll();
   for (let other = 0; other < view.count; other++) {
     if (other !== index && view.compareValue(other, out.bytes, at) === 0) return true;
   }
@@ -297,7 +284,7 @@ export function increment(machine: CdtMachine): ResultCode {
   const flags = flagsAfter(machine, call.flags(2));
   const write = call.flags(3);
   const wanted = call.integer(0);
-  if (!view.fill()) return ResultCode.PARAMETER;
+  if (!view.locate()) return ResultCode.PARAMETER;
   const hasDelta = call.hasValue(1);
   if (hasDelta && !isNumber(call.bytes, call.paramAt[1])) return ResultCode.PARAMETER;
   const placed = findPlace(machine, wanted, write);
@@ -335,22 +322,20 @@ export function increment(machine: CdtMachine): ResultCode {
 export function moveElement(machine: CdtMachine, placement: Placement): void {
   const { out, view } = machine;
   const { at, index, replaced, sizeBytes } = placement;
+  const gone = replaced === 1 ? index : view.count;
   let target = view.entryBound(out.bytes, at, true);
-  const goneAt = replaced === 1 ? view.entryAt(index) : view.end;
-  const goneEnd = replaced === 1 ? view.entryEnd(index) : view.end;
-  if (replaced === 1 && target === index + 1) target = index;
-  const targetAt = target < view.count ? view.entryAt(target) : view.end;
-  machine.beginNew(view.count + 1 - replaced, placement.flags);
-  if (targetAt <= goneAt) {
-    machine.keep(view.contentAt, targetAt);
-    out.append(out.bytes, at, at + sizeBytes);
-    machine.keep(targetAt, goneAt);
-    machine.keep(goneEnd, view.end);
+  if (target === gone + 1) target = gone;
+  const made = machine.beginNew(view.count + 1 - replaced, placement.flags);
+  if (target <= gone) {
+    made.keepEntries(0, target);
+    made.add(out.bytes, at, at + sizeBytes);
+    made.keepEntries(target, gone);
+    made.keepEntries(gone + replaced, view.count);
   } else {
-    machine.keep(view.contentAt, goneAt);
-    machine.keep(goneEnd, targetAt);
-    out.append(out.bytes, at, at + sizeBytes);
-    machine.keep(targetAt, view.end);
+    made.keepEntries(0, gone);
+    made.keepEntries(gone + replaced, target);
+    made.add(out.bytes, at, at + sizeBytes);
+    made.keepEntries(target, view.count);
   }
   machine.endNew();
 }

@@ -10,9 +10,10 @@
 
 import { ByteBuffer, ResultCode } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
+import { ContainerBuilder } from "./builder.ts";
 import { CdtCall } from "./call.ts";
 import { ContextWalk } from "./context.ts";
-import { headSize, writeHead } from "./head.ts";
+import { FLAG } from "./head.ts";
 import { appendStored } from "./normalize.ts";
 import { CdtResult } from "./result.ts";
 import type { PathExpressions } from "./path.ts";
@@ -49,8 +50,14 @@ export class CdtMachine {
   /** Makes what evaluates the expressions of a selection by path; without it they are unsupported. */
   makeExpressions: (() => PathExpressions) | undefined;
   #pathSelect: PathSelect | undefined;
+  /** Builds the new container, between `beginNew` and `endNew`. */
+  readonly made: ContainerBuilder = new ContainerBuilder();
   /** Where new things are built. */
   out: ByteBuffer = new ByteBuffer(0);
+  /** Persisted indexes may be used; not after one turned out to be wrong. */
+  usesIndex = true;
+  /** The container is the value of a bin, and not inside another one: it may have a persisted index. */
+  isBin = true;
   /** The container was not there. */
   isMissing = false;
   /** The operation may change its container. */
@@ -73,6 +80,7 @@ export class CdtMachine {
   start(out: ByteBuffer, mayModify: boolean): void {
     this.out = out;
     this.mayModify = mayModify;
+    this.isBin = true;
     this.isChanged = false;
     this.result.reset(out);
   }
@@ -89,31 +97,45 @@ export class CdtMachine {
       return ResultCode.OK;
     }
     if (target.type !== (isMap ? PARTICLE.MAP : PARTICLE.LIST)) return ResultCode.INCOMPATIBLE_TYPE;
-    if (!this.view.open(target.bytes, target.at, target.end)) return ResultCode.PARAMETER;
+    if (!this.openView(target.bytes, target.at, target.end, this.isBin)) return ResultCode.PARAMETER;
     return this.view.isMap === isMap ? ResultCode.OK : ResultCode.INCOMPATIBLE_TYPE;
   }
 
   /**
-   * Begins the new container; its elements are appended to `out`, then `endNew` is called.
+   * Looks at a container of which a new one may be made.
+   *
+   * @returns false when its bytes are damaged
+   */
+  openView(bytes: Uint8Array, at: number, end: number, isBin: boolean): boolean {
+    const { view } = this;
+    if (!isBin) return view.open(bytes, at, end);
+    if (!view.openBin(bytes, at, end, this.usesIndex)) return false;
+    // A new index is made of what is known of the old container.
+    return (view.flags & FLAG.PERSIST_INDEX) === 0 || view.locate();
+  }
+
+  /** Flags of a new container: one that is inside another has no persisted index. */
+  newFlags(flags: number): number {
+    return this.isBin ? flags : flags & ~FLAG.PERSIST_INDEX;
+  }
+
+  /**
+   * Begins the new container; its entries are given to `made`, then `endNew` is called.
    *
    * @param count elements that it will have
    * @param flags flags of its header element
    */
-  beginNew(count: number, flags: number): void {
-    const { out } = this;
+  beginNew(count: number, flags: number): ContainerBuilder {
     this.newIsMap = this.view.isMap;
-    this.newAt = out.reserve(headSize(count, flags, this.newIsMap) + this.view.end - this.view.contentAt);
-    out.length = writeHead(out.bytes, this.newAt, count, flags, this.newIsMap);
-  }
-
-  /** Copies bytes of the old container into the new one. */
-  keep(from: number, to: number): void {
-    if (to > from) this.out.append(this.view.bytes, from, to);
+    this.made.begin(this.view, this.out, count, flags);
+    return this.made;
   }
 
   /** Ends the new container. */
   endNew(): void {
-    this.newSize = this.out.length - this.newAt;
+    this.made.end();
+    this.newAt = this.made.at;
+    this.newSize = this.made.sizeBytes;
     this.isChanged = true;
   }
 

@@ -17,11 +17,11 @@ import { DAMAGED } from "./view.ts";
 /** Write flags of maps. */
 export const MAP_WRITE = { NO_OVERWRITE: 0x01, NO_CREATE: 0x02, NO_FAIL: 0x04, PARTIAL: 0x08 } as const;
 
-const ORDER_BITS = FLAG.ORDERED | FLAG.VALUE_ORDERED;
+const ATTRIBUTES = FLAG.ORDERED | FLAG.VALUE_ORDERED | FLAG.PERSIST_INDEX;
 
 /** A new map has the order that the attributes name; attributes that mean nothing count as none. */
 function createFlags(attributes: number): number {
-  return (attributes & 0xff & ~(ORDER_BITS | FLAG.PERSIST_INDEX)) === 0 ? attributes & ORDER_BITS : 0;
+  return (attributes & 0xff & ~ATTRIBUTES) === 0 ? attributes & ATTRIBUTES : 0;
 }
 
 /** How an operation takes its parameters. */
@@ -36,7 +36,7 @@ export interface StoreOptions {
 
 function flagsAfter(machine: CdtMachine, attributesIndex: number): number {
   if (!machine.isMissing) return machine.view.flags;
-  return attributesIndex < 0 ? 0 : createFlags(machine.call.flags(attributesIndex));
+  return attributesIndex < 0 ? 0 : machine.newFlags(createFlags(machine.call.flags(attributesIndex)));
 }
 
 function writeFlags(machine: CdtMachine, options: StoreOptions): number {
@@ -79,13 +79,37 @@ export function storeOne(options: StoreOptions): Run {
     const refusal = conflict(write, index >= 0);
     if (refusal !== ResultCode.OK) return refuse(machine, refusal, { write, flags });
     const count = index >= 0 ? view.count : view.count + 1;
-    machine.beginNew(count, flags);
-    machine.keep(view.contentAt, view.foundKeyAt);
-    out.append(out.bytes, at, end);
-    machine.keep(index >= 0 ? view.foundEnd : view.foundKeyAt, view.end);
-    machine.endNew();
+    putEntry(machine, { index, count, flags, at, end });
     return machine.answerCount(count);
   };
+}
+
+/** An entry of `out` that goes into the map. */
+interface Placement {
+  /** Answer of the view's last `findKey`: index of the entry that it replaces, or `-1 - index` of where it goes. */
+  index: number;
+  /** Entries of the new map. */
+  count: number;
+  /** Flags of the new map. */
+  flags: number;
+  /** Offset of the entry in `out`. */
+  at: number;
+  /** Offset after it. */
+  end: number;
+}
+
+/** Makes the new map with an entry that is in `out` already. */
+function putEntry(machine: CdtMachine, { index, count, flags, at, end }: Placement): void {
+  const { out, view } = machine;
+  const { foundEnd, foundKeyAt } = view;
+  const isThere = index >= 0;
+  const place = isThere ? index : -1 - index;
+  const made = machine.beginNew(count, flags);
+  made.keepBefore(place, foundKeyAt);
+  made.add(out.bytes, at, end);
+  if (isThere) made.keepAfter(place + 1, foundEnd);
+  else made.keepAfter(place, foundKeyAt);
+  machine.endNew();
 }
 
 /** ADD_ITEMS, PUT_ITEMS and REPLACE_ITEMS: `items, ...` */
@@ -98,7 +122,7 @@ export function storeItems(options: StoreOptions): Run {
     if (sizeBytes < 0 || !items.open(out.bytes, out.length - sizeBytes, out.length)) {
       return ResultCode.PARAMETER;
     }
-    if (items.count > CDT_PARAM_COUNT_MAX || !items.fill() || !view.fill()) return ResultCode.PARAMETER;
+    if (items.count > CDT_PARAM_COUNT_MAX || !items.fill() || !view.locate()) return ResultCode.PARAMETER;
     if (machine.isMissing && (write & MAP_WRITE.NO_CREATE) !== 0) {
       return refuse(machine, ResultCode.ELEMENT_NOT_FOUND, { write, flags });
     }
@@ -146,19 +170,18 @@ function isKeyAt(machine: CdtMachine, index: number, keyAt: number): boolean {
 
 /** Makes the new map: the old entries and the items, both sorted by key. */
 function mergeItems(machine: CdtMachine, count: number, flags: number): void {
-  const { items, out, view } = machine;
-  machine.beginNew(count, flags);
-  let kept = view.contentAt;
+  const { items, view } = machine;
+  const made = machine.beginNew(count, flags);
+  let kept = 0;
   for (let item = 0; item < items.count; item++) {
     const found = places[item];
     if (found === SKIPPED) continue;
     const index = found >= 0 ? found : -1 - found;
-    const before = view.entryAt(index);
-    machine.keep(kept, before);
-    out.append(items.bytes, items.entryAt(item), items.entryEnd(item));
-    kept = found >= 0 ? view.entryEnd(index) : before;
+    made.keepEntries(kept, index);
+    made.add(items.bytes, items.entryAt(item), items.entryEnd(item));
+    kept = found >= 0 ? index + 1 : index;
   }
-  machine.keep(kept, view.end);
+  made.keepEntries(kept, view.count);
   machine.endNew();
 }
 
@@ -172,17 +195,13 @@ export function increment(isNegated: boolean): Run {
     if (deltaAt >= 0 && !isNumber(call.bytes, deltaAt)) return ResultCode.PARAMETER;
     const index = view.findKey(call.bytes, call.paramAt[0]);
     if (index === DAMAGED) return ResultCode.PARAMETER;
-    const { foundKeyAt, foundEnd, foundValueAt } = view;
+    const { foundValueAt } = view;
     if (index >= 0 && !isNumber(view.bytes, foundValueAt)) return ResultCode.PARAMETER;
     const at = out.length;
     if (machine.storeParam(0) < 0) return ResultCode.PARAMETER;
     addNumbers(machine, { valueAt: index >= 0 ? foundValueAt : -1, deltaAt, isNegated });
     const end = out.length;
-    machine.beginNew(index >= 0 ? view.count : view.count + 1, flags);
-    machine.keep(view.contentAt, foundKeyAt);
-    out.append(out.bytes, at, end);
-    machine.keep(index >= 0 ? foundEnd : foundKeyAt, view.end);
-    machine.endNew();
+    putEntry(machine, { index, count: index >= 0 ? view.count : view.count + 1, flags, at, end });
     return ResultCode.OK;
   };
 }
@@ -191,11 +210,11 @@ export function increment(isNegated: boolean): Run {
 export function setType(machine: CdtMachine): ResultCode {
   const { call, view } = machine;
   const attributes = call.flags(0);
-  if ((attributes & ~(ORDER_BITS | FLAG.PERSIST_INDEX)) !== 0) return ResultCode.OP_NOT_APPLICABLE;
-  const flags = attributes & ORDER_BITS;
+  if ((attributes & ~ATTRIBUTES) !== 0) return ResultCode.OP_NOT_APPLICABLE;
+  const flags = machine.newFlags(attributes & ATTRIBUTES);
   if (!machine.isMissing && flags === view.flags) return ResultCode.OK;
-  machine.beginNew(view.count, flags);
-  machine.keep(view.contentAt, view.end);
+  if ((flags & FLAG.PERSIST_INDEX) !== 0 && !view.locate()) return ResultCode.PARAMETER;
+  machine.beginNew(view.count, flags).keepBefore(view.count, view.end);
   machine.endNew();
   return ResultCode.OK;
 }

@@ -6,6 +6,8 @@
 
 import { ByteBuffer, type ResultCode, toHex } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
+import { appendIndexed } from "./builder.ts";
+import { isPersisted, plainSize, writePlain } from "./head.ts";
 import { CdtMachine, runCdt } from "./mod.ts";
 
 /** A list. */
@@ -150,15 +152,54 @@ export interface Outcome {
 
 const machine = new CdtMachine();
 
+/** How a call is run. */
+export interface RunOptions {
+  /** As a modifying operation. */
+  mayModify: boolean;
+  /** The container is a map, also when its bytes don't say so. */
+  isMap?: boolean;
+}
+
 /**
- * Runs a call on a container that lies between other bytes.
+ * Runs a call on a container that lies between other bytes, and once more when it has a persisted index: that must make
+ * no difference.
  *
  * @param before the container's bytes, undefined when there is none
  */
-export function run(
+export function run(before: Uint8Array | undefined, call: Uint8Array, options: RunOptions): Outcome {
+  const outcome = runOnce(before, call, options);
+  if (before === undefined) return outcome;
+  const indexed = runOnce(withIndex(before), call, options);
+  if (JSON.stringify(indexed) !== JSON.stringify(outcome)) {
+    throw new Error(`With an index: ${JSON.stringify(indexed)}, without: ${JSON.stringify(outcome)}`);
+  }
+  return outcome;
+}
+
+/** A container as it is stored with a persisted index. */
+export function withIndex(container: Uint8Array): Uint8Array {
+  const out = new ByteBuffer();
+  const sizeBytes = appendIndexed({ bytes: container, at: 0, end: container.length }, out);
+  if (sizeBytes < 0) throw new Error(`Cannot index ${toHex(container)}`);
+  const stored = out.bytes.slice(out.length - sizeBytes, out.length);
+  return stored;
+}
+
+/** What clients see of a stored container; its index must be the one that its content gives. */
+export function plain(stored: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(plainSize(stored, 0, stored.length));
+  writePlain(stored, 0, stored.length, bytes, 0);
+  if (isPersisted(stored, 0, stored.length) && toHex(withIndex(bytes)) !== toHex(stored)) {
+    throw new Error(`The index is not that of the content: ${toHex(stored)}`);
+  }
+  return bytes;
+}
+
+/** Runs a call once and gives the container as clients see it. */
+export function runOnce(
   before: Uint8Array | undefined,
   call: Uint8Array,
-  options: { mayModify: boolean; isMap?: boolean },
+  options: RunOptions,
 ): Outcome {
   const bytes = new Uint8Array((before?.length ?? 0) + 6).fill(0xc1);
   bytes.set(before ?? [], 3);
@@ -177,10 +218,10 @@ export function run(
   const isSame = before === undefined || toHex(bytes, 3, bytes.length - 3) === toHex(before);
   if (!isSame) throw new Error("The old container has changed");
   const after = code === 0 && machine.isChanged
-    ? toHex(out.bytes, machine.newAt, machine.newAt + machine.newSize)
+    ? toHex(plain(out.bytes.slice(machine.newAt, machine.newAt + machine.newSize)))
     : before === undefined
     ? ""
-    : toHex(before);
+    : toHex(plain(before));
   return { code, answer: code === 0 ? answerText() : "", after };
 }
 

@@ -1,14 +1,25 @@
 /**
  * The stored form of a value: smallest integers and lengths, binary strings as strings, maps sorted by key, header
- * elements without data, nothing that only queries may contain. The stored form is never longer than what was sent.
+ * elements without data, nothing that only queries may contain. The stored form is never longer than what was sent, but
+ * for the persisted index of a bin's value.
  * Source: data type reference, sections 1.2 to 1.5.
  *
  * @module
  */
 
 import { type ByteBuffer, copyBytes, MSGPACK_DEPTH_MAX, writeU16, writeU32 } from "../../base/mod.ts";
+import { appendIndexed } from "./builder.ts";
 import { compareValues } from "./compare.ts";
-import { FLAG, type Head, isListLead, isMapLead, makeHead, readHead, writeHead } from "./head.ts";
+import {
+  FLAG,
+  type Head,
+  isListLead,
+  isMapLead,
+  isPersisted,
+  makeHead,
+  readHead,
+  writeHead,
+} from "./head.ts";
 import { CLASS, classOf, isMapKey, parsed, readInteger, readText, skipValue } from "./value.ts";
 
 /** Where the next value goes, while one is written. */
@@ -219,7 +230,8 @@ export function writeInteger(
 }
 
 /**
- * Checks a bin value that a client sends and appends its stored form.
+ * Checks a bin value that a client sends and appends its stored form. One that is flagged to have a persisted index gets
+ * one; data that came with the flag does not count.
  *
  * @param isMap the bin is to be a map, else a list
  * @returns the size of the stored form in bytes, or -1 when the value can't be stored
@@ -232,5 +244,12 @@ export function appendStoredBin(
   const { bytes, at, end } = range;
   if (at >= end || !(isMap ? isMapLead(bytes[at]) : isListLead(bytes[at]))) return -1;
   if (skipValue(bytes, at, end) !== end) return -1;
-  return appendStored(bytes, at, end, out);
+  const start = out.length;
+  const size = appendStored(bytes, at, end, out);
+  if (size < 0 || !isPersisted(bytes, at, end - at)) return size;
+  const indexedSize = appendIndexed({ bytes: out.bytes, at: start, end: out.length }, out);
+  // Callers rely on what is stored being all that was appended.
+  out.bytes.copyWithin(start, out.length - indexedSize, out.length);
+  out.length = start + indexedSize;
+  return indexedSize;
 }

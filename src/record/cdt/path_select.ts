@@ -7,9 +7,10 @@
 
 import { copyBytes, ResultCode } from "../../base/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
-import { HEAD_SIZE_MAX, headSize, isListLead, isMapLead, writeHead } from "./head.ts";
+import { HEAD_SIZE_MAX, headSize, isListLead, isMapLead, isPersisted, writeHead } from "./head.ts";
 import type { CdtMachine, CdtTarget } from "./machine.ts";
 import { appendStored } from "./normalize.ts";
+import { addIndex } from "./persisted.ts";
 import { isContainerType, type PathProgram, PathWalk } from "./path.ts";
 import { isInteger, skipValue } from "./value.ts";
 import { ContainerView } from "./view.ts";
@@ -78,6 +79,7 @@ export class PathSelect {
       machine.isChanged = true;
       machine.newAt = start;
       machine.newSize = out.length - start;
+      if (isPersisted(bytes, at, end - at)) addIndex(machine);
       machine.newIsMap = type === PARTICLE.MAP;
       return ResultCode.OK;
     }

@@ -11,6 +11,7 @@ import { CONTEXT_CODE, runInContext } from "./context.ts";
 import { LIST_OPERATIONS } from "./list_ops.ts";
 import type { CdtMachine, CdtTarget } from "./machine.ts";
 import { MAP_OPERATIONS } from "./map_ops.ts";
+import { againWithoutIndex } from "./persisted.ts";
 
 /** Codes of maps begin here. */
 export const MAP_CODE_MIN = 64;
@@ -43,6 +44,19 @@ export function runCdt(
   request: CdtRequest,
   out: ByteBuffer,
 ): ResultCode {
+  try {
+    return runOnce(machine, target, request, out);
+  } catch (error) {
+    return runAgain(error, machine, target, request, out);
+  }
+}
+
+/** A function of its own: a closure in `runCdt` would cost an allocation per call. */
+function runAgain(error: unknown, ...args: Parameters<typeof runCdt>): ResultCode {
+  return againWithoutIndex(args[0], error, () => runOnce(...args));
+}
+
+function runOnce(machine: CdtMachine, target: CdtTarget, request: CdtRequest, out: ByteBuffer): ResultCode {
   machine.start(out, request.mayModify);
   // A read of what is not there says so whatever it asks for.
   if (target.type === PARTICLE.NULL && !request.mayModify) return ResultCode.OK;

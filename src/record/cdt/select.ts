@@ -39,7 +39,7 @@ export function many(choose: Chooser, isRemoval: boolean): Run {
     if (isInverted && isRangeType(type)) return ResultCode.OP_NOT_APPLICABLE;
     if (choose === byKeyList && needsRanks(type)) return ResultCode.OP_NOT_APPLICABLE;
     if (machine.isMissing) return ResultCode.OK;
-    if (!view.fill()) return ResultCode.PARAMETER;
+    if (!view.locate()) return ResultCode.PARAMETER;
     const chosen = choose(machine, wantsIndexes(type, isInverted, isRemoval));
     if (chosen !== ResultCode.OK) return chosen;
     const answered = answerMany(machine, type, isInverted);
@@ -61,7 +61,7 @@ export function one(find: Finder, isRemoval: boolean): Run {
     const type = returns & TYPE_BITS;
     if (!isReturnType(type, view.isMap) || (returns & INVERTED) !== 0) return ResultCode.OP_NOT_APPLICABLE;
     if (machine.isMissing) return ResultCode.OK;
-    if (!view.fill()) return ResultCode.PARAMETER;
+    if (!view.locate()) return ResultCode.PARAMETER;
     found.index = -1;
     found.rank = -1;
     found.missingStart = 0;
@@ -111,6 +111,13 @@ export function findByValue(machine: CdtMachine, type: number): ResultCode {
   }
   if (view.isMap) selection.emptyRange = EMPTY_RANGE.START;
   const wantsRank = needsRanks(type) || isRangeType(type);
+  if (view.hasRanks) {
+    found.missingStart = view.rankBound(call.bytes, at, false);
+    found.index = view.indexOfValue(call.bytes, at);
+    found.rank = found.index < 0 ? -1 : found.missingStart;
+    return ResultCode.OK;
+  }
+  view.needAll();
   let less = 0;
   for (let index = 0; index < view.count; index++) {
     const comparison = view.compareValue(index, call.bytes, at);
@@ -140,7 +147,7 @@ export function oneByKey(isRemoval: boolean): Run {
     if (index >= 0 && type === RETURN.VALUE) {
       answered = result.setElement(view.bytes, view.foundValueAt, foundEnd);
     } else {
-      if (type !== RETURN.NONE && type !== RETURN.EXISTS && !view.fill()) return ResultCode.PARAMETER;
+      if (type !== RETURN.NONE && type !== RETURN.EXISTS && !view.locate()) return ResultCode.PARAMETER;
       found.index = Math.max(-1, index);
       found.rank = -1;
       found.missingStart = -1;
@@ -149,9 +156,9 @@ export function oneByKey(isRemoval: boolean): Run {
       answered = answerOne(machine, type, found);
     }
     if (answered !== ResultCode.OK || !isRemoval || index < 0) return answered;
-    machine.beginNew(view.count - 1, view.flags);
-    machine.keep(view.contentAt, foundKeyAt);
-    machine.keep(foundEnd, view.end);
+    const made = machine.beginNew(view.count - 1, view.flags);
+    made.keepBefore(index, foundKeyAt);
+    made.keepAfter(index + 1, foundEnd);
     machine.endNew();
     return ResultCode.OK;
   };

@@ -8,6 +8,7 @@ import { type ByteBuffer, copyBytes, ResultCode, SCRATCH_SIZE_MAX, writeU32 } fr
 import { PARTICLE, type ReplyWriter } from "../../wire/mod.ts";
 import { type BinTable, SOURCE } from "../bin_table.ts";
 import { appendStoredBin } from "../cdt/mod.ts";
+import { plainSize, writePlain } from "../cdt/head.ts";
 import { appendGeoParticle } from "../geo/mod.ts";
 import { EXP_TYPE } from "./opcodes.ts";
 import { type ExpValue, floatWords, writeFloat } from "./value.ts";
@@ -55,9 +56,14 @@ export function encodeValue(target: ByteBuffer, type: number, value: ExpValue): 
       return start;
     }
     case EXP_TYPE.LIST:
-    case EXP_TYPE.MAP:
-      target.append(value.bytes, value.at, value.at + value.size);
+    case EXP_TYPE.MAP: {
+      const { at, bytes, size } = value;
+      const sizeBytes = plainSize(bytes, at, size);
+      const targetAt = target.reserve(sizeBytes);
+      writePlain(bytes, at, size, target.bytes, targetAt);
+      target.length = targetAt + sizeBytes;
       return start;
+    }
     case EXP_TYPE.STRING:
     case EXP_TYPE.BLOB:
     case EXP_TYPE.GEOJSON:
@@ -199,6 +205,10 @@ export function replyValue(reply: ReplyWriter, op: RepliedOp, type: number, valu
     case EXP_TYPE.FLOAT:
       writeFloat(target, at, value.float);
       break;
+    case EXP_TYPE.LIST:
+    case EXP_TYPE.MAP:
+      writePlain(value.bytes, value.at, value.size, target, at);
+      break;
     default:
       copyBytes(value.bytes, value.at, target, at, value.size);
   }
@@ -213,6 +223,9 @@ function wireSize(type: number, value: ExpValue): number {
     case EXP_TYPE.INT:
     case EXP_TYPE.FLOAT:
       return 8;
+    case EXP_TYPE.LIST:
+    case EXP_TYPE.MAP:
+      return plainSize(value.bytes, value.at, value.size);
     default:
       return value.size;
   }
