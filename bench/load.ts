@@ -32,6 +32,10 @@ export interface LoadTask {
   connectionCount: number;
   /** Records that requests are spread over. */
   recordCount: number;
+  /** Only these of them, by number; all when absent. */
+  records?: readonly number[];
+  /** Pause of each connection after a reply, in milliseconds; none when absent. */
+  pauseMs?: number;
   /** Store all records first. */
   fill: boolean;
   /** Run so long before measuring. */
@@ -121,6 +125,7 @@ class Load {
     let missingBytes = 0;
     let isFirst = true;
     let sentMs = 0;
+    const { pauseMs = 0 } = this.#task;
     const send = () => {
       const isRead = this.#state === "run" && this.#next() < this.#task.workload.readShare;
       const request = this.#choose(isRead);
@@ -140,7 +145,8 @@ class Load {
         missingBytes -= bytes.length;
         if (missingBytes > 0) return;
         this.#histogram.add((performance.now() - sentMs) * 1e6);
-        send();
+        if (pauseMs > 0 && this.#state === "run") setTimeout(send, pauseMs);
+        else send();
       },
       onWritten() {},
       onClose(reason, error) {
@@ -184,9 +190,13 @@ function delay(ms: number): Promise<void> {
 async function runTask(task: LoadTask): Promise<void> {
   const { server, workload, recordCount } = task;
   const isRedis = server.protocol === "redis";
-  const requests = isRedis
+  const all = isRedis
     ? redisRequests(workload.value, recordCount)
     : await aerieRequests(workload.value, recordCount);
+  const requests = task.records === undefined ? all : {
+    reads: task.records.map((record) => all.reads[record]),
+    writes: task.records.map((record) => all.writes[record]),
+  };
   const load = new Load(task, requests, (isRedis ? redisReplySizes : aerieReplySizes)(workload.value));
   const { network } = await createPlatform();
   const connections: Connection[] = [];

@@ -119,26 +119,31 @@ async function runTurn(
       const task = { workload, connectionCount: share, recordCount, fill, warmUpMs, runMs };
       loaders.push(await Loader.start({ ...task, server: { protocol, port, pid } }));
     }
-    return join(await Promise.all(loaders.map((loader) => loader.run())));
+    return joinLoads(await Promise.all(loaders.map((loader) => loader.run())), 1);
   } finally {
     for (const loader of loaders) await loader.stop();
   }
 }
 
-/** Figures of load generators that ran at the same time. The slowest one's percentiles stand for all. */
-function join(results: readonly LoadResult[]): MacroFigures {
+/**
+ * Figures of load generators that ran at the same time. The slowest one's percentiles stand for all.
+ *
+ * @param serverCount 1 when all load the same server, else each has one of its own
+ */
+export function joinLoads(results: readonly LoadResult[], serverCount: number): MacroFigures {
   const opsPerS = results.reduce((sum, one) => sum + one.opsPerS, 0);
-  const cpuUsPerS = results[0].serverCpuUsPerS;
+  const cpu = results.slice(0, serverCount).map(({ serverCpuUsPerS }) => serverCpuUsPerS);
   return {
     opsPerS,
     p50Us: Math.max(...results.map((one) => one.p50Us)),
     p99Us: Math.max(...results.map((one) => one.p99Us)),
     p999Us: Math.max(...results.map((one) => one.p999Us)),
-    cpuUsPerOp: cpuUsPerS === undefined ? undefined : cpuUsPerS / opsPerS,
+    cpuUsPerOp: cpu.includes(undefined) ? undefined : cpu.reduce((sum, one) => sum! + one!, 0)! / opsPerS,
   };
 }
 
-function middle(values: readonly MacroFigures[]): MacroFigures {
+/** The middle of several turns, each figure for itself. */
+export function middle(values: readonly MacroFigures[]): MacroFigures {
   const of = (pick: (one: MacroFigures) => number) => median(values.map(pick));
   const cpu = values.flatMap(({ cpuUsPerOp }) => cpuUsPerOp ?? []);
   return {

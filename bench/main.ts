@@ -22,7 +22,8 @@ const HELP = `deno task bench: measure aerie
   --rounds N            turns of each server; the middle one counts (default 3)
   --seconds N           measuring time of a turn (default 1.5)
   --loaders N           processes that generate load (default: cores less one, at most 4)
-  --executable PATH     run this instead of the sources in the macro and start parts
+  --nodes N,...         sizes of the idle clusters of the cluster part (default 3,8,32)
+  --executable PATH     run this instead of the sources in the parts with processes
   --json FILE           write all figures
 
 Example
@@ -51,7 +52,17 @@ function chosen(words: string[] | undefined, known: readonly string[], flag: str
 function readArguments(args: string[]) {
   const flags = parseArgs(args, {
     boolean: ["quick", "help"],
-    string: ["only", "workload", "connections", "rounds", "seconds", "loaders", "executable", "json"],
+    string: [
+      "only",
+      "workload",
+      "connections",
+      "rounds",
+      "seconds",
+      "loaders",
+      "nodes",
+      "executable",
+      "json",
+    ],
     unknown: (word: string) => {
       throw new UsageError(`unknown option "${word}"`);
     },
@@ -74,7 +85,14 @@ function readArguments(args: string[]) {
     ...(executable === undefined ? {} : { executable }),
   };
   const only = chosen(list(flags.only), PARTS.map(({ name }) => name), "only");
-  const options: BenchOptions = { quick, macro, ...(executable === undefined ? {} : { executable }) };
+  const nodeCounts = (list(flags.nodes) ?? (quick ? ["3"] : ["3", "8", "32"]))
+    .map((text) => Math.ceil(positive(text, "nodes", 1)));
+  const options: BenchOptions = {
+    quick,
+    macro,
+    nodeCounts,
+    ...(executable === undefined ? {} : { executable }),
+  };
   return {
     help: flags.help,
     parts: PARTS.filter(({ name }) => only.includes(name)),

@@ -153,6 +153,7 @@ function measured(clock: Clock): Clock {
     monotonicMs: () => clock.monotonicMs(),
     wallMs: () => clock.wallMs(),
     after: (delayMs, fn) => clock.after(delayMs, fn),
+    afterEvents: (fn) => clock.afterEvents(fn),
     nextTurn: (fn) =>
       clock.nextTurn(() => {
         const startMs = performance.now();

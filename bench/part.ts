@@ -14,6 +14,8 @@ export interface BenchOptions {
   executable?: string;
   /** What the command line says of the macro part. */
   macro: MacroOptions;
+  /** Sizes of idle clusters. */
+  nodeCounts: readonly number[];
 }
 
 /** One part of the benchmark. */

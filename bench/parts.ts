@@ -5,6 +5,7 @@
  */
 
 import { backupPart } from "./backup.ts";
+import { clusterPart } from "./cluster.ts";
 import { type DataModelOptions, runDataModel } from "./data_model.ts";
 import { runMacro } from "./macro.ts";
 import { type MicroOptions, runMicro } from "./micro.ts";
@@ -94,4 +95,13 @@ const start: BenchPart = {
 };
 
 /** All parts. */
-export const PARTS: readonly BenchPart[] = [micro, data, macro, scan, start, storagePart, backupPart];
+export const PARTS: readonly BenchPart[] = [
+  micro,
+  data,
+  macro,
+  scan,
+  start,
+  storagePart,
+  backupPart,
+  clusterPart,
+];

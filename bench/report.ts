@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { ClusterHeartbeatResult } from "./cluster_heartbeat.ts";
+import type { ClusterMigrationResult } from "./cluster_migration.ts";
+import type { ClusterWritesResult } from "./cluster_writes.ts";
 import type { DataModelResult } from "./data_model.ts";
 import type { MacroFigures, MacroOptions, MacroResult } from "./macro.ts";
 import type { MicroResult } from "./micro.ts";
@@ -48,6 +51,50 @@ export function interferenceLine(result: InterferenceResult, quick: boolean): st
   const isMet = p99WithScanUs <= p99Us + INTERFERENCE_TARGET_MS * 1000;
   return `  p99 ${p99Us.toFixed(0)} µs without, ${p99WithScanUs.toFixed(0)} µs with a scan of ` +
     `${scannedPerS.toFixed(0)} records/s  <= +${INTERFERENCE_TARGET_MS} ms${verdict(isMet, quick)}`;
+}
+
+/** Most CPU per request of two nodes with one copy, as a multiple of one node's. */
+const SEVERAL_NODES_TARGET = 1.1;
+
+/** What requests cost in clusters. */
+export function clusterWritesLines({ workload, figures }: ClusterWritesResult, quick: boolean): string[] {
+  const one = figures["1 node"];
+  const several = figures["2 nodes, 1 copy"];
+  return Object.entries(figures).map(([name, figure]) => {
+    const base = name === "2 nodes, 2 copies" ? several : one;
+    const text = figure === one ? "" : ` ${ratio(figure, base)} of ${base === one ? "1 node" : "1 copy"}`;
+    const target = figure === several && one.cpuUsPerOp !== undefined && several.cpuUsPerOp !== undefined
+      ? `  <= ${SEVERAL_NODES_TARGET}` +
+        verdict(several.cpuUsPerOp / one.cpuUsPerOp <= SEVERAL_NODES_TARGET, quick)
+      : "";
+    return `  ${workload.padEnd(5)} ${name.padEnd(18)} ${
+      figure.opsPerS.toFixed(0).padStart(7)
+    } ops/s   p99 ` +
+      `${figure.p99Us.toFixed(0).padStart(5)} µs   CPU ${
+        figure.cpuUsPerOp?.toFixed(2) ?? "?"
+      } µs/op${text}${target}`;
+  });
+}
+
+/** How fast records migrate. */
+export function clusterMigrationLines(result: ClusterMigrationResult): string[] {
+  const { recordsPerS, recordsPerSUnderLoad, cpuUsPerRecord, readsPerS, p99Us, p99MigratingUs } = result;
+  return [
+    `  ${recordsPerS.toFixed(0)} records/s, ${
+      cpuUsPerRecord?.toFixed(1) ?? "?"
+    } µs of CPU each on both nodes; ` +
+    `${recordsPerSUnderLoad.toFixed(0)} records/s under ${readsPerS.toFixed(0)} reads/s`,
+    `  p99 of the reads: ${p99Us.toFixed(0)} µs without, ${p99MigratingUs.toFixed(0)} µs during migration`,
+  ];
+}
+
+/** An idle cluster. */
+export function clusterHeartbeatLine(result: ClusterHeartbeatResult): string {
+  const { nodeCount, cpuPercent, residentBytes } = result;
+  const memory = residentBytes === undefined ? "?" : (residentBytes / 2 ** 20).toFixed(0);
+  return `  ${String(nodeCount).padStart(2)} nodes: ${
+    cpuPercent?.toFixed(2) ?? "?"
+  } % of a core and ${memory} MiB each`;
 }
 
 /** What the columns of the macro benchmark are. */
