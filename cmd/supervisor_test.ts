@@ -18,6 +18,9 @@ class HandClock implements Clock {
   nextTurn(fn: () => void): void {
     this.after(0, fn);
   }
+  afterEvents(fn: () => void): void {
+    this.after(0, fn);
+  }
   after(delayMs: number, fn: () => void): { cancel: () => void } {
     const timer = { atMs: this.nowMs + delayMs, fn };
     this.#timers.push(timer);

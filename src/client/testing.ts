@@ -45,6 +45,10 @@ export class ManualClock implements Clock {
     this.after(0, fn);
   }
 
+  afterEvents(fn: () => void): void {
+    this.after(0, fn);
+  }
+
   /** Moves the clock from event to event until the promise is settled. */
   async until<T>(promise: Promise<T>, limitMs = 60_000): Promise<T> {
     let settled = false;

@@ -33,12 +33,13 @@ import {
 } from "../base/mod.ts";
 import type { Address, CloseReason, Connection, Listener, Timer } from "../port/mod.ts";
 import { FABRIC_CHANNEL_COUNT, type FabricHandshake, type PeerMessage, PeerReader } from "../wire/mod.ts";
+import { FabricDepartures } from "./fabric_departures.ts";
 import { FabricDialer } from "./fabric_dialer.ts";
 import { FabricLoopback } from "./fabric_loopback.ts";
 import { type FabricLane, FabricPeer } from "./fabric_peer.ts";
 import type { FabricChunk, FabricPayload } from "./fabric_queue.ts";
 import { FabricSocket, type FabricSocketHost } from "./fabric_socket.ts";
-import { FABRIC_CHANNEL_ORDER, FabricTurns } from "./fabric_turns.ts";
+import { FabricTurns } from "./fabric_turns.ts";
 import type {
   FabricArrival,
   FabricChannelCounts,
@@ -61,6 +62,7 @@ const SHORT_LIFE_MS = 1000;
 export class Fabric {
   readonly #options: FabricOptions;
   readonly #turns: FabricTurns;
+  readonly #departures: FabricDepartures;
   readonly #reader = new PeerReader();
   readonly #dialer: FabricDialer;
   readonly #host: FabricSocketHost;
@@ -74,8 +76,6 @@ export class Fabric {
   readonly #channels: FabricChannelCounts[];
   readonly #counts = { opened: 0, closed: 0, requeued: 0, dropped: 0, refused: 0, malformed: 0 };
   readonly #links: { peer: FabricPeer; link: PeerLink }[] = [];
-  #dirty: FabricLane[] = [];
-  #holdDepth = 0;
   #partialBytes = 0;
   #sweepTimer: Timer | undefined;
   #isStopped = false;
@@ -83,6 +83,7 @@ export class Fabric {
   constructor(options: FabricOptions) {
     this.#options = options;
     this.#turns = new FabricTurns(options.ports.clock);
+    this.#departures = new FabricDepartures(options.ports.clock, (lane) => this.#flush(lane));
     this.#channels = Array.from(
       { length: FABRIC_CHANNEL_COUNT },
       () => ({ sentCount: 0, sentBytes: 0, receivedCount: 0, receivedBytes: 0 }),
@@ -205,11 +206,8 @@ export class Fabric {
       return "full";
     }
     if (!lane.hasIdle) return "queued";
-    if (this.#holdDepth === 0 || lane.queue.sizeBytes >= FABRIC_WRITE_SIZE_MAX) this.#flush(lane);
-    else if (!lane.isDirty) {
-      lane.isDirty = true;
-      this.#dirty.push(lane);
-    }
+    if (lane.queue.sizeBytes >= FABRIC_WRITE_SIZE_MAX) this.#flush(lane);
+    else this.#departures.add(lane);
     return "sent";
   }
 
@@ -221,25 +219,15 @@ export class Fabric {
 
   /**
    * Until {@linkcode release} messages are collected, so that those of one event leave in one write. The fabric does so
-   * itself around the messages of each event that it delivers; whoever serves clients does it around theirs.
+   * itself around the messages of each event that it delivers.
    */
   hold(): void {
-    this.#holdDepth++;
+    this.#departures.hold();
   }
 
   /** Ends a {@linkcode hold}: what was collected leaves, control messages first. */
   release(): void {
-    assert(this.#holdDepth > 0, "release() follows hold()");
-    if (--this.#holdDepth > 0 || this.#dirty.length === 0) return;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const channel of FABRIC_CHANNEL_ORDER) {
-      for (const lane of dirty) {
-        if (lane.channel !== channel) continue;
-        lane.isDirty = false;
-        this.#flush(lane);
-      }
-    }
+    this.#departures.release();
   }
 
   /** Whether so much waits for a peer and channel that a sender should wait for its peer's acknowledgements. */

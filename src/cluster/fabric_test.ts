@@ -180,11 +180,27 @@ describe("Fabric", () => {
     b.onMessage = () => void reads.push(world.simulation.nowUs);
     a.fabric.hold();
     for (let number = 0; number < 10; number++) {
-      assertEquals(a.fabric.send({ node: b.node, channel: RW }, testMessage(number)), "sent");
+      assertEquals(
+        a.fabric.send({ node: b.node, channel: FABRIC_CHANNEL.BULK }, testMessage(number)),
+        "sent",
+      );
     }
     await world.simulation.runFor(5);
     assertEquals(b.received, []);
     a.fabric.release();
+    await world.simulation.runFor(5);
+    assertEquals(numbers(b, FABRIC_CHANNEL.BULK).length, 10);
+    assertEquals(new Set(reads).size, 1);
+  });
+
+  it("send() lets what several events send on RW leave in one write", async () => {
+    const world = makeWorld(10);
+    const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
+    const reads: number[] = [];
+    b.onMessage = () => void reads.push(world.simulation.eventCount);
+    for (let number = 0; number < 10; number++) {
+      assertEquals(a.fabric.send({ node: b.node, channel: RW }, testMessage(number)), "sent");
+    }
     await world.simulation.runFor(5);
     assertEquals(numbers(b, RW).length, 10);
     assertEquals(new Set(reads).size, 1);

@@ -35,6 +35,7 @@ function guardClock(clock: Clock, onFailure: OnFailure): Clock {
     wallMs: () => clock.wallMs(),
     after: (delayMs, fn) => clock.after(delayMs, guarded(fn, onFailure)),
     nextTurn: (fn) => clock.nextTurn(guarded(fn, onFailure)),
+    afterEvents: (fn) => clock.afterEvents(guarded(fn, onFailure)),
   };
 }
 

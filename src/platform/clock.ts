@@ -5,8 +5,16 @@
  */
 import type { Clock } from "../port/mod.ts";
 
-/** @param nextTurn how this runtime gives I/O a turn */
-export function createClock(nextTurn: (fn: () => void) => void): Clock {
+/** How a runtime lets code wait for its events. */
+export interface RuntimeTurns {
+  /** See {@linkcode Clock.nextTurn}. */
+  nextTurn(fn: () => void): void;
+  /** See {@linkcode Clock.afterEvents}. */
+  afterEvents(fn: () => void): void;
+}
+
+/** @param turns of this runtime */
+export function createClock(turns: RuntimeTurns): Clock {
   return {
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
@@ -14,6 +22,6 @@ export function createClock(nextTurn: (fn: () => void) => void): Clock {
       const id = setTimeout(fn, delayMs);
       return { cancel: () => clearTimeout(id) };
     },
-    nextTurn,
+    ...turns,
   };
 }

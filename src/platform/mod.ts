@@ -42,9 +42,13 @@ async function createNetwork(nextTurn: (fn: () => void) => void): Promise<Networ
 
 /** Ports on this machine, for Deno or for Node 20 and later. */
 export async function createPlatform(options: PlatformOptions = {}): Promise<Ports> {
-  const nextTurn = "Deno" in globalThis ? createDenoTurn() : (fn: () => void) => void setImmediate(fn);
+  const isDeno = "Deno" in globalThis;
+  const immediately = (fn: () => void) => void setImmediate(fn);
+  const nextTurn = isDeno ? createDenoTurn() : immediately;
+  // Deno settles the reads of all sockets that are ready before it runs what they lead to: a microtask comes after those.
+  const afterEvents = isDeno ? queueMicrotask : immediately;
   return {
-    clock: createClock(nextTurn),
+    clock: createClock({ nextTurn, afterEvents }),
     random: createRandom(),
     network: await createNetwork(nextTurn),
     disk: createDisk(),

@@ -27,4 +27,9 @@ export interface Clock {
    * uses it between slices.
    */
   nextTurn(fn: () => void): void;
+  /**
+   * Calls `fn` when the events that are ready now have been handled, before others are waited for. What several events
+   * have in common is done once there, for example writing to a connection.
+   */
+  afterEvents(fn: () => void): void;
 }

@@ -91,6 +91,24 @@ export const clockCases: readonly PortCase[] = [
     },
   },
   {
+    name: "afterEvents() calls back in a turn of its own, before a timer of a millisecond",
+    async run({ ports }) {
+      const order: string[] = [];
+      await new Promise<void>((resolve) => {
+        ports.clock.after(1, () => {
+          order.push("timer");
+          resolve();
+        });
+        ports.clock.afterEvents(() => {
+          order.push("after events");
+          ports.clock.afterEvents(() => void order.push("again"));
+        });
+        order.push("call");
+      });
+      assertEquals(order, ["call", "after events", "again", "timer"]);
+    },
+  },
+  {
     name: "monotonicMs() never goes back, and has a fraction or at least moves",
     async run({ ports }) {
       let last = ports.clock.monotonicMs();

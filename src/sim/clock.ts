@@ -22,6 +22,9 @@ const TIMER_LATE_MAX_US = 300;
 const TURN_MIN_US = 2;
 const TURN_MAX_US = 40;
 
+/** Events of the same moment are handled by then. */
+const AFTER_EVENTS_US = 1;
+
 /** The wall clock that processes of one machine share. */
 export interface WallClock {
   /** How far it is ahead of the true time, in milliseconds; change it to let it jump. */
@@ -76,6 +79,10 @@ export class SimClock implements Clock {
     if (this.#turns.length > 1) return;
     const delayUs = this.#simulation.random.between(TURN_MIN_US, TURN_MAX_US);
     this.#simulation.schedule(delayUs, EventKind.TURN, this.#owner, () => this.#runTurns());
+  }
+
+  afterEvents(fn: () => void): void {
+    this.#simulation.schedule(AFTER_EVENTS_US, EventKind.TURN, this.#owner, fn);
   }
 
   #turns: (() => void)[] = [];

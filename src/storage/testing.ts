@@ -50,6 +50,10 @@ export class TestClock implements Clock {
     this.after(0, fn);
   }
 
+  afterEvents(fn: () => void): void {
+    this.after(0, fn);
+  }
+
   /** Callbacks that wait. */
   get pendingCount(): number {
     return this.#calls.length;

@@ -33,6 +33,9 @@ const SHOWN_ROW_COUNT = 4;
 const QUIET_MS = 3000;
 const SETTLE_STEP_MS = 10;
 
+/** Each scene begins at a full second. */
+const SCENE_STEP_MS = 1000;
+
 /** Every message takes a millisecond, so that a reader sees which answers which. */
 const LATENCY_US = 1000;
 
@@ -69,6 +72,7 @@ export class NodeLab {
   readonly #rounds = new Map<string, number>();
   readonly #seeds: readonly string[];
   #lines: Line[] = [];
+  #sceneMs = 0;
   /** What each node said last; when it says so again, that line grows. */
   readonly #lastOf = new Map<string, Line>();
   /** Counted messages whose line still grows, by sender, receiver and type. */
@@ -209,9 +213,19 @@ export class NodeLab {
     }
   }
 
+  /**
+   * Times are told from here on, and what comes before the next full second is not: so little changes in one scene changes
+   * nothing in the next.
+   */
+  async beginScene(): Promise<void> {
+    await this.run(SCENE_STEP_MS - this.#nowMs % SCENE_STEP_MS);
+    this.take();
+    this.#sceneMs = this.#nowMs;
+  }
+
   /** What was told since the last call. */
   take(): string[] {
-    const lines = this.#lines.map((line) => textOf(line));
+    const lines = this.#lines.map((line) => textOf(line, this.#sceneMs));
     this.#lines = [];
     this.#lastOf.clear();
     this.#open.clear();
@@ -379,10 +393,10 @@ export class NodeLab {
   }
 }
 
-function textOf({ atMs, by, text, to, times, counts, untilMs }: Line): string {
-  const head = `${atMs.toFixed(0).padStart(6)}  ${by}  `;
+function textOf({ atMs, by, text, to, times, counts, untilMs }: Line, fromMs: number): string {
+  const head = `${(atMs - fromMs).toFixed(0).padStart(6)}  ${by}  `;
   if (to.length === 0) return head + text;
-  const end = untilMs - atMs < 1 ? "" : `, until ${untilMs.toFixed(0)}`;
+  const end = untilMs - atMs < 1 ? "" : `, until ${(untilMs - fromMs).toFixed(0)}`;
   const receivers = `-> ${to.join(" ")}: `;
   if (counts === undefined) return `${head}${receivers}${text}${times > 1 ? ` ×${times}` : ""}${end}`;
   const kinds = [...counts].sort(([left], [right]) => left < right ? -1 : 1)

@@ -98,6 +98,7 @@ async function retell(text: string): Promise<string> {
     const end = lines.indexOf("----");
     const commands = end < 0 ? lines : lines.slice(0, end);
     const done: string[] = [];
+    await lab?.beginScene();
     for (const command of commands.filter((line) => line !== "" && !line.startsWith("#"))) {
       if (command.startsWith("machines ")) lab = new NodeLab(SEED, command.split(" ").slice(1));
       else done.push(...await runCommand(lab!, command));
