@@ -61,6 +61,8 @@ export const PLANTED = {
   tombstonesStay: false,
   /** A merged record is decided again by each replica. */
   mergeDecidedTwice: false,
+  /** A start takes the index from a checkpoint without reading what was written since. */
+  staleCheckpointTrusted: false,
 };
 
 /** Name of a switch of {@linkcode PLANTED}. */

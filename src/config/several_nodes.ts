@@ -65,6 +65,7 @@ const sharings: Readonly<Record<string, Sharing>> = {
   "namespace.storage-engine.filesize": "divided",
   "namespace.storage-engine.flush-size": "same",
   "namespace.storage-engine.max-write-cache": "same",
+  "namespace.storage-engine.index-checkpoint-bytes-per-hour": "divided",
   "namespace.storage-engine.post-write-cache": "divided",
 };
 

@@ -84,6 +84,8 @@ export interface DeviceStorageOptions extends Omit<MemoryStorageOptions, "dataSi
   cacheReplicaWrites: boolean;
   /** Ignore stored data at start. */
   coldStartEmpty: boolean;
+  /** Bytes per hour that index checkpoints may write, 0 for none. */
+  indexCheckpointBytesPerHour: number;
   /** Recently written blocks kept in memory. */
   postWriteCache: number;
   /** Use the system's page cache for reads. */
@@ -275,6 +277,13 @@ export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOpti
     range: [4 * KIB, 8 * MIB],
     powerOfTwo: true,
     doc: "write unit, power of two",
+  }),
+  indexCheckpointBytesPerHour: size(256 * MIB, {
+    dynamic: true,
+    range: [MIB, TIB],
+    special: [0],
+    doc:
+      "bytes per hour that checkpoints of the primary index may write, which make starts fast; 0: no checkpoints",
   }),
   maxWriteCache: size(64 * MIB, {
     dynamic: true,

@@ -176,8 +176,9 @@ export class AerieNode {
    */
   async start(options: { listen?: boolean } = {}): Promise<void> {
     const listen = options.listen ?? true;
-    const { clock, log } = this.ports;
-    await Promise.all(this.namespaces.map(({ store }) => loadStore(store, { clock, log })));
+    const { clock, log, compute } = this.ports;
+    await Promise.all(this.namespaces.map(({ store }) => loadStore(store, { clock, log, compute })));
+    for (const { indexes, store } of this.namespaces) if (store.startsFast) indexes.rebuild();
     for (const supervisor of this.supervisors) supervisor.start();
     for (const { indexes } of this.namespaces) indexes.followSettings();
     try {
@@ -364,13 +365,13 @@ async function openStores(
   { settings, ports, wrapDevice }: NodeOptions,
   onFailure: (error: unknown) => void,
 ): Promise<NamespaceStore[]> {
+  const { clusterName: cluster, workDirectory } = settings.service;
   const stores: NamespaceStore[] = [];
   try {
     for (const namespace of settings.namespaces) {
       const wrap = wrapDevice === undefined ? {} : { wrapDevice };
-      const cluster = settings.service.clusterName;
       stores.push(
-        await openStore({ ...ports, settings: namespace, cluster, onFailure, ...wrap }),
+        await openStore({ ...ports, settings: namespace, cluster, workDirectory, onFailure, ...wrap }),
       );
     }
     return stores;

@@ -15,9 +15,38 @@ import {
 } from "../storage/mod.ts";
 import type { Statistic } from "./statistics.ts";
 
-/** Statistics per stripe, file or device, and what is told of reads. */
-export function deviceStatistics({ disk, space }: NamespaceStore): Statistic[] {
-  return disk === undefined ? stripeStatistics(space) : [...readStatistics(disk), ...diskStatistics(disk)];
+/** Statistics per stripe, file or device, and what is told of reads, of the start and of index checkpoints. */
+export function deviceStatistics(store: NamespaceStore): Statistic[] {
+  const { disk, space } = store;
+  if (disk === undefined) return stripeStatistics(space);
+  return [
+    ...readStatistics(disk),
+    ...startStatistics(store),
+    ...checkpointStatistics(store),
+    ...diskStatistics(disk),
+  ];
+}
+
+function startStatistics({ start }: NamespaceStore): Statistic[] {
+  if (start === undefined) return [];
+  const { kind, durationMs, recordCount, blockCount, copyCount } = start;
+  return [
+    ["start_kind", kind],
+    ["start_ms", Math.round(durationMs)],
+    ["start_records", recordCount],
+    ["start_blocks_read", blockCount],
+    ["start_copies_read", copyCount],
+  ];
+}
+
+function checkpointStatistics({ checkpoint }: NamespaceStore): Statistic[] {
+  if (checkpoint === undefined) return [];
+  return [
+    ["index_checkpoints", checkpoint.completedCount],
+    ["index_checkpoint_age_sec", checkpoint.ageS],
+    ["index_checkpoint_written_bytes", checkpoint.writtenBytes],
+    ["index_checkpoint_dirty_bytes", checkpoint.dirtyPageCount * checkpoint.pageSizeBytes],
+  ];
 }
 
 /** The stock server splits memory into stripes; here it is one piece, so each stripe is told an equal share of it. */

@@ -219,6 +219,20 @@ export class NamespaceIndexes {
     if (this.#indexes.length === 0) this.#store.subscribe(this.#onChange);
     this.#indexes.push(index);
     this.#bySetId.length = 0;
+    this.#build(index);
+  }
+
+  /** Builds all indexes from the records that are there: after a start that has told nobody of them. */
+  rebuild(): void {
+    for (const index of this.#indexes) {
+      this.#builds.get(index)?.cancel();
+      index.isReady = false;
+      index.loadPct = 0;
+      this.#build(index);
+    }
+  }
+
+  #build(index: SecondaryIndex): void {
     const build = new IndexBuild(index, {
       store: this.#store,
       clock: this.#clock,

@@ -51,11 +51,15 @@ export const ENTRY_FLAG = {
   OUTLIVED: 0x04,
   /** A tombstone that goes unless an older copy is found; see `disk/tomb_scan.ts`. */
   DOOMED: 0x08,
+  /** While a start replays blocks: the entry is from a checkpoint, its record was not found yet. */
+  UNCONFIRMED: 0x10,
 } as const;
 
 const SIZE_BITS = 20;
 const SIZE_MASK = 0x000f_ffff;
 const SET_ID_MASK = 0x0fff;
+const TREE_ID_SHIFT = 12;
+const TREE_ID_MASK = 0x3f;
 const WRITE_EPOCH_SHIFT = 24;
 const TWO_TO_32 = 0x1_0000_0000;
 
@@ -141,6 +145,17 @@ export class EntryRef {
   setSetId(setId: number): void {
     const word = this.base + WORD.SET_AND_TREE;
     this.words[word] = (this.words[word] & ~SET_ID_MASK) | setId;
+  }
+
+  /** Tree id of the partition when the record was stored, 0 to 63. */
+  get treeId(): number {
+    return (this.words[this.base + WORD.SET_AND_TREE] >>> TREE_ID_SHIFT) & TREE_ID_MASK;
+  }
+
+  /** Sets the tree id. */
+  setTreeId(treeId: number): void {
+    const word = this.base + WORD.SET_AND_TREE;
+    this.words[word] = (this.words[word] & ~(TREE_ID_MASK << TREE_ID_SHIFT)) | (treeId << TREE_ID_SHIFT);
   }
 
   /** Epoch of the store in which the record was written, 0 when it is older than its arrival here. */

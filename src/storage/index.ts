@@ -9,12 +9,14 @@
  *
  * Order within a partition: the sprig number (bits of digest bytes 2 to 5), then digest bytes 4-19, then bytes 0-3.
  *
- * Entries live in chunks of 1 MiB; handle 0 means none; free entries are chained through their left child.
+ * Entries live in chunks of 1 MiB; handle 0 means none; free entries are chained through their left child, and have size
+ * 0. For checkpoints (`disk/checkpoint.ts`) entries are counted in pages of 64, each with a mark that says whether it was
+ * changed since it was last written, and the whole index can be put together again from its pages.
  *
  * @module
  */
 
-import { assert, PARTITION_COUNT, partitionId, readU32 } from "../base/mod.ts";
+import { assert, DIGEST_SIZE_BYTES, PARTITION_COUNT, partitionId, readU32 } from "../base/mod.ts";
 import { ENTRY_SIZE_BYTES, ENTRY_WORD_COUNT, EntryRef, WORD } from "./entry.ts";
 
 const CHUNK_ENTRY_BITS = 14;
@@ -24,6 +26,20 @@ const CHUNK_ENTRY_MASK = CHUNK_ENTRY_COUNT - 1;
 const TREE_DEPTH_MAX = 512;
 /** Sprigs are told apart by at most 16 digest bits, more would cost more memory in roots than they save in depth. */
 const SPRIG_BITS_MAX = 16;
+
+const PAGE_ENTRY_BITS = 6;
+/** Entries of a page: what checkpoints write at a time. */
+export const PAGE_ENTRY_COUNT: number = 1 << PAGE_ENTRY_BITS;
+/** Words of a page. */
+export const PAGE_WORD_COUNT: number = PAGE_ENTRY_COUNT * ENTRY_WORD_COUNT;
+const PAGES_PER_CHUNK = CHUNK_ENTRY_COUNT / PAGE_ENTRY_COUNT;
+/** What has changed in a page since it was last written. */
+export const PAGE_MARK = {
+  /** An entry. */
+  CONTENT: 1,
+  /** Nothing but links between entries. */
+  LINKS: 2,
+} as const;
 
 const DIGEST_WORD_COUNT = 5;
 const FINAL_ROUND_COUNT = 3;
@@ -36,6 +52,20 @@ export interface PrimaryIndexOptions {
   seeds: readonly [number, number];
 }
 
+/** What an index is besides its entries: all that a complete image of it needs. */
+export interface IndexFrame {
+  /** Binary logarithm of the trees per partition. */
+  sprigBits: number;
+  /** First free entry, 0 for none. */
+  freeHead: number;
+  /** Next entry that was never used. */
+  nextFresh: number;
+  /** Entries per partition. */
+  partitionEntryCounts: Uint32Array;
+  /** Root of each tree, 0 for none. */
+  roots: Uint32Array;
+}
+
 /** Tells a visit whether to go on. */
 export type VisitEntry = (entry: EntryRef) => boolean;
 
@@ -46,7 +76,7 @@ export class PrimaryIndex {
   /** Entries in all. */
   entryCount = 0;
   readonly #sprigBits: number;
-  readonly #seeds: readonly [number, number];
+  #seeds: readonly [number, number];
   readonly #roots: Uint32Array;
   readonly #chunks: Uint32Array[] = [];
   #freeHead = 0;
@@ -54,6 +84,8 @@ export class PrimaryIndex {
   // The path from a root to the entry last searched, for rotations: handles, and which child was taken.
   readonly #path = new Uint32Array(TREE_DEPTH_MAX);
   readonly #visit = new EntryRef();
+  readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
+  #pageMarks = new Uint8Array(PAGES_PER_CHUNK);
 
   /** @param options shape of the trees and key of their balance */
   constructor(options: PrimaryIndexOptions) {
@@ -123,6 +155,12 @@ export class PrimaryIndex {
     entry.words.fill(0, entry.base, entry.base + ENTRY_WORD_COUNT);
     for (let word = 0; word < 5; word++) entry.words[entry.base + word] = readU32(digest, at + word * 4);
     entry.words[entry.base + WORD.PRIORITY] = keyedHash(entry.words, entry.base, this.#seeds);
+    this.touch(handle);
+    this.#hang(handle, digest, at);
+  }
+
+  /** Hangs an entry without children into the tree of its digest, which must not be in the index. */
+  #hang(handle: number, digest: Uint8Array, at: number): void {
     const depth = this.#descend(digest, at);
     assert(depth >= 0, "A digest that is inserted is not in the index");
     const root = this.#rootOf(digest, at);
@@ -205,12 +243,93 @@ export class PrimaryIndex {
     entry.base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
   }
 
+  /** Notes that an entry was changed; whoever changes more than its links says so. */
+  touch(handle: number): void {
+    this.#pageMarks[handle >>> PAGE_ENTRY_BITS] |= PAGE_MARK.CONTENT;
+  }
+
+  /** Pages with entries that were ever used. */
+  get pageCount(): number {
+    return this.#chunks.length === 0 ? 0 : Math.ceil(this.#nextFresh / PAGE_ENTRY_COUNT);
+  }
+
+  /** Bits of {@linkcode PAGE_MARK}, by page; whoever writes a page clears them. Valid until the index grows. */
+  get pageMarks(): Uint8Array {
+    return this.#pageMarks;
+  }
+
+  /** The words of a page. */
+  page(page: number): Uint32Array {
+    const at = (page % PAGES_PER_CHUNK) * PAGE_WORD_COUNT;
+    return this.#chunks[Math.floor(page / PAGES_PER_CHUNK)].subarray(at, at + PAGE_WORD_COUNT);
+  }
+
+  /** Key of the priorities. */
+  get seeds(): readonly [number, number] {
+    return this.#seeds;
+  }
+
+  /** What the index is besides its entries; the arrays are its own. */
+  get frame(): IndexFrame {
+    return {
+      sprigBits: this.#sprigBits,
+      freeHead: this.#freeHead,
+      nextFresh: this.#nextFresh,
+      partitionEntryCounts: this.partitionEntryCounts,
+      roots: this.#roots,
+    };
+  }
+
+  /** Makes room for the pages of an image in an index without entries; they are then filled in place. */
+  reserve(pageCount: number, seeds: readonly [number, number]): void {
+    assert(this.entryCount === 0, "An image is loaded into an empty index");
+    this.#seeds = seeds;
+    while (this.#chunks.length * PAGES_PER_CHUNK < pageCount) this.#addChunk();
+    this.#nextFresh = Math.max(1, pageCount * PAGE_ENTRY_COUNT);
+  }
+
+  /** Takes over the rest of an image of which the pages are there: links and all. */
+  restore(frame: IndexFrame): void {
+    assert(frame.sprigBits === this.#sprigBits, "An image has as many trees as the index");
+    this.#roots.set(frame.roots);
+    this.#freeHead = frame.freeHead;
+    this.#nextFresh = frame.nextFresh;
+    this.partitionEntryCounts.set(frame.partitionEntryCounts);
+    this.entryCount = frame.partitionEntryCounts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Puts an entry into its tree that an image has brought; its digest must not be in the index yet. */
+  link(entry: EntryRef): void {
+    const { words, base, handle } = entry;
+    words[base + WORD.LEFT] = 0;
+    words[base + WORD.RIGHT] = 0;
+    entry.copyDigest(this.#digest, 0);
+    this.#hang(handle, this.#digest, 0);
+  }
+
+  /** Gives up an entry that an image has brought and that is in no tree. */
+  discard(handle: number): void {
+    this.#free(handle);
+  }
+
+  /** Forgets all entries. */
+  clear(): void {
+    this.#chunks.length = 0;
+    this.#pageMarks = new Uint8Array(PAGES_PER_CHUNK);
+    this.#roots.fill(0);
+    this.#freeHead = 0;
+    this.#nextFresh = 1;
+    this.entryCount = 0;
+    this.partitionEntryCounts.fill(0);
+  }
+
   #child(handle: number, side: number): number {
     return this.#chunks[handle >>> CHUNK_ENTRY_BITS][(handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT + side];
   }
 
   #setSide(handle: number, side: number, child: number): void {
     this.#chunks[handle >>> CHUNK_ENTRY_BITS][(handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT + side] = child;
+    this.#pageMarks[handle >>> PAGE_ENTRY_BITS] |= PAGE_MARK.LINKS;
   }
 
   #setChild(parent: number, digest: Uint8Array, at: number, child: number): void {
@@ -298,13 +417,28 @@ export class PrimaryIndex {
     }
     const handle = this.#nextFresh++;
     assert(handle < 0xffff_ffff, "The index holds at most 2^32 entries");
-    if (handle >>> CHUNK_ENTRY_BITS === this.#chunks.length) {
-      this.#chunks.push(new Uint32Array(CHUNK_ENTRY_COUNT * ENTRY_WORD_COUNT));
-    }
+    if (handle >>> CHUNK_ENTRY_BITS === this.#chunks.length) this.#addChunk();
     return handle;
   }
 
+  #addChunk(): void {
+    this.#chunks.push(new Uint32Array(CHUNK_ENTRY_COUNT * ENTRY_WORD_COUNT));
+    const pageCount = this.#chunks.length * PAGES_PER_CHUNK;
+    if (pageCount <= this.#pageMarks.length) return;
+    const marks = new Uint8Array(pageCount * 2);
+    marks.set(this.#pageMarks);
+    this.#pageMarks = marks;
+  }
+
   #free(handle: number): void {
+    this.touch(handle);
+    const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+    words[(handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT + WORD.SIZE] = 0;
+    this.reuse(handle);
+  }
+
+  /** Takes an entry of an image that is free already. */
+  reuse(handle: number): void {
     this.#setSide(handle, WORD.LEFT, this.#freeHead);
     this.#freeHead = handle;
   }

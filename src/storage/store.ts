@@ -20,12 +20,15 @@ import {
   PLANTED,
   readU32LE,
   ResultCode,
+  toHex,
 } from "../base/mod.ts";
 import type { NamespaceSettings } from "../config/mod.ts";
 import type { ChangeOrigin, Clock, Random, RecordChange, RecordChangeSubscriber } from "../port/mod.ts";
 import { BinTable } from "../record/mod.ts";
 import { Arena } from "./arena.ts";
 import { LOADED, type Loaded, MemoryDevice, type Mender, type RecordDevice, type Waiter } from "./device.ts";
+import type { Checkpoint } from "./disk/checkpoint.ts";
+import type { StartReport } from "./disk/cold_start.ts";
 import type { DiskSpace } from "./disk/disk_space.ts";
 import type { DurableWaiter, FlushUnit } from "./disk/flush_unit.ts";
 import { PartitionPages } from "./disk/partition_pages.ts";
@@ -136,6 +139,12 @@ export class NamespaceStore {
   readonly supervision: Supervision = new Supervision();
   /** Histograms of life and size, as last collected. */
   readonly histograms: SizeHistograms = new SizeHistograms();
+  /** The index came from a checkpoint: of its records nobody was told. */
+  startsFast = false;
+  /** How the start went; undefined before it has ended, and without devices. */
+  start: StartReport | undefined;
+  /** Keeps the index on the devices, too; see `disk/checkpoint.ts`. */
+  checkpoint: Checkpoint | undefined;
   /** Called when a truncation mark was set; the supervisor then removes records. */
   onTruncate: (() => void) | undefined;
   /** Gets records that can't be read from other nodes; undefined of a store that knows of none. */
@@ -294,6 +303,8 @@ export class NamespaceStore {
 
   /** Writes out what waits, and closes the devices. */
   async close(): Promise<void> {
+    await this.disk?.flush();
+    await this.checkpoint?.finish();
     await this.disk?.close();
   }
 
@@ -338,7 +349,30 @@ export class NamespaceStore {
     const loaded = device.load(entry.location, entry.sizeUnits, waiter);
     if (loaded === LOADED.HERE) this.flat.open(device.bytes, device.at);
     else this.flat.clear();
-    return loaded;
+    if (loaded !== LOADED.HERE || this.disk === undefined || !this.disk.isFromDevice) return loaded;
+    return this.#isOf(entry) ? loaded : this.#refuse(entry);
+  }
+
+  /** Whether the record in `flat` is the one that an entry stands for. */
+  #isOf(entry: EntryRef): boolean {
+    const { flat } = this;
+    return entry.hasDigest(flat.bytes, flat.digestAt) && flat.lastUpdateMs === entry.lastUpdateMs &&
+      flat.generation === entry.generation;
+  }
+
+  /** A record that is whole, but another one than its entry says: the checkpoint from which the entry came was wrong. */
+  #refuse(entry: EntryRef): Loaded {
+    const { flat } = this;
+    entry.copyDigest(this.#digest, 0);
+    const name = (digest: string, { lastUpdateMs, generation }: EntryRef | FlatRecord) =>
+      `record ${digest}, last update ${lastUpdateMs}, generation ${generation}`;
+    this.disk!.reportMismatch(entry.location, {
+      expected: name(toHex(this.#digest), entry),
+      found: name(toHex(flat.bytes, flat.digestAt, flat.digestAt + DIGEST_SIZE_BYTES), flat),
+    });
+    this.checkpoint?.distrust();
+    flat.clear();
+    return LOADED.FAILED;
   }
 
   /** The last update time for a write: now, but later than the stored one and than every truncation mark. */
@@ -430,10 +464,12 @@ export class NamespaceStore {
     entry.setLocation(location, storedUnits);
     entry.setVoidTime(write.voidTime);
     entry.setSetId(write.set?.id ?? NO_SET);
+    entry.setTreeId(this.partitionMeta.treeId(partitionId(write.digest, write.digestAt)));
     const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
       ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
     entry.setVersion(write.lastUpdateMs, write.generation, flags);
     entry.setWriteEpoch(isCurrent ? this.writeEpoch : 0);
+    this.index.touch(entry.handle);
     this.#count(entry, write.digest, write.digestAt);
     this.#publish(write.digest, write.digestAt, {
       oldLocation,
@@ -518,27 +554,48 @@ export class NamespaceStore {
     if (lastUpdateMs <= Math.max(this.truncateLutMs, set?.truncateLutMs ?? 0)) return;
     const entry = this.#moveEntry;
     const exists = this.index.find(bytes, digestAt, entry);
-    if (exists && !isNewer(record, entry)) {
+    const isUnconfirmed = exists && (entry.flags & ENTRY_FLAG.UNCONFIRMED) !== 0;
+    if (exists && !isNewer(record, entry) && !(isUnconfirmed && isSame(record, entry))) {
       const isOlderLonger = entry.voidTime !== 0 && (voidTime === 0 || voidTime > entry.voidTime);
-      if (isOlderLonger) entry.setFlags(ENTRY_FLAG.OUTLIVED, true);
+      if (isOlderLonger) {
+        entry.setFlags(ENTRY_FLAG.OUTLIVED, true);
+        this.index.touch(entry.handle);
+      }
       return;
     }
     const outlived = exists && isOutlived(entry, voidTime);
     if (exists) {
       this.#uncount(entry, bytes, digestAt);
-      this.space.release(entry.location, entry.sizeUnits);
+      if (!isUnconfirmed) this.space.release(entry.location, entry.sizeUnits);
     } else {
       this.index.insert(bytes, digestAt, entry);
     }
     entry.setLocation(location, sizeUnits);
     entry.setVoidTime(voidTime);
     entry.setSetId(set?.id ?? NO_SET);
+    entry.setTreeId(record.treeId);
     const flags = (record.binCount === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
       (record.keyAt >= 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
     entry.setVersion(lastUpdateMs, generation, flags);
+    this.index.touch(entry.handle);
     this.#count(entry, bytes, digestAt);
     this.disk!.claim(location, sizeUnits);
-    if (this.#subscribers.length > 0) this.#tell(record, entry.handle, exists);
+    if (this.#subscribers.length > 0 && !this.startsFast) this.#tell(record, entry.handle, exists);
+  }
+
+  /** Counts an entry that a checkpoint has brought, or (`delta` -1) no longer counts it. */
+  countEntry(entry: EntryRef, delta: 1 | -1): void {
+    entry.copyDigest(this.#digest, 0);
+    this.#adjustCounts(entry, this.#digest, 0, delta);
+  }
+
+  /** Forgets all entries and counts: what was taken over from a checkpoint turned out to be damaged. */
+  forgetEntries(): void {
+    this.index.clear();
+    this.tombstoneCount = 0;
+    this.partitionTombstoneCounts.fill(0);
+    this.nonExpirableCount = 0;
+    for (const set of this.sets) set.objects = set.tombstones = set.dataUsedBytes = 0;
   }
 
   /** Hears of every change from now on. */
@@ -641,9 +698,15 @@ export class NamespaceStore {
 }
 
 /** Whether a copy of an entry's record, or one that is older still, would outlive a new version. */
-function isOutlived(entry: EntryRef, voidTime: number): boolean {
+export function isOutlived(entry: EntryRef, voidTime: number): boolean {
   if (voidTime === 0) return false;
   return entry.voidTime === 0 || entry.voidTime > voidTime || (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0;
+}
+
+/** Whether a record that was found is the version that its digest has. */
+function isSame(record: FlatRecord, entry: EntryRef): boolean {
+  return record.lastUpdateMs === entry.lastUpdateMs && record.generation === entry.generation &&
+    record.voidTime === entry.voidTime;
 }
 
 /** Whether a record that was found is newer than the one its digest has; of two that are equal either will do. */

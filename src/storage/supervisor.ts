@@ -90,6 +90,7 @@ export class NamespaceSupervisor {
       if (this.#defragmentation.isNeeded) this.#runner.start(this.#defragmentation);
     };
     store.histograms.onDemand = () => this.#collect();
+    if (store.checkpoint !== undefined) this.#runner.start(store.checkpoint);
     // A truncation that came before the start waits here.
     if (store.truncating || [...store.sets].some((set) => set.truncating)) store.onTruncate();
     this.#tick();

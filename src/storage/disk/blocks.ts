@@ -143,6 +143,21 @@ export class DiskBlocks {
     this.lastSequence = Math.max(this.lastSequence, sequence);
   }
 
+  /** Blocks that are being appended to. */
+  openBlocks(): number[] {
+    const blocks: number[] = [];
+    for (let block = 0; block < this.count; block++) {
+      if (this.state[block] === DISK_BLOCK.OPEN) blocks.push(block);
+    }
+    return blocks;
+  }
+
+  /** Takes over the use of a block from a checkpoint. */
+  restoreUse(block: number, usedBytes: number): void {
+    this.usedBytes[block] = usedBytes;
+    this.usedBytesTotal += usedBytes;
+  }
+
   /** After a start: blocks in use are closed, all others free. The lowest numbers are used first. */
   sortOut(): void {
     for (let block = this.count - 1; block >= 0; block--) {

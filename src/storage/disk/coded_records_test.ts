@@ -58,7 +58,7 @@ class CodedStore {
         },
       }),
     );
-    await settle(clock, loadStore(store, { clock, log }));
+    await settle(clock, loadStore(store, { clock, log, compute }));
     this.it = new TestStore({ store, clock });
   }
 
@@ -291,6 +291,8 @@ describe("a store with encryption", () => {
     assertEquals(await test.get(30), "failed");
     assertMatch(test.log.lines.join("\n"), /Corrupt data on "\/data\/a.dat"/);
     await test.restart(ENCRYPTED);
+    assertEquals(await test.get(30), "failed", "the index knows of it");
+    await test.restart({ ...ENCRYPTED, indexCheckpointBytesPerHour: 0 });
     assertEquals(await test.get(30), "none");
     assertEquals(test.it.store.objectCount, 49);
     await test.close();

@@ -1,5 +1,5 @@
 /**
- * Power cuts over all combinations of engine, commit, compression, encryption and number of files. Each cut goes into a
+ * Power cuts over all combinations of engine, commit, compression, encryption, number of files and index checkpoints. Each cut goes into a
  * random history, is followed by a start, and all records are compared with the model.
  *
  * @module
@@ -31,11 +31,17 @@ export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as co
 );
 
 /** A combination in words. */
-export function crashName({ kind, commit, fileCount = 1, compression, encryption }: CrashSettings): string {
-  return `${kind}, ${commit ? "commit" : "no commit"}, ${fileCount} files, compression ${
-    compression ?? "none"
-  }, ` +
-    `encryption ${encryption ?? "none"}`;
+export function crashName(
+  { kind, commit, fileCount = 1, compression, encryption, checkpoints }: CrashSettings,
+): string {
+  return [
+    kind,
+    commit ? "commit" : "no commit",
+    `${fileCount} files`,
+    `compression ${compression ?? "none"}`,
+    `encryption ${encryption ?? "none"}`,
+    `checkpoints ${checkpoints ?? "at stops"}`,
+  ].join(", ");
 }
 
 /** The history of a seed: its settings follow from the seed, so that successive seeds go through all combinations. */
@@ -44,6 +50,7 @@ export function crashSettings(seed: number): CrashSettings {
   const settings = crashMatrix[seed % crashMatrix.length];
   return {
     ...settings,
+    checkpoints: (["always", "at stops", "never"] as const)[Math.floor(round / 2) % 3],
     fileCount: 1 + round % 2,
     // Large values fill blocks, so that these are emptied and written again.
     valueSizeMax: [5000, 30_000, 1000][round % 3],

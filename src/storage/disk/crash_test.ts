@@ -2,6 +2,7 @@ import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { crashMatrix, crashName, cutPower } from "./crash_matrix_testing.ts";
+import { plantBug } from "../../base/mod.ts";
 import { CrashHistory, type CrashOptions } from "./crash_testing.ts";
 
 /** Seeds per kind of history; more with `CRASH_SEEDS` in the environment. */
@@ -11,12 +12,19 @@ const LIVES = 4;
 /** Writes and syncs within which the power goes. */
 const CRASH_WITHIN = 1500;
 
+/** So many records that the index has several pages. */
+const MANY = { kind: "device", keyCount: 600, valueSizeMax: 12_000, checkpoints: "always" } as const;
+
 const kinds: Omit<CrashOptions, "seed">[] = [
   { kind: "device", commit: true },
   { kind: "device", commit: false },
   { kind: "memory", commit: true },
   { kind: "memory", commit: false },
   { kind: "device", commit: true, fileCount: 3 },
+  { kind: "device", commit: true, checkpoints: "never" },
+  { ...MANY, commit: true },
+  { ...MANY, commit: false },
+  { ...MANY, commit: true, fileCount: 2 },
 ];
 
 describe("a store on a disk whose power is cut", () => {
@@ -63,8 +71,59 @@ describe("a store on a disk whose power is cut", () => {
     }
   });
 
+  it("has what was safe when the power goes at each write and sync of a start", async () => {
+    for (const commit of [true, false]) {
+      const history = new CrashHistory({ ...MANY, seed: 3, commit, valueSizeMax: 2000 });
+      await history.open();
+      await history.run(800);
+      for (let operation = 1; await history.crashWhileStarting(operation); operation++) {
+        await history.crash();
+        await history.run(operation % 3 === 0 ? 50 : 0);
+      }
+      await history.check();
+    }
+  });
+
+  it("has what was safe when the power goes at each write and sync around a checkpoint", async () => {
+    let checkpointCount = 0;
+    for (let operation = 1; operation <= 60; operation++) {
+      const history = new CrashHistory({
+        ...MANY,
+        seed: operation,
+        commit: operation % 2 === 0,
+        keyCount: 200,
+        valueSizeMax: 2000,
+      });
+      await history.open();
+      await history.run(150);
+      history.disk.crashAt = history.disk.operationCount + operation;
+      await history.run(150);
+      await history.crash();
+      await history.run(20);
+      await history.restart();
+      checkpointCount += history.checkpointCount;
+    }
+    assert(checkpointCount > 60, `${checkpointCount} checkpoints`);
+  });
+
+  it("notices when a start trusts a checkpoint that is stale", async () => {
+    let complaint = "";
+    plantBug("staleCheckpointTrusted");
+    try {
+      const history = new CrashHistory({ ...MANY, seed: 1, commit: true });
+      await history.open();
+      await history.run(1500);
+      await history.crash();
+    } catch (error) {
+      complaint = (error as Error).message;
+    } finally {
+      plantBug(undefined);
+    }
+    assert(complaint.includes("not one of"), `The model would not see anything: ${complaint}`);
+  });
+
   it("notices when a copy is damaged that should be safe", async () => {
-    const history = new CrashHistory({ seed: 5, kind: "device", commit: true });
+    const history = new CrashHistory({ seed: 5, kind: "device", commit: true, checkpoints: "never" });
     await history.open();
     await history.run(100);
     const content = history.disk.content("/data/0.dat");

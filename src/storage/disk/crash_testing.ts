@@ -7,14 +7,16 @@
 
 import { assert, equalBytes, PARTITION_COUNT, ResultCode, utf8 } from "../../base/mod.ts";
 import type { NamespaceSettings, StorageSettings } from "../../config/mod.ts";
-import { createCompute } from "../../platform/mod.ts";
 import { BinTable } from "../../record/mod.ts";
+import { createCompute } from "../../platform/mod.ts";
 import { PARTICLE } from "../../wire/mod.ts";
 import { LOADED } from "../device.ts";
 import { EntryRef } from "../entry.ts";
 import { RecordWalk } from "../record_walk.ts";
 import { type NamespaceStore, nextGeneration } from "../store.ts";
 import { TestClock, testDigest, TestLog, TestRandom, testSettings } from "../testing.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import type { StartReport } from "./cold_start.ts";
 import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
 import { loadStore, openStore } from "./open_store.ts";
 import { DiskTombRaid } from "./tomb_scan.ts";
@@ -51,6 +53,8 @@ export interface CrashOptions {
   compression?: StorageSettings["compression"];
   /** How records are encrypted; undefined for not. */
   encryption?: StorageSettings["encryption"];
+  /** When checkpoints of the index are made: never, at stops in order (the default), or all the time. */
+  checkpoints?: "never" | "at stops" | "always";
 }
 
 const MIB = 1024 * 1024;
@@ -72,6 +76,10 @@ export class CrashHistory {
   raidedCount = 0;
   /** Power cuts so far. */
   crashCount = 0;
+  /** Starts so far, by kind. */
+  readonly starts: Record<StartReport["kind"], number> = { cold: 0, fast: 0, replay: 0 };
+  /** Index checkpoints completed so far, those at stops in order not counted. */
+  checkpointCount = 0;
   readonly #options: CrashOptions;
   readonly #random: TestRandom;
   readonly #settings: NamespaceSettings;
@@ -101,6 +109,7 @@ export class CrashHistory {
         compression: options.compression ?? "none",
         encryption: options.encryption ?? "aes-128",
         encryptionKeyFile: options.encryption === undefined ? "" : KEY_PATH,
+        indexCheckpointBytesPerHour: options.checkpoints === "never" ? 0 : 1024 * 1024 * MIB,
       },
     });
     this.disk.place(KEY_PATH, utf8("sixteen bytes or more of a key"));
@@ -125,15 +134,48 @@ export class CrashHistory {
         onFailure,
       }),
     );
-    await settle(clock, loadStore(this.store, { clock, log }));
+    const { checkpoint } = this.store;
+    if (checkpoint !== undefined) {
+      const { store, disk: files } = this;
+      const eager = { periodMinMs: 100, batchPageCount: 1 };
+      store.checkpoint = new Checkpoint({
+        store,
+        files,
+        path: checkpoint.path,
+        clock,
+        log,
+        compute,
+        ...eager,
+      });
+    }
+    await settle(clock, loadStore(this.store, { clock, log, compute }));
+    const { kind } = this.store.start!;
+    this.starts[kind]++;
   }
 
   /** Cuts the power, starts again, and checks everything. */
   async crash(): Promise<void> {
-    this.crashCount++;
-    this.disk = this.disk.restarted();
+    this.#losePower();
     await this.open();
     await this.check();
+  }
+
+  /** Cuts the power, and once more at a write or sync of the start that follows; false when it has fewer. */
+  async crashWhileStarting(operation: number): Promise<boolean> {
+    this.#losePower();
+    this.disk.crashAt = this.disk.operationCount + operation;
+    let isDone = false;
+    const opened = this.open().then(() => isDone = true);
+    opened.catch(() => {});
+    while (!this.disk.isDown && !isDone) await turn(this.clock);
+    this.disk.crashAt = Infinity;
+    return this.disk.isDown;
+  }
+
+  #losePower(): void {
+    this.crashCount++;
+    this.checkpointCount += this.store.checkpoint?.completedCount ?? 0;
+    this.disk = this.disk.restarted();
   }
 
   /** Stops in order, starts again, and checks everything. */
@@ -155,6 +197,9 @@ export class CrashHistory {
 
   async #operate(defragmentation: DiskDefragmentationTask): Promise<void> {
     const random = this.#random;
+    if (this.#options.checkpoints === "always" && random.below(2) === 0) {
+      this.store.checkpoint?.step(this.clock);
+    }
     const kind = random.below(100);
     if (kind < 55) this.#put(random.below(this.#known.length));
     else if (kind < 68) this.#remove(random.below(this.#known.length));

@@ -72,6 +72,10 @@ export interface OpenDevice {
   isNew: boolean;
   /** Encrypts its records, undefined when they are not encrypted. */
   cipher: BlockCipher | undefined;
+  /** Run that used it before this one, 8 bytes; zeros when that knew of none. */
+  lastRunId: Uint8Array;
+  /** That run stopped in order. */
+  wasStoppedInOrder: boolean;
 }
 
 interface Candidate {
@@ -248,6 +252,7 @@ async function claim(candidates: readonly Candidate[], options: DeviceOptions): 
   const setId = known[0]?.header?.setId ?? freshId(options.random);
   const blockSizeBytes = known[0]?.header?.blockSizeBytes ?? chooseBlockSize(options);
   const devices: OpenDevice[] = [];
+  const runId = freshId(options.random);
   let firstBlock = 0;
   for (const [index, { path, label, file, sizeBytes, header, key: knownKey }] of candidates.entries()) {
     const blockCount = Math.floor((sizeBytes - HEADER_AREA_SIZE_BYTES) / blockSizeBytes);
@@ -255,8 +260,20 @@ async function claim(candidates: readonly Candidate[], options: DeviceOptions): 
     const isNew = header === undefined;
     const key = isNew ? freshKey(base, options) : knownKey;
     const cipher = key && new BlockCipher(options.compute, key.dataKey);
-    const device: OpenDevice = { path, label, file, header: base, firstBlock, blockCount, isNew, cipher };
+    const device: OpenDevice = {
+      path,
+      label,
+      file,
+      header: base,
+      firstBlock,
+      blockCount,
+      isNew,
+      cipher,
+      lastRunId: base.runId,
+      wasStoppedInOrder: (base.flags & HEADER_FLAG.STOPPED_IN_ORDER) !== 0,
+    };
     await writeHeader(device, {
+      runId,
       deviceCount: candidates.length,
       deviceIndex: index,
       sizeBytes,
@@ -287,6 +304,7 @@ function freshHeader(
     namespace,
     cluster,
     keyField: new Uint8Array(KEY_FIELD_SIZE),
+    runId: new Uint8Array(ID_SIZE_BYTES),
   };
 }
 

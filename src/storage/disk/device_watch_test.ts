@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ResultCode } from "../../base/mod.ts";
+import { createCompute } from "../../platform/mod.ts";
 import { LOADED } from "../device.ts";
 import { EntryRef } from "../entry.ts";
 import { stopWritesReason } from "../stop_writes.ts";
@@ -12,6 +13,7 @@ import { loadStore, openStore } from "./open_store.ts";
 import { CrashDisk, settle, testPorts, turn } from "./testing.ts";
 
 const MIB = 1024 * 1024;
+const compute = createCompute();
 const FILES = ["/a/a.dat", "/b/b.dat"];
 const { GOOD, FAULTY, CLOSED, FAILED } = DEVICE_STATE;
 
@@ -46,11 +48,12 @@ class TwoDevices {
         random: new TestRandom(7),
         disk,
         log,
+        compute,
         cluster: "c",
         onFailure: (error) => this.failure = error,
       }),
     );
-    await settle(clock, loadStore(store, { clock, log }));
+    await settle(clock, loadStore(store, { clock, log, compute }));
     store.disk!.onLoss = (device) => void this.lost.push(device);
     this.it = new TestStore({ store, clock });
   }

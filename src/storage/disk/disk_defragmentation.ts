@@ -86,6 +86,7 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
       return;
     }
     entry.setLocation(target, units);
+    this.#store.index.touch(entry.handle);
     this.#space.release(location, units);
   }
 

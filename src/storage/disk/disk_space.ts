@@ -10,7 +10,7 @@
  * @module
  */
 
-import { assert, readU32 } from "../../base/mod.ts";
+import { assert, CorruptionError, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
 import type { ChangeOrigin, Clock, Compute, Log, Random, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
@@ -110,6 +110,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   bytes: Uint8Array = new Uint8Array(0);
   /** See {@linkcode RecordDevice.at}. */
   at = 0;
+  /** The record last loaded was read from its device, not from a block in memory. */
+  isFromDevice = false;
   /** Records that were found in memory when they were asked for. */
   cacheHitCount = 0;
   /** Units that must be synced before the present transaction may be answered. */
@@ -134,6 +136,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly #evacuated = new Set<FlushUnit>();
   readonly #entry = new EntryRef();
   readonly #cache: BlockCache;
+  readonly #pageWriter: PageWriter;
   #position = 0;
   #flushTimer: Timer | undefined;
 
@@ -161,7 +164,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     const { onFailure } = options;
     const onFault = (error: Error, block: number) => this.watch.onReadFault(blocks.deviceOf[block], error);
     this.reader = new BlockReader({ blocks, compression: this.compression, clock, onFault, onFailure });
-    const writer = new PageWriter({
+    const writer = this.#pageWriter = new PageWriter({
       pages,
       devices: options.devices,
       isUsed: (device) => !this.flushers[device].isClosed,
@@ -330,6 +333,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     if (bytes !== undefined) {
       this.bytes = bytes;
       this.at = blocks.offsetOf(location);
+      this.isFromDevice = false;
       this.cacheHitCount++;
       if (this.commits) this.#holdPending(block, this.at);
       return isCompressed(bytes, this.at) ? this.#expandHere(block) : LOADED.HERE;
@@ -339,6 +343,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     if (loaded === LOADED.HERE) {
       this.bytes = reader.bytes;
       this.at = 0;
+      this.isFromDevice = true;
     }
     return loaded;
   }
@@ -392,6 +397,31 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     this.#flushTimer?.cancel();
     this.#flushTimer = undefined;
     for (const stream of [...this.#streams, ...this.#moves]) stream.seal();
+  }
+
+  /** Whether partition pages wait to be synced. */
+  get hasUnsyncedPages(): boolean {
+    return this.#pageWriter.isNeeded;
+  }
+
+  /** Syncs the devices where flushes don't (`disable-odsync`). */
+  async syncWritten(): Promise<void> {
+    if (this.commits || !this.#settings.disableOdsync) return;
+    for (const [device, { file }] of this.blocks.devices.entries()) {
+      if (!this.flushers[device].isClosed) await file.sync();
+    }
+  }
+
+  /** A record that is whole is not the one that the index says. */
+  reportMismatch(location: number, { expected, found }: { expected: string; found: string }): void {
+    const { blocks } = this;
+    const block = blocks.blockOf(location);
+    const offsetBytes = blocks.deviceOffset(block) + blocks.offsetOf(location);
+    const device = blocks.device(block).path;
+    this.reports.readFault(
+      new CorruptionError({ device, offsetBytes, expected, found }),
+      blocks.deviceOf[block],
+    );
   }
 
   /** After the scan at the start: sorts the blocks by what is in them. */
@@ -555,6 +585,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
         const stream = this.#streamFor(bytes, at, units);
         if (stream === undefined) return false;
         entry.setLocation(this.#appendTo(stream, bytes, at, units), units);
+        index!.touch(entry.handle);
         this.release(location, units);
       }
       at += storedSize(units);
@@ -598,11 +629,11 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   }
 
   #settleWaiting(): void {
-    this.blocks.settleWaiting(this.#durablePosition());
+    this.blocks.settleWaiting(this.durablePosition);
   }
 
-  /** Number of the append up to which everything is synced. */
-  #durablePosition(): number {
+  /** Number of the append up to which everything is synced; without syncs (`disable-odsync`), written. */
+  get durablePosition(): number {
     let first = Infinity;
     for (const { firstPosition } of this.flushers) first = Math.min(first, firstPosition);
     // What was moved to another device counts as not synced until the copies are.

@@ -20,6 +20,7 @@ import { CrashDisk, settle, turn } from "./testing.ts";
 type Namespace = Omit<NonNullable<SettingsOverrides["namespaces"]>[number], "name">;
 
 const MIB = 1024 * 1024;
+const compute = createCompute();
 
 /** A store on one file of a disk of the test. */
 class DiskTest {
@@ -57,13 +58,13 @@ class DiskTest {
       clock,
       random: new TestRandom(7),
       disk,
-      compute: createCompute(),
       host: { environment: (name) => this.environment[name] },
       log,
+      compute,
       cluster: "c",
       onFailure: (error) => this.failure = error,
     }));
-    await this.settle(loadStore(store, { clock, log }));
+    await this.settle(loadStore(store, { clock, log, compute }));
     this.it = new TestStore({ store, clock });
   }
 
@@ -238,7 +239,7 @@ describe("a store on a device", () => {
   });
 
   it("leaves a block that can't be read at the start alone", async () => {
-    const test = new DiskTest();
+    const test = new DiskTest({ storage: { indexCheckpointBytesPerHour: 0 } });
     await test.open();
     test.it.put(1);
     await test.close();
@@ -387,7 +388,8 @@ describe("a store in a file of this machine", () => {
 
   it("has its records after a restart, and tells of damage", async () => {
     const path = `${folder}/new/test.dat`;
-    const test = new DiskTest({}, (await createPlatform()).disk, path);
+    const options = { storage: { indexCheckpointBytesPerHour: 0 } };
+    const test = new DiskTest(options, (await createPlatform()).disk, path);
     const ready = async <T>(promise: Promise<T>): Promise<T> => {
       let isSettled = false;
       promise.finally(() => isSettled = true).catch(() => {});

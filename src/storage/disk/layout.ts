@@ -52,6 +52,7 @@ const CLUSTER_SIZE = 64;
 const KEY_FIELD_AT = 160;
 /** Bytes of the header's key field; `device_key.ts` has its layout. */
 export const KEY_FIELD_SIZE = 80;
+const RUN_ID_AT = 240;
 const TWO_TO_32 = 0x1_0000_0000;
 
 /** Flag bits of a device header. */
@@ -81,6 +82,8 @@ export interface DeviceHeader {
   sizeBytes: number;
   /** Bits of {@linkcode HEADER_FLAG}. */
   flags: number;
+  /** Random id of the run that used the device last, 8 bytes; zeros when the run knew of none. */
+  runId: Uint8Array;
   /** Name of the namespace. */
   namespace: string;
   /** Name of the cluster when the file was made. */
@@ -131,6 +134,7 @@ export function encodeHeader(header: DeviceHeader): Uint8Array {
   page.set(utf8(header.namespace).subarray(0, NAMESPACE_SIZE), NAMESPACE_AT);
   page.set(utf8(header.cluster).subarray(0, CLUSTER_SIZE), CLUSTER_AT);
   page.set(header.keyField, KEY_FIELD_AT);
+  page.set(header.runId, RUN_ID_AT);
   sealPage(page, 12);
   return page;
 }
@@ -158,6 +162,7 @@ export function decodeHeader(page: Uint8Array): DeviceHeader | undefined {
     namespace: text(page, NAMESPACE_AT, NAMESPACE_SIZE),
     cluster: text(page, CLUSTER_AT, CLUSTER_SIZE),
     keyField: page.slice(KEY_FIELD_AT, KEY_FIELD_AT + KEY_FIELD_SIZE),
+    runId: page.slice(RUN_ID_AT, RUN_ID_AT + ID_SIZE_BYTES),
   };
 }
 

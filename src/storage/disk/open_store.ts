@@ -7,9 +7,11 @@
 import type { Compute, Disk, Host, Log } from "../../port/mod.ts";
 import { ConfigError } from "../../base/mod.ts";
 import { NamespaceStore, type StoreOptions } from "../store.ts";
+import { Checkpoint } from "./checkpoint.ts";
 import { coldStart } from "./cold_start.ts";
 import { type OpenDevice, openDevices } from "./device_file.ts";
 import { DiskSpace } from "./disk_space.ts";
+import { fastStart } from "./fast_start.ts";
 import { readEncryption } from "./key_source.ts";
 import { BLOCK_SIZE_MAX_BYTES } from "./layout.ts";
 import { PartitionPages } from "./partition_pages.ts";
@@ -18,7 +20,7 @@ import { PartitionPages } from "./partition_pages.ts";
 export interface OpenStoreOptions extends Omit<StoreOptions, "disk"> {
   /** Files. */
   disk: Disk;
-  /** Compression and ciphers. */
+  /** Compression, ciphers, and checksums of index checkpoints. */
   compute: Compute;
   /** Has the environment, from which keys may come. */
   host: Pick<Host, "environment">;
@@ -26,6 +28,8 @@ export interface OpenStoreOptions extends Omit<StoreOptions, "disk"> {
   log: Log;
   /** Name of the cluster, empty for none. */
   cluster: string;
+  /** Where index checkpoints go when there are raw devices alone, empty for nowhere. */
+  workDirectory?: string;
   /** Told of what no fault of a disk explains. */
   onFailure: (error: unknown) => void;
 }
@@ -81,7 +85,22 @@ export async function openStore(options: OpenStoreOptions): Promise<NamespaceSto
     onFailure,
   });
   if (disk.compression.isOn) await disk.upgrade.run();
-  return new NamespaceStore({ ...base, disk });
+  const store = new NamespaceStore({ ...base, disk });
+  const path = checkpointPath(options);
+  if (path !== undefined) {
+    const { disk: files, compute } = options;
+    store.checkpoint = new Checkpoint({ store, files, path, clock, log, compute });
+  }
+  return store;
+}
+
+/** Path of the index checkpoint: beside the first file, else in the work directory. */
+function checkpointPath({ settings, workDirectory }: OpenStoreOptions): string | undefined {
+  const { kind, files } = settings.storage;
+  // Records in memory must all be read at a start; the index comes with them.
+  if (kind === "memory") return undefined;
+  if (files.length > 0) return `${files[0]}.index`;
+  return (workDirectory ?? "") === "" ? undefined : `${workDirectory}/${settings.name}.index`;
 }
 
 /** Without devices there is nothing to compress or encrypt. */
@@ -113,16 +132,19 @@ function warnOfRecordSize({ settings, log }: OpenStoreOptions, { path, header }:
 }
 
 /**
- * Reads the records on a store's devices into its index. Truncation marks must be set before; nothing may be read or
- * written until it resolves.
+ * Reads the records on a store's devices into its index: from a checkpoint, or all of them. Truncation marks must be set
+ * before; nothing may be read or written until it resolves.
  */
 export async function loadStore(
   store: NamespaceStore,
-  options: Pick<OpenStoreOptions, "clock" | "log">,
+  options: Pick<OpenStoreOptions, "clock" | "log" | "compute">,
 ): Promise<void> {
-  const { disk, settings } = store;
+  const { disk, settings, checkpoint } = store;
   if (disk === undefined) return;
   const { kind, coldStartEmpty } = settings.storage;
   if (coldStartEmpty) disk.pages.dropAllTrees();
-  await coldStart({ store, ...options, keepsBytes: kind === "memory" });
+  const isCold = coldStartEmpty || checkpoint === undefined || checkpoint.bytesPerHour === 0;
+  if (!isCold) store.start = await fastStart({ store, checkpoint, ...options });
+  store.start ??= await coldStart({ store, ...options, keepsBytes: kind === "memory" });
+  checkpoint?.begin();
 }

@@ -43,6 +43,8 @@ export class CrashDisk implements Disk {
   hangs = false;
   /** Reads that were asked for. */
   readCount = 0;
+  /** Bytes that were read. */
+  readBytes = 0;
   readonly #files: Map<string, FileState>;
   readonly #random: TestRandom;
 
@@ -57,6 +59,11 @@ export class CrashDisk implements Disk {
     this.isDown = true;
     for (const file of this.#files.values()) this.#losePower(file);
     return new CrashDisk(this.#random, this.#files);
+  }
+
+  /** Paths of all files. */
+  get paths(): string[] {
+    return [...this.#files.keys()];
   }
 
   /** Content of a file, to look at or to damage. */
@@ -74,9 +81,11 @@ export class CrashDisk implements Disk {
     return Promise.resolve(this.#handle(path, file));
   }
 
-  readFile(path: string): Promise<Uint8Array> {
+  async readFile(path: string): Promise<Uint8Array> {
+    await this.#never();
     const file = this.#files.get(path);
-    return file === undefined ? Promise.reject(coded("ENOENT", path)) : Promise.resolve(file.bytes.slice());
+    if (file === undefined) throw coded("ENOENT", path);
+    return file.bytes.slice();
   }
 
   /** Puts a file there that is safe at once: a key. */
@@ -84,8 +93,11 @@ export class CrashDisk implements Disk {
     this.#files.set(path, { bytes: bytes.slice(), durable: bytes.slice(), unsynced: [] });
   }
 
-  replaceFile(): Promise<void> {
-    throw new Error("Not used by storage");
+  replaceFile(path: string, content: Uint8Array): Promise<void> {
+    const bytes = content.slice();
+    return this.#change(path, () => {
+      this.#files.set(path, { bytes, durable: bytes.slice(), unsynced: [] });
+    });
   }
 
   list(): Promise<string[]> {
@@ -96,8 +108,8 @@ export class CrashDisk implements Disk {
     return Promise.resolve();
   }
 
-  remove(): Promise<void> {
-    throw new Error("Not used by storage");
+  remove(path: string): Promise<void> {
+    return this.#change(path, () => void this.#files.delete(path));
   }
 
   #handle(path: string, file: FileState): DiskFile {
@@ -105,6 +117,7 @@ export class CrashDisk implements Disk {
       read: (offset, target) => this.#read(path, file, offset, target),
       write: (offset, source) =>
         this.#change(path, () => {
+          grow(file, offset + source.length);
           file.bytes.set(source, offset);
           file.unsynced.push({ offset, bytes: source.slice() });
         }),
@@ -130,6 +143,7 @@ export class CrashDisk implements Disk {
     if (this.hangs && isFaulty) await new Promise(() => {});
     if (this.readError !== "" && isFaulty) throw coded(this.readError, path);
     const part = file.bytes.subarray(offset, offset + target.length);
+    this.readBytes += part.length;
     target.set(part);
     return part.length;
   }
@@ -181,6 +195,13 @@ function resized(bytes: Uint8Array, sizeBytes: number): Uint8Array {
   const result = new Uint8Array(sizeBytes);
   result.set(bytes.subarray(0, sizeBytes));
   return result;
+}
+
+/** A file is as long as what was written to it. */
+function grow(file: FileState, sizeBytes: number): void {
+  if (sizeBytes <= file.bytes.length) return;
+  file.bytes = resized(file.bytes, sizeBytes);
+  file.durable = resized(file.durable, sizeBytes);
 }
 
 function coded(code: string, path: string): Error {

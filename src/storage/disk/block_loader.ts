@@ -1,0 +1,136 @@
+/**
+ * Reads whole blocks at a start and takes over what is in them: all blocks in a cold start, those that changed since the
+ * checkpoint in a fast one. Devices are read side by side, each a block ahead of what is looked at.
+ *
+ * @module
+ */
+
+import { isBlank, partitionId } from "../../base/mod.ts";
+import type { Clock } from "../../port/mod.ts";
+import { FlatRecord } from "../flat.ts";
+import type { NamespaceStore } from "../store.ts";
+import { type BlockVisitor, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
+import { DISK_BLOCK } from "./blocks.ts";
+import type { OpenDevice } from "./device_file.ts";
+import type { DiskSpace } from "./disk_space.ts";
+import { PAGE_SIZE_BYTES } from "./layout.ts";
+
+/** Nothing is served during a start, so that slices may be longer than those of background work. */
+export const START_SLICE_MS = 5;
+const RECORDS_PER_CLOCK_READ = 64;
+
+/** What a loader needs. */
+export interface BlockLoaderOptions {
+  /** The store that is filled; it has devices. */
+  store: NamespaceStore;
+  /** Slices. */
+  clock: Clock;
+  /** Keeps the bytes of all blocks. */
+  keepsBytes: boolean;
+  /** Called after each block. */
+  onProgress: () => void;
+}
+
+/** See the head of the file. */
+export class BlockLoader {
+  /** Blocks read. */
+  blockCount = 0;
+  /** Copies of records found. */
+  copyCount = 0;
+  /** Places where a record should be and is none. */
+  damageCount = 0;
+  readonly #options: BlockLoaderOptions;
+  readonly #store: NamespaceStore;
+  readonly #disk: DiskSpace;
+  readonly #record = new FlatRecord();
+  #sliceEndMs: number;
+
+  /** @param options the store and how it is filled */
+  constructor(options: BlockLoaderOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#disk = options.store.disk!;
+    this.#sliceEndMs = options.clock.monotonicMs() + START_SLICE_MS;
+  }
+
+  /** Reads blocks, numbered over all devices; never rejects because one can't be read. */
+  async load(blocks: readonly number[]): Promise<void> {
+    const { devices, deviceOf } = this.#disk.blocks;
+    await Promise.all(
+      devices.map((device, index) =>
+        this.#loadDevice(device, blocks.filter((block) => deviceOf[block] === index))
+      ),
+    );
+  }
+
+  /** Lets others run when a slice is over. */
+  async breathe(): Promise<void> {
+    const { clock } = this.#options;
+    if (clock.monotonicMs() < this.#sliceEndMs) return;
+    await new Promise<void>((resolve) => clock.nextTurn(resolve));
+    this.#sliceEndMs = clock.monotonicMs() + START_SLICE_MS;
+  }
+
+  async #loadDevice(device: OpenDevice, blocks: readonly number[]): Promise<void> {
+    let next = blocks.length > 0 ? this.#readBlock(device, blocks[0]) : undefined;
+    for (const [place, block] of blocks.entries()) {
+      const bytes = await next;
+      if (place + 1 < blocks.length) next = this.#readBlock(device, blocks[place + 1]);
+      if (bytes !== undefined) await this.#take(device, block, bytes);
+      this.blockCount++;
+      this.#options.onProgress();
+    }
+  }
+
+  /** The bytes of a block, undefined when it was never used or can't be read. Never rejects. */
+  async #readBlock(device: OpenDevice, block: number): Promise<Uint8Array | undefined> {
+    const { blocks, watch } = this.#disk;
+    const offset = blocks.deviceOffset(block);
+    try {
+      const first = new Uint8Array(PAGE_SIZE_BYTES);
+      await device.file.read(offset, first);
+      if (isBlank(first)) return undefined;
+      const bytes = new Uint8Array(blocks.blockSizeBytes);
+      bytes.set(first);
+      await device.file.read(offset + PAGE_SIZE_BYTES, bytes.subarray(PAGE_SIZE_BYTES));
+      return bytes;
+    } catch (error) {
+      watch.onReadFault(blocks.deviceOf[block], error as Error);
+      blocks.state[block] = DISK_BLOCK.BAD;
+      return undefined;
+    }
+  }
+
+  async #take(device: OpenDevice, block: number, bytes: Uint8Array): Promise<void> {
+    const { blocks } = this.#disk;
+    const place: ScanPlace = {
+      ...blocks.place(block),
+      path: device.path,
+      deviceOffset: blocks.deviceOffset(block),
+    };
+    const content = findUnits(bytes, place);
+    if (content.sequence === 0) return;
+    blocks.found(block, content.sequence);
+    const walk = new BlockWalk(bytes, content, { place, checks: true, cipher: device.cipher });
+    if (this.#options.keepsBytes) blocks.bytes[block] = walk.plain;
+    const visitor = this.#visitor(block);
+    while (!walk.step(visitor, RECORDS_PER_CLOCK_READ)) await this.breathe();
+  }
+
+  #visitor(block: number): BlockVisitor {
+    const { blocks, reports, pages } = this.#disk;
+    return {
+      record: (at, _units, bytes) => {
+        this.copyCount++;
+        this.#record.open(bytes, at);
+        const partition = partitionId(bytes, this.#record.digestAt);
+        if (this.#record.treeId !== pages.treeId(partition)) return;
+        this.#store.adopt(this.#record, blocks.locationOf(block, at));
+      },
+      damage: (error) => {
+        this.damageCount++;
+        reports.readFault(error, blocks.deviceOf[block]);
+      },
+    };
+  }
+}
