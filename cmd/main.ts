@@ -44,6 +44,10 @@ const verbs: Record<string, Verb> = {
     doc: "write backup files into a cluster",
     run: async (args) => (await import("./restore.ts")).runRestore(args),
   },
+  inspect: {
+    doc: "look into a data file, and check it",
+    run: async (args) => (await import("./inspect.ts")).runInspect(args),
+  },
   demo: {
     doc: "a cluster on this machine, under load, to be disturbed",
     run: async (args) => (await import("./demo.ts")).runDemo(args),

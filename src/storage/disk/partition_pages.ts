@@ -81,6 +81,11 @@ export class PartitionPages {
     }
   }
 
+  /** Partitions for which bytes are kept. */
+  get keptCount(): number {
+    return this.#values.reduce((count, value) => value === undefined ? count : count + 1, 0);
+  }
+
   /** Whether something waits to be written. */
   get isDirty(): boolean {
     return this.#dirty.size > 0;
@@ -174,6 +179,37 @@ export class PartitionPages {
 
 /** Bytes from the device's start to the end of the pages. */
 export const PARTITION_PAGES_END_BYTES: number = PAGES_AT + PARTITION_PAGE_COUNT * 2 * PAGE_SIZE_BYTES;
+
+/** A copy of a page on a device. */
+export interface PageState {
+  /** Number of the page. */
+  page: number;
+  /** Offset on the device. */
+  offsetBytes: number;
+  /** Whether it can be used. */
+  state: "sound" | "unused" | "damaged";
+  /** The page's other copy is not sound. */
+  isOnly: boolean;
+}
+
+/**
+ * Looks at all copies of all pages.
+ *
+ * @param area the first bytes of a device, up to the end of the pages
+ */
+export function pageStates(area: Uint8Array, deviceId: Uint8Array): PageState[] {
+  const states: PageState[] = [];
+  for (let page = 0; page < PARTITION_PAGE_COUNT; page++) {
+    const copies = [0, 1].map((copy) => {
+      const offsetBytes = offsetOf(page, copy);
+      const bytes = area.subarray(offsetBytes, offsetBytes + PAGE_SIZE_BYTES);
+      const state = isBlank(bytes) ? "unused" : isPageOf(bytes, page, deviceId) ? "sound" : "damaged";
+      return { page, offsetBytes, state } as const;
+    });
+    states.push(...copies.map((copy, index) => ({ ...copy, isOnly: copies[1 - index].state !== "sound" })));
+  }
+  return states;
+}
 
 function offsetOf(page: number, copy: number): number {
   return PAGES_AT + (page * 2 + copy) * PAGE_SIZE_BYTES;
