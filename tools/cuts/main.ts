@@ -48,7 +48,9 @@ async function main(): Promise<number> {
   }
   const seconds = (performance.now() - startMs) / 1000;
   print(
-    `${cutCount} cuts in ${seed - firstSeed} histories (${firstSeed} to ${seed - 1}) in ${seconds.toFixed(0)} s: ` +
+    `${cutCount} cuts in ${seed - firstSeed} histories (${firstSeed} to ${seed - 1}) in ${
+      seconds.toFixed(0)
+    } s: ` +
       "all records as the models say",
   );
   return 0;
