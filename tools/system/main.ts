@@ -14,20 +14,22 @@ import { failureScenarios } from "./failures.ts";
 import { formationScenarios } from "./formation.ts";
 import { linkScenarios } from "./links.ts";
 import { type Scenario, Skipped } from "./scenario.ts";
+import { storageScenarios } from "./storage_faults.ts";
 
-const HELP = `Usage: deno task test:system [--only TEXT]... [--repeats N]
+const HELP = `Usage: deno task test:system [--only TEXT]... [--repeats N] [--kills N]
 
 Runs node processes through formation, deaths, freezes, restarts and cut links, and prints what it took.
 --only      only scenarios whose name contains TEXT; can be repeated
 --repeats   how often each fail-over is measured; default 3
+--kills     how often a node that writes is killed; default 4
 Exit code 1 when a scenario fails.`;
 
 async function main(): Promise<number> {
   const args = parseArgs(Deno.args, {
-    string: ["only", "repeats"],
+    string: ["only", "repeats", "kills"],
     boolean: ["help"],
     collect: ["only"],
-  }) as unknown as { only?: string[]; repeats?: string; help: boolean };
+  }) as unknown as { only?: string[]; repeats?: string; kills?: string; help: boolean };
   if (args.help) {
     print(HELP);
     return 0;
@@ -36,6 +38,7 @@ async function main(): Promise<number> {
     ...formationScenarios,
     ...failureScenarios,
     ...linkScenarios,
+    ...storageScenarios(Number(args.kills ?? 4)),
     ...failoverScenarios(Number(args.repeats ?? 3)),
   ];
   const chosen = all.filter(({ name }) =>

@@ -1,5 +1,6 @@
 /**
- * Finds the records in the bytes of a write block: unit by unit, and after damage at the next unit that is sound.
+ * Finds the records in the bytes of a write block: unit by unit, and after damage at the next place with a record whose
+ * checksum is right. Checksums know their place, so that nothing else passes.
  *
  * @module
  */
@@ -8,11 +9,13 @@ import { copyBytes, CorruptionError, readU32LE } from "../../base/mod.ts";
 import { FLAT_MAGIC, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
 import { type BlockCipher, CLEAR_SIZE_BYTES } from "./block_cipher.ts";
 import {
+  alignToPage,
   type BlockPlace,
   blockSeed,
   type ChecksumRange,
   decodeUnitHeader,
   PAGE_SIZE_BYTES,
+  PLACE_SIZE_BYTES,
   recordChecksum,
   storedSize,
   UNIT_HEADER_SIZE_BYTES,
@@ -36,14 +39,35 @@ export interface ScanPlace extends BlockPlace {
 export interface BlockContent {
   /** The block's sequence, 0 when no unit is sound. */
   sequence: number;
-  /** Sound units, in order. */
-  units: UnitHeader[];
+  /** Sound units, in order, and what is between them. */
+  units: BlockUnit[];
+}
+
+/** A unit, or a place where one should be. */
+export interface BlockUnit extends UnitHeader {
+  /** There is no sound header here, although a unit follows: records may be. */
+  isLost?: boolean;
 }
 
 /** Finds the sound units of a block; of several lives only the last counts. */
 export function findUnits(bytes: Uint8Array, place: BlockPlace): BlockContent {
-  const lives = findLives(bytes, place);
-  return lives.at(-1) ?? { sequence: 0, units: [] };
+  const content = findLives(bytes, place).at(-1) ?? { sequence: 0, units: [] };
+  return { sequence: content.sequence, units: withGaps(content) };
+}
+
+/** Units follow each other at once: between two, and before the first, is what became of others. */
+function withGaps({ sequence, units }: BlockContent): BlockUnit[] {
+  const all: BlockUnit[] = [];
+  let offsetBytes = 0;
+  for (const unit of units) {
+    const recordBytes = unit.offsetBytes - offsetBytes - UNIT_HEADER_SIZE_BYTES;
+    if (recordBytes > 0) {
+      all.push({ offsetBytes, sequence, recordBytes, recordCount: 0, flags: 0, isLost: true });
+    }
+    all.push(unit);
+    offsetBytes = alignToPage(endOf(unit));
+  }
+  return all;
 }
 
 /** Finds the sound units of all lives of a block of which something is left, the last life last. */
@@ -68,7 +92,7 @@ function endOf({ offsetBytes, recordBytes }: UnitHeader): number {
 export interface BlockVisitor {
   /** A record, decrypted; `bytes` are the block's. */
   record(at: number, units: number, bytes: Uint8Array): void;
-  /** Something that should be a record and is none, and all that follows it in its unit. */
+  /** Something that should be a record, or a unit, and is none. */
   damage(error: CorruptionError): void;
 }
 
@@ -91,7 +115,7 @@ export interface BlockWalkOptions {
 export class BlockWalk {
   readonly #bytes: Uint8Array;
   readonly #place: ScanPlace;
-  readonly #units: readonly UnitHeader[];
+  readonly #units: readonly BlockUnit[];
   readonly #range: ChecksumRange;
   readonly #options: BlockWalkOptions;
   readonly #sequence: number;
@@ -123,10 +147,13 @@ export class BlockWalk {
   step(visitor: BlockVisitor, countMax: number): boolean {
     for (let count = 0; this.#unit < this.#units.length; count++) {
       if (count >= countMax) return false;
-      const { offsetBytes, recordBytes } = this.#units[this.#unit];
+      const { offsetBytes, recordBytes, isLost } = this.#units[this.#unit];
       const start = offsetBytes + UNIT_HEADER_SIZE_BYTES;
       const end = start + recordBytes;
-      if (this.#at < start) this.#begin(offsetBytes);
+      const isBegin = this.#at < start;
+      if (isBegin) this.#begin(offsetBytes);
+      if (isBegin && isLost) visitor.damage(this.#damage(offsetBytes, "a flush unit", "none"));
+      if (isLost) this.#at = this.#nextSound(this.#at, end);
       if (this.#at >= end || !this.#visit(visitor, end)) {
         this.#unit++;
         this.#at = 0;
@@ -167,13 +194,31 @@ export class BlockWalk {
       visitor.damage(
         this.#damage(at, `a record of at most ${end - at} bytes`, `magic ${hex(magic)}, ${units} units`),
       );
-      return false;
+      this.#at = this.#nextSound(at + PLACE_SIZE_BYTES, end);
+      return this.#at < end;
     }
-    this.#at += storedSize(units);
-    this.#open(at, units);
-    if (!this.#options.checks || this.isSound(at, units)) visitor.record(at, units, this.plain);
-    else visitor.damage(this.damageAt(at, units));
+    if (!this.#options.checks || this.isSound(at, units)) {
+      this.#at += storedSize(units);
+      this.#open(at, units);
+      visitor.record(at, units, this.plain);
+    } else {
+      visitor.damage(this.damageAt(at, units));
+      // Its size may be what is damaged.
+      this.#at = this.#nextSound(at + PLACE_SIZE_BYTES, end);
+    }
     return true;
+  }
+
+  /** The next place of a unit at which a record is whose checksum is right; `end` when there is none. */
+  #nextSound(from: number, end: number): number {
+    const bytes = this.#bytes;
+    for (let at = from; at + storedSize(RECORD_UNITS_MIN) <= end; at += PLACE_SIZE_BYTES) {
+      if (readU32LE(bytes, at) !== FLAT_MAGIC) continue;
+      const units = flatSizeUnits(bytes, at);
+      if (units < RECORD_UNITS_MIN || at + storedSize(units) > end) continue;
+      if (this.#found(at, units) === readU32LE(bytes, this.#trailerAt(at, units))) return at;
+    }
+    return end;
   }
 
   /** Begins with a unit; its header is in the clear. */

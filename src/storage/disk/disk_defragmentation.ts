@@ -158,7 +158,8 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
       this.#space.flushers[blocks.deviceOf[block]].emptiedCount++;
     }
     if (!isEmpty && (!this.#isFull || this.#isDamaged)) sparse.giveUp(block);
-    if (!isEmpty && this.#isDamaged) this.#space.damagedBlocks.add(block);
+    // All that could be read was moved: what is left can't be.
+    if (!isEmpty && (!this.#isFull || this.#isDamaged)) this.#space.damagedBlocks.add(block);
     this.#space.endEmptying(block);
     if (this.#isScarce) this.#space.sealAll();
     return isEmpty || !this.#isFull;

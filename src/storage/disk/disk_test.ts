@@ -170,6 +170,34 @@ describe("a store on a device", () => {
     await test.close();
   });
 
+  it("finds at a start what is behind damage: in the same unit, and behind a unit's header", async () => {
+    for (const damage of ["magic", "size", "unit"]) {
+      const test = new DiskTest();
+      await test.open();
+      for (let number = 0; number < 60; number++) {
+        test.it.put(number, { sizeBytes: 100 + number });
+        if (number === 29) await test.settle(test.it.store.disk!.flush());
+      }
+      const entry = new EntryRef();
+      test.it.store.find(testDigest(10), 0, entry);
+      const offset = MIB + entry.location * 4;
+      await test.close();
+      const bytes = test.crashDisk.content("/data/a.dat");
+      if (damage === "magic") bytes.fill(0x5a, offset, offset + 20);
+      else if (damage === "size") bytes[offset + 4] ^= 2;
+      else bytes.fill(0x5a, MIB, MIB + 48);
+      await test.open();
+      const expected = damage === "unit" ? 60 : 59;
+      assertEquals(test.it.store.objectCount, expected, damage);
+      for (let number = 0; number < 60; number++) {
+        const isLost = damage !== "unit" && number === 10;
+        assertEquals(await test.get(number), isLost ? "none" : [number, 100 + number]);
+      }
+      assertEquals(test.it.store.disk!.reports.corruptCount, 1);
+      await test.close();
+    }
+  });
+
   it("answers with an error when a read fails, and reads again later", async () => {
     const test = new DiskTest();
     await test.open();
