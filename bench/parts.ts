@@ -10,7 +10,7 @@ import { type DataModelOptions, runDataModel } from "./data_model.ts";
 import { runMacro } from "./macro.ts";
 import { type MicroOptions, runMicro } from "./micro.ts";
 import type { BenchPart } from "./part.ts";
-import { dataPrinter, interferenceLine, macroHeading, macroLines, microLine, startLine } from "./report.ts";
+import { dataPrinter, interferenceLines, macroHeading, macroLines, microLine, startLine } from "./report.ts";
 import { type InterferenceOptions, measureInterference } from "./scan_interference.ts";
 import { measureStart } from "./start_time.ts";
 import { storagePart } from "./storage.ts";
@@ -79,7 +79,7 @@ const scan: BenchPart = {
       ...sizes,
       ...(executable === undefined ? {} : { executable }),
     });
-    print(interferenceLine(result, quick));
+    for (const line of interferenceLines(result, quick)) print(line);
     return result;
   },
 };

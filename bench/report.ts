@@ -11,7 +11,7 @@ import type { DataModelResult } from "./data_model.ts";
 import type { MacroFigures, MacroOptions, MacroResult } from "./macro.ts";
 import type { MicroResult } from "./micro.ts";
 import { verdict } from "./part.ts";
-import { INTERFERENCE_TARGET_MS, type InterferenceResult } from "./scan_interference.ts";
+import { type GetFigures, INTERFERENCE_TARGET_MS, type InterferenceResult } from "./scan_interference.ts";
 import type { StartResult } from "./start_time.ts";
 
 /** Most CPU per request, as a multiple of the echo server's, by workload, at this many connections. */
@@ -46,11 +46,27 @@ export function dataPrinter(print: (line: string) => void): (result: DataModelRe
 }
 
 /** What a scan does to gets. */
-export function interferenceLine(result: InterferenceResult, quick: boolean): string {
-  const { p99Us, p99WithScanUs, scannedPerS } = result;
-  const isMet = p99WithScanUs <= p99Us + INTERFERENCE_TARGET_MS * 1000;
-  return `  p99 ${p99Us.toFixed(0)} µs without, ${p99WithScanUs.toFixed(0)} µs with a scan of ` +
-    `${scannedPerS.toFixed(0)} records/s  <= +${INTERFERENCE_TARGET_MS} ms${verdict(isMet, quick)}`;
+export function interferenceLines(result: InterferenceResult, quick: boolean): string[] {
+  const { alone, withScan, scannedPerS, scannedAlonePerS } = result;
+  const isMet = withScan.p99Us <= alone.p99Us + INTERFERENCE_TARGET_MS * 1000;
+  const row = (name: string, gets: GetFigures | undefined, recordsPerS: number | undefined) =>
+    [
+      `  ${name.padEnd(18)}`,
+      ...[gets?.opsPerS, gets?.p50Us, gets?.p99Us, gets?.p999Us].map((figure) => cell(figure, 9)),
+      cell(recordsPerS, 16),
+    ].join(" ");
+  return [
+    `  ${"".padEnd(18)}    gets/s    p50 µs    p99 µs  p99.9 µs scanned records/s`,
+    row("gets alone", alone, undefined),
+    `${row("gets with scan", withScan, scannedPerS)}  p99 <= +${INTERFERENCE_TARGET_MS} ms${
+      verdict(isMet, quick)
+    }`,
+    row("scan alone", undefined, scannedAlonePerS),
+  ];
+}
+
+function cell(figure: number | undefined, width: number): string {
+  return (figure?.toFixed(0) ?? "").padStart(width);
 }
 
 /** Most CPU per request of two nodes with one copy, as a multiple of one node's. */

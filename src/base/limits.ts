@@ -58,6 +58,12 @@ export const MSGPACK_DEPTH_MAX = 256;
  */
 export const SESSION_OUTPUT_HIGH_WATER_BYTES = 1024 * 1024;
 
+/**
+ * Reply bytes of a job (scan, batch) that may wait for a client before the job pauses. Enough to keep a socket busy; more
+ * would make one write, which holds the event loop while the system copies it, longer than a slice.
+ */
+export const SESSION_JOB_OUTPUT_HIGH_WATER_BYTES = 256 * 1024;
+
 /** Request bytes that a node reads ahead while an earlier request of the connection is still running. */
 export const SESSION_INPUT_HIGH_WATER_BYTES = 256 * 1024;
 
@@ -90,6 +96,12 @@ export const INFLATE_SIZE_MAX = 16 * 1024 * 1024;
 
 /** How long one slice of background work may hold the event loop. */
 export const SLICE_MAX_MS = 1;
+
+/**
+ * The same for jobs of clients (scans, batches) while other requests come in: those wait for a slice at most, and still
+ * more than half of the time is left for the job, because a turn between two slices costs about a tenth of this.
+ */
+export const SLICE_BESIDE_REQUESTS_MAX_MS = 0.3;
 
 /** Longest delay of a timer: runtimes take longer ones for 1 ms. Clients may send larger timeouts. */
 export const TIMER_DELAY_MAX_MS = 0x7fff_ffff;

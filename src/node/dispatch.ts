@@ -268,6 +268,7 @@ export class Dispatcher {
 
   #runSingle(session: Session, namespace: Namespace): FrameOutcome {
     const { context, reply, activeMs } = session;
+    this.scheduler.noteRequest();
     if (session.nowMs - activeMs > this.budgetMs(session)) {
       reply.frame({ resultCode: this.#giveUp(session, namespace, CAUSE.timeout) });
       return "done";

@@ -16,6 +16,7 @@ import {
   ByteBuffer,
   ResultCode,
   SESSION_INPUT_HIGH_WATER_BYTES,
+  SESSION_JOB_OUTPUT_HIGH_WATER_BYTES,
   SESSION_OUTPUT_HIGH_WATER_BYTES,
 } from "../base/mod.ts";
 import type { CloseReason, Connection, ConnectionHandler, Timer } from "../port/mod.ts";
@@ -193,7 +194,16 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
 
   /** Replies that the client has not taken reached the limit. */
   get isFlooded(): boolean {
-    return this.out.length + (this.#writing ? this.#sending.length : 0) > SESSION_OUTPUT_HIGH_WATER_BYTES;
+    return this.#waitingBytes > SESSION_OUTPUT_HIGH_WATER_BYTES;
+  }
+
+  /** Enough replies of the job wait for the client; the end of the write that is under way wakes the job. */
+  get #isJobAhead(): boolean {
+    return this.#waitingBytes > SESSION_JOB_OUTPUT_HIGH_WATER_BYTES;
+  }
+
+  get #waitingBytes(): number {
+    return this.out.length + (this.#writing ? this.#sending.length : 0);
   }
 
   /** After a long sleep nothing is run or sent for clients until others have confirmed the cluster. */
@@ -272,11 +282,11 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
     // Both a slice that ends and a write that ends ask for the next slice; one place in the queue is all a job may have.
     if (this.#isJobScheduled) return;
     this.#isJobScheduled = true;
-    this.#dispatcher.scheduler.schedule(() => {
+    this.#dispatcher.scheduler.schedule((deadlineMs) => {
       this.#isJobScheduled = false;
-      if (this.closed || this.#job === undefined || this.#suspended || this.isFlooded) return;
+      if (this.closed || this.#job === undefined || this.#suspended || this.#isJobAhead) return;
       if (this.#isFenced(this.#dispatcher.clock.monotonicMs())) return;
-      this.#stepJob();
+      this.#stepJob(deadlineMs);
       this.flush();
       if (this.#job === undefined) this.#pump();
       this.flush();
@@ -284,14 +294,13 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
     });
   }
 
-  #stepJob(): void {
-    const job = this.#job!;
-    const step = job.step(this.#dispatcher.clock, this.#dispatcher.scheduler.deadlineMs());
+  #stepJob(deadlineMs: number = this.#dispatcher.scheduler.deadlineMs()): void {
+    const step = this.#job!.step(this.#dispatcher.clock, deadlineMs);
     this.nowMs = this.#dispatcher.clock.monotonicMs();
     this.#dispatcher.holdForJob(this);
     if (step === "done") this.#job = undefined;
     else if (step === "suspended") this.#suspended = true;
-    else if (!this.isFlooded) this.#scheduleJob();
+    else if (!this.#isJobAhead) this.#scheduleJob();
   }
 
   /** Reads the socket only while its bytes can be used or kept. */

@@ -31,6 +31,11 @@ async function openLoop(): Promise<Loop> {
 
 class Turns {
   readonly #byte = new Uint8Array(1);
+  /**
+   * Larger than what is read: a read that fills its buffer leaves the socket marked as ready, and the next one is then
+   * tried at once, succeeds, and no socket is polled at all.
+   */
+  readonly #room = new Uint8Array(2);
   #waiting: (() => void)[] = [];
   #loop: Loop | undefined;
   #opening: Promise<void> | undefined;
@@ -51,7 +56,7 @@ class Turns {
     }
     const { near, far } = this.#loop;
     near.write(this.#byte).catch(() => 0);
-    far.read(this.#byte).then(() => this.#run(), () => {
+    far.read(this.#room).then(() => this.#run(), () => {
       this.#loop = undefined;
       this.#run();
     });

@@ -14,7 +14,7 @@ import {
   ByteBuffer,
   DIGEST_SIZE_BYTES,
   ResultCode,
-  SLICE_MAX_MS,
+  SLICE_BESIDE_REQUESTS_MAX_MS,
 } from "../base/mod.ts";
 import type { Clock, Timer } from "../port/mod.ts";
 import { checkWrite } from "../record/mod.ts";
@@ -54,8 +54,8 @@ export interface BackgroundOptions {
   namespace: Namespace;
   /** Time. */
   clock: Clock;
-  /** Runs a function in a later turn. */
-  schedule: (run: () => void) => void;
+  /** Runs a slice in a later turn; it is told when its time is over. */
+  schedule: (run: (deadlineMs: number) => void) => void;
   /** The node's queries. */
   jobs: QueryRegistry;
   /** What is known about the job. */
@@ -86,7 +86,7 @@ export class BackgroundJob implements Waiter {
     const refusal = plan.kind === QUERY_JOB.UDF_BACKGROUND ? ResultCode.OK : checkOps(plan);
     if (refusal !== ResultCode.OK) return refusal;
     const job = new BackgroundJob(plan, options);
-    options.schedule(() => job.#run());
+    options.schedule((deadlineMs) => job.#run(deadlineMs));
     return ResultCode.OK;
   }
 
@@ -111,13 +111,13 @@ export class BackgroundJob implements Waiter {
   wake(): void {
     if (!this.#waits) return;
     this.#waits = false;
-    this.#run();
+    // At once: bytes that were waited for stay no longer than the call.
+    this.#run(this.#clock.monotonicMs() + SLICE_BESIDE_REQUESTS_MAX_MS);
   }
 
   /** Runs a slice and arranges for the next. */
-  #run(): void {
+  #run(deadlineMs: number): void {
     if (!this.#progress.isActive) return;
-    const deadlineMs = this.#clock.monotonicMs() + SLICE_MAX_MS;
     this.#rate.fill(this.#clock.monotonicMs());
     this.#gather.beginSlice();
     for (;;) {
@@ -140,7 +140,7 @@ export class BackgroundJob implements Waiter {
       }
       if (this.#clock.monotonicMs() >= deadlineMs) break;
     }
-    this.#options.schedule(() => this.#run());
+    this.#options.schedule((deadlineMs) => this.#run(deadlineMs));
   }
 
   /** Writes the next of the gathered records; false when the write is suspended. */

@@ -26,8 +26,8 @@ export interface QueryOptions {
   waiter: Waiter;
   /** Time. */
   clock: Clock;
-  /** Runs a function in a later turn, in turn with the jobs of all connections. */
-  schedule: (run: () => void) => void;
+  /** Runs a slice in a later turn, in turn with the jobs of all connections; it is told when its time is over. */
+  schedule: (run: (deadlineMs: number) => void) => void;
   /** The node's queries. */
   jobs: QueryRegistry;
   /** Who asks. */

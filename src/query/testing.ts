@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteBuffer, PARTITION_COUNT, type ResultCode, toHex, utf8 } from "../base/mod.ts";
+import { ByteBuffer, PARTITION_COUNT, type ResultCode, SLICE_MAX_MS, toHex, utf8 } from "../base/mod.ts";
 import { defaultSettings, type NamespaceSettings } from "../config/mod.ts";
 import { PartitionTable } from "../partition/mod.ts";
 import { createCompute } from "../platform/mod.ts";
@@ -190,7 +190,7 @@ export class TestQueries {
       reply: this.#reply,
       waiter: { wake: () => this.#onWake() },
       clock,
-      schedule: (run) => clock.nextTurn(run),
+      schedule: (run) => clock.nextTurn(() => run(clock.monotonicMs() + SLICE_MAX_MS)),
       jobs: this.jobs,
       remote: { host: "127.0.0.1", port: 40000 },
       close: () => void this.closeCount++,
