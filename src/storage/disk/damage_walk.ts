@@ -1,6 +1,6 @@
 /**
  * Looks for the records of blocks in which damage was met: each is read, and one that can't be read is asked for
- * elsewhere (`NamespaceStore.load`); the others are moved to other blocks. Damage does not say whose records it hit, so
+ * elsewhere (`NamespaceStore.load`); the others are stored anew. Damage does not say whose records it hit, so
  * all entries are looked at.
  *
  * @module
@@ -11,7 +11,8 @@ import type { Clock } from "../../port/mod.ts";
 import { type BackgroundTask, SLICE_PAUSE_MS } from "../background.ts";
 import { LOADED, type Waiter } from "../device.ts";
 import { EntryRef } from "../entry.ts";
-import { NO_LOCATION } from "../space.ts";
+import { UNIT_SIZE_BYTES } from "../flat.ts";
+import { restoreRecord } from "../replace.ts";
 import type { NamespaceStore } from "../store.ts";
 
 /** Entries that are looked at before the time is asked for. */
@@ -63,20 +64,16 @@ export class DamageWalk implements BackgroundTask, Waiter {
       const loaded = store.load(this.#entry, this);
       this.#isWaiting = loaded === LOADED.PENDING;
       if (this.#isWaiting) return false;
-      if (loaded === LOADED.HERE) this.#move(this.#entry);
+      if (loaded === LOADED.HERE) this.#storeAnew(this.#entry);
     }
     this.#found.pop();
     return true;
   }
 
   /** A record that can be read, perhaps from memory alone, is not left in a damaged block. */
-  #move(entry: EntryRef): void {
-    const { flat, disk } = this.#store;
-    const { location, sizeUnits } = entry;
-    const target = disk!.move(flat.bytes, flat.at, sizeUnits, disk!.blocks.blockOf(location));
-    if (target === NO_LOCATION) return;
-    entry.setLocation(target, sizeUnits);
-    disk!.release(location, sizeUnits);
+  #storeAnew(entry: EntryRef): void {
+    const { bytes, at, sizeUnits } = this.#store.flat;
+    restoreRecord(this.#store, { bytes, at, end: at + sizeUnits * UNIT_SIZE_BYTES }, entry);
   }
 
   #isConcerned(entry: EntryRef): boolean {
