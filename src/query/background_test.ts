@@ -118,3 +118,11 @@ Deno.test("QueryRegistry.abort() stops a background job", () => {
     ResultCode.PARAMETER,
   );
 });
+
+Deno.test("BackgroundJob has no client to wait for, whatever socket timeout the client asks for", () => {
+  const queries = new TestQueries();
+  queries.put(1, { set: "demo" });
+  queries.query(addFive({ socketTimeoutMs: 30_000 }));
+  finish(queries);
+  assertEquals(queries.jobs.find("11")!.identity.socketTimeoutMs, 10_000);
+});

@@ -65,7 +65,7 @@ export interface QueryPlan {
   projection: RecordRequest | undefined;
 }
 
-/** Socket timeout that `query-show` prints for queries that bring none. */
+/** Socket timeout of queries that bring none, and of all background jobs: those have no client to wait for. */
 const SOCKET_TIMEOUT_DEFAULT_MS = 10_000;
 const NO_DIGESTS = new Uint8Array(0);
 const cursor = new OpCursor();
@@ -167,7 +167,7 @@ function fillPlan(request: RecordRequest, kind: QueryJobKind, namespace: Namespa
     setName: named ? utf8Decode(bytes.subarray(setAt, setAt + setSize)) : "",
     recordCountMax: limit === 0 ? Infinity : limit,
     recordsPerSecond: request.has(FIELD.RECS_PER_SEC) ? readU32(bytes, fieldAt[FIELD.RECS_PER_SEC]) : 0,
-    socketTimeoutMs: request.has(FIELD.SOCKET_TIMEOUT)
+    socketTimeoutMs: request.has(FIELD.SOCKET_TIMEOUT) && !isBackground(kind)
       ? readU32(bytes, fieldAt[FIELD.SOCKET_TIMEOUT])
       : SOCKET_TIMEOUT_DEFAULT_MS,
     isShort: kind === QUERY_JOB.BASIC && (request.info1 & INFO1.SHORT_QUERY) !== 0 &&
@@ -177,6 +177,10 @@ function fillPlan(request: RecordRequest, kind: QueryJobKind, namespace: Namespa
     filter: undefined,
     projection: undefined,
   };
+}
+
+function isBackground(kind: QueryJobKind): boolean {
+  return kind === QUERY_JOB.UDF_BACKGROUND || kind === QUERY_JOB.OPS_BACKGROUND;
 }
 
 /** An unsigned 64-bit number in decimal; "" for 0. */

@@ -19,6 +19,7 @@ import {
   messageText,
   type TextOptions,
 } from "./message.ts";
+import { isQueryShow, maskQueryShow, saysDone } from "./query_show.ts";
 import type { Exchange } from "./recording.ts";
 import type { Judgement } from "./scope.ts";
 
@@ -244,18 +245,25 @@ function isStatistics(name: string): boolean {
 
 function compareInfo(expected: string, got: string): Difference | undefined {
   const [left, right] = [infoLines(expected), infoLines(got)];
+  const isDone = saysDone(expected);
   const names = (lines: [string, string][]) => lines.map(([name]) => name).join(" ");
   if (names(left) !== names(right)) return { kind: "info names", expected: names(left), got: names(right) };
   for (let index = 0; index < left.length; index++) {
     const [name, value] = left[index];
     const difference = isStatistics(name)
       ? compareStatistics(name, { expected: value, got: right[index][1] })
+      : isQueryShow(name)
+      ? compareJobs(maskQueryShow(value, isDone), maskQueryShow(right[index][1], isDone))
       : MASKED_INFO.has(name) || value === right[index][1]
       ? undefined
       : { kind: `info ${name.split(/[:/]/)[0]}`, expected: value, got: right[index][1] };
     if (difference !== undefined) return difference;
   }
   return undefined;
+}
+
+function compareJobs(expected: string, got: string): Difference | undefined {
+  return expected === got ? undefined : { kind: "info query-show", expected, got };
 }
 
 function infoLines(text: string): [string, string][] {

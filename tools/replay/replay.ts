@@ -11,6 +11,7 @@ import { compareAnswers, type Difference } from "./compare.ts";
 import { isBatch, isQuery } from "./features.ts";
 import { FrameConnection } from "./frame_connection.ts";
 import { decodeMessages, frameBody, frameOf, frameType, type Message, messageText } from "./message.ts";
+import { isQueryShow, saysActive, saysDone } from "./query_show.ts";
 import type { Exchange } from "./recording.ts";
 import { ScopeTracker } from "./scope.ts";
 
@@ -48,6 +49,11 @@ export interface ReplayResult {
 
 const ANSWER_TIMEOUT_MS = 5000;
 
+/** How long a background job may take, and how often it is asked for, in milliseconds. */
+const JOB_TIMEOUT_MS = 5000;
+/** See {@linkcode JOB_TIMEOUT_MS}. */
+const JOB_RETRY_MS = 5;
+
 /** The recorded client paused when the recorded clock stepped by more than this many seconds. */
 const PAUSE_MIN_S = 2;
 
@@ -81,7 +87,7 @@ export async function replay(
       const judgement = tracker.judge(exchange);
       const connection = await connectionOf(connections, exchange.conn, options);
       const request = clock.translate(exchange.request);
-      const live = await exchangeFrames(connection, request, options.timeoutMs ?? ANSWER_TIMEOUT_MS);
+      const live = await answerOf(exchange, { connection, request, timeoutMs: options.timeoutMs });
       if (live.length === 0) connections.delete(exchange.conn);
       result.sentCount++;
       if (!judgement.inScope) {
@@ -116,6 +122,31 @@ async function connectionOf(
     connections.set(conn, connection);
   }
   return connection;
+}
+
+/** How to ask for an answer. */
+interface Asking {
+  connection: FrameConnection;
+  /** The request, translated to the time of the replay. */
+  request: Uint8Array;
+  timeoutMs: number | undefined;
+}
+
+/** Asks once; again until a job is done, where the recorded client saw it done. */
+async function answerOf(exchange: Exchange, asking: Asking): Promise<Uint8Array[]> {
+  const { connection, request, timeoutMs = ANSWER_TIMEOUT_MS } = asking;
+  const untilMs = performance.now() + JOB_TIMEOUT_MS;
+  for (;;) {
+    const live = await exchangeFrames(connection, request, timeoutMs);
+    if (live.length === 0 || !showsDoneJob(exchange) || performance.now() > untilMs) return live;
+    if (!saysActive(utf8Decode(frameBody(live[0])))) return live;
+    await new Promise((resolve) => setTimeout(resolve, JOB_RETRY_MS));
+  }
+}
+
+function showsDoneJob({ request, replies }: Exchange): boolean {
+  return frameType(request) === PROTO_TYPE_INFO && isQueryShow(utf8Decode(frameBody(request))) &&
+    saysDone(utf8Decode(frameBody(replies[0])));
 }
 
 /** Sends one request and reads its whole answer; no frames when the connection ended or time was up. */

@@ -1,8 +1,7 @@
 /**
- * Which recorded exchanges can be compared with a server that lacks some features.
+ * Which recorded exchanges can be compared with a live server's.
  *
- * A request that uses a missing feature is out of scope. When it changed a record on the recorded server, the two
- * servers hold different records from then on, and what later requests say about that record cannot be compared until
+ * Once the two servers hold different versions of a record, what later requests say about it cannot be compared until
  * both hold the same again. So the tracker follows, per record, what is known of both servers: whether it exists, and
  * whether content and generation are the same.
  *
@@ -23,7 +22,7 @@ import {
   PROTO_TYPE_INFO,
   TTL_KEEP,
 } from "../../src/wire/mod.ts";
-import { featuresOfFrame, isBatch, isQuery } from "./features.ts";
+import { isBatch, isQuery } from "./features.ts";
 import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 import type { Exchange } from "./recording.ts";
 
@@ -108,10 +107,8 @@ export class ScopeTracker {
 
   #judgeInfo(exchange: Exchange): Judgement {
     const text = utf8Decode(frameBody(exchange.request));
-    const features = featuresOfFrame(exchange.request);
     if (text.startsWith("truncate:")) this.#truncate(text.trimEnd(), exchange.seq);
-    if (features.size === 0) return { inScope: true, maskedRows: NOTHING };
-    return { inScope: false, reason: [...features].join(", "), maskedRows: NOTHING };
+    return { inScope: true, maskedRows: NOTHING };
   }
 
   #truncate(command: string, seq: number): void {
@@ -142,11 +139,10 @@ export class ScopeTracker {
   }
 
   #judgeQuery(exchange: Exchange, request: Message): Judgement {
-    const features = featuresOfFrame(exchange.request);
     const set = utf8Decode(fieldOf(request, FIELD.SET) ?? new Uint8Array());
-    if (features.size > 0) {
-      if ((request.info2 & INFO2.WRITE) !== 0) this.#loseSet(set);
-      return { inScope: false, reason: [...features].join(", "), maskedRows: NOTHING };
+    if ((request.info2 & INFO2.WRITE) !== 0) {
+      this.#touchSet(set, request, exchange.seq);
+      return { inScope: true, maskedRows: NOTHING };
     }
     const ignoredDigests = new Set<string>();
     const maskedDigests = new Set<string>();
@@ -168,12 +164,13 @@ export class ScopeTracker {
     );
   }
 
-  /** A background job may have changed any record of its set. */
-  #loseSet(set: string): void {
+  /** A background job writes the records of its set, on both servers alike; their void-times begin anew. */
+  #touchSet(set: string, request: Message, seq: number): void {
+    const nowS = this.#times.earliestS(seq);
     for (const state of this.#records.values()) {
-      if (set !== "" && state.set !== set) continue;
-      if (state.recorded === false && state.live === false) continue;
-      Object.assign(state, { recorded: undefined, sameContent: false, sameGeneration: false });
+      if (state.recorded !== true || (set !== "" && state.set !== set)) continue;
+      state.voidTime = request.ttl === 0 || request.ttl > FINITE_TTL_MAX ? 0 : nowS + request.ttl;
+      state.writtenAtS = nowS;
     }
   }
 
