@@ -73,14 +73,14 @@ function lutMs(context: InfoContext, nowMs: number): number | string {
   return lut > nowMs ? "ERROR:4:would truncate in the future" : lut;
 }
 
-function resetEviction(context: InfoContext): string {
-  const { node } = context;
+function resetEviction(context: InfoContext): string | PendingAnswer {
   const { value: namespace, error } = context.namespace();
   if (error !== undefined) return error;
   const ttl = context.get("ttl");
   if (ttl !== undefined && (!/^\d{1,9}$/.test(ttl) || Number(ttl) > TTL_MAX_S)) return "ERROR:4:bad ttl";
-  node.supervisors[node.namespaces.indexOf(namespace)].resetEviction(Number(ttl ?? 0));
-  return OK;
+  const ttlS = Number(ttl ?? 0);
+  const voidTime = ttlS === 0 ? null : String(Math.floor(namespace.store.nowMs() / 1000) + ttlS);
+  return context.keep(SMD_MODULE.EVICT, namespace.settings.name, voidTime);
 }
 
 const SET_FORM: TruncateForm = { wholeNamespace: false };
@@ -128,7 +128,7 @@ export const truncateCommands: readonly InfoRow[] = [
     name: "eviction-reset",
     parameters: "namespace=NS[;ttl=SECONDS]",
     reply: "ok | ERROR:4:bad ttl",
-    doc: "forget how deep evictions went, or set it",
+    doc: "forget how deep evictions of all nodes went, or let them evict records with less time to live",
     askedBy: "asadm",
     permission: "evict-admin",
     answer: resetEviction,

@@ -1,6 +1,6 @@
 /**
  * The node's part in the cluster-wide metadata. What the items of a module mean is the business of its handler
- * (`smd_truncate.ts`, `smd_sindex.ts`, `smd_udf.ts`). Items are kept in the work directory, so
+ * (`smd_truncate.ts`, `smd_evict.ts`, `smd_sindex.ts`, `smd_udf.ts`). Items are kept in the work directory, so
  * that a mark or an index is there again after a restart, before any record is.
  *
  * A command acts on this node at once. With other members its answer waits until all have the item and their disks have
@@ -26,11 +26,12 @@ import type { UdfModules } from "../udf/mod.ts";
 import { decodeSmd, FABRIC_CHANNEL, PEER_MESSAGE, SMD_MODULE } from "../wire/mod.ts";
 import type { ClusterRuntime } from "./cluster/mod.ts";
 import type { SmdChange, SmdModuleHandler } from "./smd_module_handler.ts";
+import { EvictModule } from "./smd_evict.ts";
 import { SindexModule } from "./smd_sindex.ts";
 import { TruncateModule } from "./smd_truncate.ts";
 import { UdfModule } from "./smd_udf.ts";
 
-const MODULES = [SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE, SMD_MODULE.UDF];
+const MODULES = [SMD_MODULE.EVICT, SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE, SMD_MODULE.UDF];
 
 /**
  * Reads what an earlier run of the node kept.
@@ -95,6 +96,7 @@ export class NodeMetadata {
     const handlers = [
       new SindexModule(namespaces, ports.log),
       new TruncateModule(namespaces),
+      new EvictModule(namespaces),
       new UdfModule(options.udf, ports.log),
     ];
     for (const handler of handlers) {

@@ -27,7 +27,7 @@ import {
 } from "../storage/mod.ts";
 import { Namespace, PeerTransactions } from "../transaction/mod.ts";
 import { UdfModules } from "../udf/mod.ts";
-import { PEER_MESSAGE } from "../wire/mod.ts";
+import { PEER_MESSAGE, SMD_MODULE } from "../wire/mod.ts";
 import { ClusterRuntime } from "./cluster/mod.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -123,6 +123,8 @@ export class AerieNode {
         host,
         log,
         mayRaidTombstones: () => !this.migrator.isMigrating,
+        agreeEviction: (voidTime) =>
+          this.metadata.set(SMD_MODULE.EVICT, store.settings.name, String(voidTime)),
       })
     );
     this.listeners = new Listeners({

@@ -92,7 +92,7 @@ function lifeStatistics({ store }: Namespace): Statistic[] {
     ["evicted_objects", supervision.evictedObjects],
     ["evict_ttl", supervision.evictTtlS],
     ["evict_void_time", supervision.evictVoidTime],
-    ["smd_evict_void_time", supervision.evictVoidTime],
+    ["smd_evict_void_time", supervision.smdEvictVoidTime],
     ["nsup_cycle_duration", Math.floor(supervision.nsupCycleMs / 1000)],
     ["nsup_cycle_deleted_pct", supervision.nsupCycleDeletedPct.toFixed(2)],
     ["nsup_xdr_key_busy", 0],

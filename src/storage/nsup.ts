@@ -2,7 +2,8 @@
  * One cycle of the namespace supervisor: removes expired and truncated records, and evicts when a mark is exceeded.
  *
  * Phases: expire (one walk; when a mark is exceeded at its start, it also counts remaining lives) → evict (a second walk,
- * when the mark is still exceeded and the depth has grown) → done. Source: server-operations reference, 16 and 17.
+ * when the mark is still exceeded) → done. The depth of an eviction is told to all nodes, which evict as far: a cycle that
+ * follows another node's has the second walk alone. Source: server-operations reference, 16 and 17.
  *
  * @module
  */
@@ -15,9 +16,22 @@ import type { LinearHistogram } from "./linear_histogram.ts";
 import { RecordWalk } from "./record_walk.ts";
 import type { NamespaceStore } from "./store.ts";
 
+/** How a cycle runs. */
+export interface NsupCycleOptions {
+  /** Monotonic time. */
+  startMs: number;
+  /** Where the outcome is told. */
+  log: Log;
+  /** Lets all nodes evict up to a void-time, in seconds since 2010; this node has agreed to it when the call returns. */
+  agreeEviction: (voidTime: number) => void;
+  /** Only evicts, as far as the nodes have agreed. */
+  followsAgreement?: boolean;
+}
+
 /** One cycle; made anew for each. */
 export class NsupCycle implements BackgroundTask {
   readonly #store: NamespaceStore;
+  readonly #agreeEviction: (voidTime: number) => void;
   readonly #log: Log;
   readonly #startMs: number;
   readonly #nowMs: number;
@@ -30,12 +44,10 @@ export class NsupCycle implements BackgroundTask {
   #expired = 0;
   #evicted = 0;
 
-  /**
-   * @param store whose records
-   * @param options `startMs`: monotonic time; `log`: where the outcome is told
-   */
-  constructor(store: NamespaceStore, options: { startMs: number; log: Log }) {
+  /** @param store whose records */
+  constructor(store: NamespaceStore, options: NsupCycleOptions) {
     this.#store = store;
+    this.#agreeEviction = options.agreeEviction;
     this.#log = options.log;
     this.#startMs = options.startMs;
     this.#nowMs = store.nowMs();
@@ -43,8 +55,24 @@ export class NsupCycle implements BackgroundTask {
     this.#objectCount = store.objectCount;
     this.#evictable = new Evictable(store);
     store.supervision.hwmBreached = breachedMark(store) !== undefined;
+    if (options.followsAgreement) {
+      this.#walk = this.#follow();
+      const { evictTtlS } = store.supervision;
+      this.#write("info", `evicting records with less than ${evictTtlS} s to live, as another node does`);
+      return;
+    }
     this.#lives = store.supervision.hwmBreached ? evictionHistogram(store.settings) : undefined;
     this.#walk = new RecordWalk(store, (entry) => this.#judgeExpiry(entry));
+  }
+
+  /** Begins to evict as far as the nodes have agreed. */
+  #follow(): RecordWalk {
+    const { supervision } = this.#store;
+    supervision.evictVoidTime = supervision.smdEvictVoidTime;
+    // A record with a void-time of exactly this second belongs to the first bucket that stays.
+    supervision.evictTtlS = Math.max(0, supervision.evictVoidTime + 1 - this.#nowS);
+    this.#isEvicting = true;
+    return new RecordWalk(this.#store, (entry) => this.#judgeEviction(entry));
   }
 
   /** See {@linkcode BackgroundTask.step}. */
@@ -89,12 +117,10 @@ export class NsupCycle implements BackgroundTask {
       this.#write("warning", `${mark}, but nothing can be evicted: ${depth.refusal}`);
       return false;
     }
-    supervision.evictTtlS = depth.ttlS;
-    // A record with a void-time of exactly this second belongs to the first bucket that stays.
-    supervision.evictVoidTime = Math.max(supervision.evictVoidTime, this.#nowS + depth.ttlS - 1);
     this.#write("warning", `${mark}: evicting records with less than ${depth.ttlS} s to live`);
-    this.#walk = new RecordWalk(this.#store, (entry) => this.#judgeEviction(entry));
-    this.#isEvicting = true;
+    const voidTime = this.#nowS + depth.ttlS - 1;
+    if (voidTime > supervision.smdEvictVoidTime) this.#agreeEviction(voidTime);
+    this.#walk = this.#follow();
     return true;
   }
 

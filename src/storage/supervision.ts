@@ -23,10 +23,23 @@ export class Supervision {
   nsupCycleCount = 0;
   /** Remaining life below which records were evicted last, in seconds. */
   evictTtlS = 0;
-  /** Void-time up to which records were evicted, in seconds since 2010; 0 for none. */
+  /** Void-time up to which records were evicted here, in seconds since 2010; 0 for none. */
   evictVoidTime = 0;
+  /** Void-time up to which the nodes have agreed to evict; 0 for none. */
+  smdEvictVoidTime = 0;
   /** Use is above a mark for eviction. */
   hwmBreached = false;
   /** Why writes are stopped; empty when they are not. */
   stopWritesReason = "";
+
+  /**
+   * Takes what the nodes have agreed on.
+   *
+   * @param voidTime seconds since 2010; 0 to forget how deep evictions went
+   */
+  agreeEviction(voidTime: number): void {
+    this.smdEvictVoidTime = voidTime;
+    this.evictVoidTime = Math.min(this.evictVoidTime, voidTime);
+    if (voidTime === 0) this.evictTtlS = 0;
+  }
 }

@@ -38,6 +38,11 @@ export interface SupervisorOptions {
   log: Log;
   /** Whether tombstones may be removed now: false while migrations run. */
   mayRaidTombstones?: () => boolean;
+  /**
+   * Lets all nodes evict up to a void-time, in seconds since 2010: `Supervision.agreeEviction` here when it returns, and
+   * elsewhere when they hear of it. Absent where there are no others.
+   */
+  agreeEviction?: (voidTime: number) => void;
 }
 
 /** Background work of one namespace. */
@@ -47,6 +52,7 @@ export class NamespaceSupervisor {
   readonly #host: Host;
   readonly #log: Log;
   readonly #mayRaid: () => boolean;
+  readonly #agreeEviction: (voidTime: number) => void;
   readonly #runner: BackgroundRunner;
   readonly #defragmentation: DefragmentationTask | DiskDefragmentationTask;
   readonly #truncation: TruncationTask;
@@ -69,6 +75,8 @@ export class NamespaceSupervisor {
     this.#host = options.host;
     this.#log = options.log;
     this.#mayRaid = options.mayRaidTombstones ?? (() => true);
+    const { supervision } = options.store;
+    this.#agreeEviction = options.agreeEviction ?? ((voidTime) => supervision.agreeEviction(voidTime));
     this.#runner = new BackgroundRunner(options.clock);
     this.#defragmentation = options.store.disk === undefined
       ? new DefragmentationTask(options.store)
@@ -107,21 +115,29 @@ export class NamespaceSupervisor {
 
   /** Starts a cycle of expiry and eviction now, unless one is under way. */
   startCycle(): void {
-    if (this.#cycle !== undefined && this.#runner.isRunning(this.#cycle)) return;
+    if (!this.#runCycle(false)) return;
     this.#nsupMs = this.#clock.monotonicMs();
-    this.#cycle = new NsupCycle(this.#store, { startMs: this.#nsupMs, log: this.#log });
-    this.#runner.start(this.#cycle);
   }
 
-  /**
-   * Forgets how deep evictions went, or sets it.
-   *
-   * @param ttlS records with less than this many seconds to live count as evicted; 0 to forget
-   */
-  resetEviction(ttlS = 0): void {
+  /** Whether a cycle was started; not while one is under way. */
+  #runCycle(followsAgreement: boolean): boolean {
+    if (this.#cycle !== undefined && this.#runner.isRunning(this.#cycle)) return false;
+    this.#cycle = new NsupCycle(this.#store, {
+      startMs: this.#clock.monotonicMs(),
+      log: this.#log,
+      agreeEviction: this.#agreeEviction,
+      followsAgreement,
+    });
+    this.#runner.start(this.#cycle);
+    return true;
+  }
+
+  /** Evicts what others have evicted, too; what would be over by now is a matter of expiry. */
+  #followEviction(): void {
     const { supervision } = this.#store;
-    supervision.evictTtlS = ttlS;
-    supervision.evictVoidTime = ttlS === 0 ? 0 : Math.floor(this.#store.nowMs() / 1000) + ttlS;
+    if (supervision.smdEvictVoidTime <= supervision.evictVoidTime) return;
+    if (supervision.smdEvictVoidTime * 1000 > this.#store.nowMs()) this.#runCycle(true);
+    else supervision.evictVoidTime = supervision.smdEvictVoidTime;
   }
 
   #tick(): void {
@@ -131,7 +147,10 @@ export class NamespaceSupervisor {
     this.#store.disk?.watch.tick();
     this.#judgeWrites(nowMs);
     const isDue = settings.nsupPeriod > 0 && nowMs - this.#nsupMs >= settings.nsupPeriod * 1000;
-    if (isDue && !this.#store.clockSkewStopsWrites) this.startCycle();
+    if (!this.#store.clockSkewStopsWrites) {
+      if (isDue) this.startCycle();
+      else if (settings.nsupPeriod > 0) this.#followEviction();
+    }
     if (settings.nsupHistPeriod > 0 && nowMs - this.#collectionMs >= settings.nsupHistPeriod * 1000) {
       this.#collect();
     }

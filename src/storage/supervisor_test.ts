@@ -194,8 +194,29 @@ describe("eviction", () => {
     assert(supervision.evictVoidTime > 0 && supervision.evictTtlS > 1400);
     it.clock.advance(10_000);
     assert(supervision.evictedObjects > evictedObjects + 400);
-    it.supervisor.resetEviction();
+    assertEquals(supervision.smdEvictVoidTime, supervision.evictVoidTime);
+    supervision.agreeEviction(0);
     assertEquals([supervision.evictVoidTime, supervision.evictTtlS], [0, 0]);
+  });
+
+  it("follows what other nodes have agreed on, below the mark too, within a second or two", () => {
+    const it = new Supervised({ nsupPeriod: 60 });
+    const bornS = Math.floor(it.store.nowMs() / 1000);
+    for (let number = 0; number < 100; number++) it.put(number, { ttlS: 1000 + number });
+    it.put(200);
+    it.clock.advance(1500);
+    const { supervision } = it.store;
+    supervision.agreeEviction(bornS + 1030);
+    it.clock.advance(2000);
+    const left = Array.from({ length: 100 }, (_, number) => it.has(number));
+    const evictedCount = left.indexOf(true);
+    assert(Math.abs(evictedCount - 30) <= 2, `${evictedCount} are gone`);
+    assertEquals(left.lastIndexOf(false), evictedCount - 1);
+    assertEquals([it.has(200), supervision.evictedObjects], [true, evictedCount]);
+    assertEquals(supervision.evictVoidTime, bornS + 1030);
+    supervision.agreeEviction(bornS);
+    it.clock.advance(2000);
+    assertEquals([supervision.evictVoidTime, supervision.evictedObjects], [bornS, evictedCount]);
   });
 
   it("spares protected sets, and says what stands in the way", () => {
