@@ -39,6 +39,7 @@ describe("open()", () => {
       },
       after: (delayMs, fn) => clock.after(delayMs, fn),
       nextTurn: (fn) => clock.nextTurn(fn),
+      afterEvents: (fn) => clock.afterEvents(fn),
     };
     const database = await open({
       settings: SETTINGS,
