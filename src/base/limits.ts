@@ -317,8 +317,8 @@ export const MIGRATE_UNACKED_SIZE_MAX = 32 * 1024 * 1024;
 /** Records of one emigration that may be sent without having been acknowledged: each costs some bytes of memory. */
 export const MIGRATE_UNACKED_COUNT_MAX = 8192;
 
-/** Clusters that a copy of a partition is known to come from; older ones are forgotten. */
-export const MIGRATE_ANCESTOR_COUNT_MAX = 16;
+/** Lineages of each kind that a copy of a partition remembers: some per change of the cluster; older ones are forgotten. */
+export const LINEAGE_ID_COUNT_MAX = 32;
 
 /** Records whose meta data a receiver offers, and a source keeps, for one partition; with more everything is sent. */
 export const MIGRATE_META_COUNT_MAX = 1024 * 1024;

@@ -34,6 +34,8 @@ export const CAPABILITY = {
   LARGE_CLUSTER: 1 << 6,
   /** Records carry the persisted indexes of their lists and maps. */
   PERSISTED_INDEX: 1 << 7,
+  /** Members tell where their copies come from, and all of them choose the rule of a merge from it. */
+  LINEAGE: 1 << 8,
 } as const;
 
 /** What this node tells in an exchange; its versions must not change until the exchange has been committed. */

@@ -15,7 +15,7 @@
 import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import { hlcPhysicalMs, type SmdContent } from "../cluster/mod.ts";
 import type { Settings } from "../config/mod.ts";
-import { type CopyRelation, Migrator, PartitionTable, VersionPages } from "../partition/mod.ts";
+import { Migrator, PartitionTable, VersionPages } from "../partition/mod.ts";
 import type { Clock, Network, Ports } from "../port/mod.ts";
 import { QueryRegistry } from "../query/mod.ts";
 import {
@@ -142,7 +142,7 @@ export class AerieNode {
       namespaces,
       ownServices: () => peerServiceAddresses(this),
     });
-    this.peers = createPeers(this, (at) => this.migrator.relation(at));
+    this.peers = createPeers(this);
     this.migrator = createMigrator(this);
     this.#tellOfLosses();
     this.metadata = new NodeMetadata({
@@ -313,10 +313,7 @@ export async function createNode(options: NodeOptions): Promise<AerieNode> {
 }
 
 /** Requests that involve other nodes. */
-function createPeers(
-  { cluster, ports, namespaces }: AerieNode,
-  relation: (at: Parameters<Migrator["relation"]>[0]) => CopyRelation,
-): PeerTransactions {
+function createPeers({ cluster, ports, namespaces }: AerieNode): PeerTransactions {
   const { clock, random } = ports;
   const peers = new PeerTransactions({
     self: cluster.self,
@@ -325,7 +322,6 @@ function createPeers(
     clusterKey: () => cluster.clusterKey,
     isFenced: () => cluster.isFenced,
     latestMs: () => hlcPhysicalMs(cluster.hybridClock.now()) - CITRUSLEAF_EPOCH_S * 1000,
-    relation,
     clock,
     random,
   });
@@ -342,7 +338,6 @@ function createPeers(
 function createMigrator({ cluster, peers, ports, settings, namespaces }: AerieNode): Migrator {
   const { fabric } = cluster;
   const migrator = new Migrator({
-    self: cluster.self,
     ports,
     settings: settings.service,
     namespaces,

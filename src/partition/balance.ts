@@ -10,7 +10,7 @@
  * 3. Immigrators: replicas that must receive data. Without any, the partition is settled at once.
  * 4. The new version of this node's copy, and what it sends and receives.
  *
- * Read `balance_partition.ts` for these steps, `row.ts` and `racks.ts` for the rows.
+ * Read `balance_partition.ts` for these steps, `lineage.ts` for what is merged and how, `row.ts` and `racks.ts` for the rows.
  * Source: clustering reference, section 10; docs/cluster.md.
  *
  * @module
@@ -20,6 +20,7 @@ import { assert, PARTITION_COUNT } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import { PartitionDecider } from "./balance_partition.ts";
 import { placeCopies, type Placement, type PlacementFeatures, type PlacementMember } from "./racks.ts";
+import type { LineageTable } from "./lineage.ts";
 import { computeRows, type RowHashes } from "./row.ts";
 import type { VersionTable } from "./version.ts";
 
@@ -39,6 +40,8 @@ export interface BalanceInput {
   readonly features: PlacementFeatures;
   /** All members are aerie nodes, so that what the reference leaves open may be decided our way. */
   readonly allOurs: boolean;
+  /** Where the copies of each member come from; absent unless all members tell it. */
+  readonly lineages?: ReadonlyMap<NodeId, LineageTable>;
   /** A cache of hashes. */
   readonly hashes?: RowHashes;
 }
@@ -145,6 +148,12 @@ export interface Balance {
   readonly hasCutoff: Uint8Array;
   /** Versions of this node's copies from now on. */
   readonly versions: VersionTable;
+  /** Where they come from. */
+  readonly lineages: LineageTable;
+  /** Where complete copies come from once migrations have ended. */
+  readonly mergedLineages: LineageTable;
+  /** How copies are merged: bits of `MERGE_RULE`. */
+  readonly mergeRules: Uint8Array;
   /** Transfers that this node receives, per partition. */
   readonly immigrationCounts: Uint16Array;
   /** Transfers that this node makes. */
@@ -185,6 +194,7 @@ export function computeBalance(input: BalanceInput): Balance {
     selfIndex,
     placement,
     versions: members.map((member) => member.versions),
+    lineages: input.lineages && nodes.map((node) => input.lineages!.get(node)!),
     quiesced: Uint8Array.from(members, (member) => features.placement && member.isQuiesced ? 1 : 0),
     allOurs: input.allOurs,
   });

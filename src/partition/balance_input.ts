@@ -8,6 +8,7 @@ import { assert } from "../base/mod.ts";
 import { CAPABILITY, type ExchangeMember, type ExchangeResult } from "../cluster/mod.ts";
 import { type ExchangeNamespace, type NodeId, REBALANCE_FLAG } from "../wire/mod.ts";
 import type { BalanceInput } from "./balance.ts";
+import { LineageTable } from "./lineage.ts";
 import type { PlacementFeatures, PlacementMember } from "./racks.ts";
 import type { RowHashes } from "./row.ts";
 import { VersionTable } from "./version.ts";
@@ -33,6 +34,7 @@ export function balanceInput(
   const { namespace, self, hashes } = options;
   const having = result.members.filter(({ namespaces }) => namespaces.has(namespace));
   assert(having.some(({ node }) => node === self), "this node has the namespace");
+  const hasLineages = (result.capabilities & CAPABILITY.LINEAGE) !== 0;
   const factor = having[0].namespaces.get(namespace)!.replicationFactor ?? 1;
   return {
     succession: result.succession,
@@ -42,8 +44,18 @@ export function balanceInput(
     replicationFactor: Math.max(factor, 1),
     features: placementFeatures(result.capabilities),
     allOurs: result.allOurs,
+    ...(hasLineages ? { lineages: lineagesOf(having, namespace) } : {}),
     ...(hashes === undefined ? {} : { hashes }),
   };
+}
+
+function lineagesOf(members: readonly ExchangeMember[], namespace: string): Map<NodeId, LineageTable> {
+  return new Map(
+    members.map(({ node, namespaces }) => [
+      node,
+      LineageTable.fromGroups(namespaces.get(namespace)!.lineages ?? []),
+    ]),
+  );
 }
 
 /** A node that does not know its host counts as being alone on one. */

@@ -1,7 +1,7 @@
 /**
  * The balance of one partition after the other: working master, duplicates, immigrators, witnesses, this node's new
- * version and migrations. One decider serves all partitions, so that nothing is allocated per partition.
- * Source: clustering reference, sections 10.5 to 10.10.
+ * version and migrations. One decider serves all partitions, so that little is allocated per partition. What depends on
+ * where copies come from is in `balance_lineage.ts`. Source: clustering reference, sections 10.5 to 10.10.
  *
  * @module
  */
@@ -9,6 +9,8 @@
 import { PARTITION_COUNT } from "../base/mod.ts";
 import { type NodeId, VERSION_FAMILY_UNIQUE } from "../wire/mod.ts";
 import { type Balance, EMIGRATION_FLAG, EmigrationList, PlaceSets } from "./balance.ts";
+import { LineageDecider } from "./balance_lineage.ts";
+import type { LineageTable } from "./lineage.ts";
 import type { Placement } from "./racks.ts";
 import {
   isUniqueFamily,
@@ -31,6 +33,8 @@ export interface DeciderInput {
   readonly placement: Placement;
   /** Versions of each node, by index. */
   readonly versions: readonly VersionTable[];
+  /** Where the copies of each node come from, by index; undefined unless all members tell it. */
+  readonly lineages: readonly LineageTable[] | undefined;
   /** 1 for quiesced nodes, by index. */
   readonly quiesced: Uint8Array;
   readonly allOurs: boolean;
@@ -59,6 +63,7 @@ export class PartitionDecider {
   readonly #duplicates: PlaceSets;
   readonly #immigrators: PlaceSets;
   readonly #witnesses: PlaceSets;
+  readonly #lineage: LineageDecider;
   #freshCount = 0;
   #immigrationCount = 0;
   #signalCount = 0;
@@ -74,6 +79,12 @@ export class PartitionDecider {
     this.#duplicates = new PlaceSets(count);
     this.#immigrators = new PlaceSets(count);
     this.#witnesses = new PlaceSets(count);
+    this.#lineage = new LineageDecider({
+      clusterKey: input.clusterKey,
+      lineages: input.lineages,
+      lows: this.#lows,
+      highs: this.#highs,
+    });
   }
 
   /** What was decided. */
@@ -92,6 +103,9 @@ export class PartitionDecider {
       witnesses: this.#witnesses,
       hasCutoff: this.#hasCutoff,
       versions: this.#next,
+      lineages: this.#lineage.next,
+      mergedLineages: this.#lineage.merged,
+      mergeRules: this.#lineage.rules,
       immigrationCounts: this.#immigrationCounts,
       emigrations: this.#emigrations,
       freshCount: this.#freshCount,
@@ -114,10 +128,12 @@ export class PartitionDecider {
     }
     this.#findDuplicates(partition);
     if (!this.#findImmigrators(partition)) {
+      this.#lineage.follow(partition, this.#working);
       this.#settle(partition);
       return;
     }
     this.#foundFamilies(partition);
+    this.#decideMerge(partition);
     this.#advance(partition);
     this.#findWitnesses(partition);
     this.#planMigrations(partition);
@@ -133,6 +149,26 @@ export class PartitionDecider {
       if (index === selfIndex) this.#self = place;
     }
     this.#selfPlace[partition] = this.#self;
+    this.#lineage.load(partition, (place) => placement.rows.order[base + place]);
+  }
+
+  /** By which rule copies are merged, and where this node's copy comes from meanwhile. */
+  #decideMerge(partition: number): void {
+    const self = this.#self;
+    if (this.#duplicateCount === 0) return this.#lineage.follow(partition, this.#working);
+    const merging = [this.#working];
+    for (let place = 0; place < this.#count; place++) {
+      if (this.#duplicates.has(partition, place)) merging.push(place);
+    }
+    const family = this.#familyOf(self);
+    const founder = family === UNMATCHED ? self : this.#founders[family];
+    this.#lineage.merge(partition, {
+      merging,
+      familyCount: this.#founders.length,
+      founder: founder === NOWHERE || !this.#exists(founder) ? undefined : founder,
+      isFollower: family !== UNMATCHED || self < this.#replicas,
+      isSuperseded: self === 0 && this.#exists(self) && !merging.includes(self),
+    });
   }
 
   #exists(place: number): boolean {

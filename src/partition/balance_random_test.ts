@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { PARTITION_COUNT } from "../base/mod.ts";
 import { type Balance, EMIGRATION_FLAG } from "./balance.ts";
+import { LineageTable, MERGE_RULE } from "./lineage.ts";
 import { NO_PLACEMENT, type PlacementFeatures, type PlacementMember } from "./racks.ts";
 import { PartitionTable, ROLE } from "./table.ts";
 import { ALL_FEATURES, balance, inOrder, testMember } from "./testing.ts";
@@ -69,6 +70,7 @@ class World {
   /** Half of the histories follow Community rules, as beside stock nodes. */
   readonly options: { allOurs: boolean; features: PlacementFeatures };
   readonly written = new Map<number, Set<number>>(TRACKED.map((partition) => [partition, new Set()]));
+  readonly hasLineages: boolean;
   groups: TestNode[][] = [];
   transfers: Transfer[] = [];
   #key = 0;
@@ -77,6 +79,7 @@ class World {
   constructor(seed: number) {
     this.random = makeRandom(seed);
     const allOurs = seed % 4 < 2;
+    this.hasLineages = allOurs && seed % 8 < 5;
     this.options = { allOurs, features: allOurs ? ALL_FEATURES : NO_PLACEMENT };
     const isUniform = seed % 3 === 0;
     const count = 3 + this.random(4);
@@ -100,12 +103,25 @@ class World {
         isQuiesced: this.random(12) === 0,
       }));
       const { replicationFactor } = this;
+      const lineages = new Map(
+        group.map(({ id, table }) => [id, LineageTable.fromGroups(table.lineages.toGroups(table.versions))]),
+      );
       const balances = group.map((node) =>
-        balance(members, { self: node.id, clusterKey, replicationFactor })
+        balance(members, {
+          ...this.options,
+          self: node.id,
+          clusterKey,
+          replicationFactor,
+          ...(this.hasLineages ? { lineages } : {}),
+        })
       );
       for (const [at, node] of group.entries()) {
         assertEquals(balances[at].placement, balances[0].placement);
         assertEquals(balances[at].workingPlace, balances[0].workingPlace);
+        for (const partition of TRACKED) {
+          const isByTime = ({ mergeRules }: Balance) => mergeRules[partition] & MERGE_RULE.BY_TIME;
+          assertEquals(isByTime(balances[at]), isByTime(balances[0]));
+        }
         node.follow(balances[at]);
       }
       for (const node of group) this.#plan(node, group);

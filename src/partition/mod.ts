@@ -8,6 +8,7 @@
  */
 export * from "./balance.ts";
 export * from "./balance_input.ts";
+export * from "./lineage.ts";
 export * from "./migration/mod.ts";
 export * from "./racks.ts";
 export * from "./row.ts";

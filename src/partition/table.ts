@@ -25,6 +25,7 @@
 import { assert, PARTITION_COUNT, ResultCode } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import { type Balance, nodeAt } from "./balance.ts";
+import { LineageTable, MERGE_RULE } from "./lineage.ts";
 import type { PartitionVersionKeeper } from "./version_keeper.ts";
 import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
 
@@ -53,6 +54,8 @@ export class PartitionTable {
   #hadPeers = false;
   /** What this node's copies are worth; storage keeps it. */
   versions: VersionTable = new VersionTable();
+  /** Where they come from; in memory alone. */
+  lineages: LineageTable = new LineageTable();
   readonly #keeper: PartitionVersionKeeper | undefined;
   /** The balance that the table follows; undefined for a node on its own and while nobody is served. */
   balance: Balance | undefined;
@@ -95,6 +98,7 @@ export class PartitionTable {
     this.balance = balance;
     this.#endHandOffs();
     this.versions = balance.versions;
+    this.lineages = balance.lineages;
     this.clusterSize = balance.nodes.length;
     if (this.clusterSize > 1) this.#hadPeers = true;
     this.effectiveReplicationFactor = balance.placement.replicaCount;
@@ -262,6 +266,16 @@ export class PartitionTable {
     return this.#nodesOf(balance, partition, (other) => balance.duplicates.has(partition, other));
   }
 
+  /** Whether copies of a record are merged by time, whatever the policy. All members of the cluster know the same. */
+  mergesByTime(partition: number): boolean {
+    return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.BY_TIME) !== 0;
+  }
+
+  /** Whether what this final master had before it received anything is a subset of what it receives. */
+  isSuperseded(partition: number): boolean {
+    return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.SUPERSEDED) !== 0;
+  }
+
   /** Nodes to tell, as final master, that all migrations of a partition have ended. */
   witnesses(partition: number): NodeId[] {
     const { balance } = this;
@@ -331,6 +345,7 @@ export class PartitionTable {
     }
     if (this.#immigrations[partition] > 0) return;
     this.#setVersion(partition, isFinal ? VERSION_BIT.MASTER : 0);
+    this.lineages.set(partition, balance.mergedLineages.get(partition));
     if (isFinal) balance.duplicates.remove(partition, 0);
     else this.generation++;
   }

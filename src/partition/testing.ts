@@ -7,6 +7,7 @@
 import { PARTITION_COUNT } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import { type Balance, computeBalance } from "./balance.ts";
+import type { LineageTable } from "./lineage.ts";
 import { placeCopies, type Placement, type PlacementFeatures, type PlacementMember } from "./racks.ts";
 import { computeRows, RowHashes } from "./row.ts";
 import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
@@ -102,9 +103,11 @@ export function balance(
     replicationFactor?: number;
     features?: PlacementFeatures;
     allOurs?: boolean;
+    lineages?: ReadonlyMap<NodeId, LineageTable>;
   },
 ): Balance {
   const { self, clusterKey = 0x99, replicationFactor = 2, features = ALL_FEATURES, allOurs = true } = options;
+  const { lineages } = options;
   const succession = inOrder(members).map(({ node }) => node);
   return computeBalance({
     succession,
@@ -114,6 +117,7 @@ export function balance(
     replicationFactor,
     features,
     allOurs,
+    ...(lineages === undefined ? {} : { lineages }),
     hashes,
   });
 }

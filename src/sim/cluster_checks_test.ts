@@ -96,6 +96,7 @@ describe("checkPolicy", () => {
     lastUpdateMs,
     voidTime: 0,
     isTombstone: false,
+    isCovered: false,
     bytes: Uint8Array.of(byte),
   });
   const check = (
@@ -120,6 +121,20 @@ describe("checkPolicy", () => {
     );
     assertThrows(() => check([high, late], high, "last-update-time"), Error, "k1 is not what the policy");
     assertThrows(() => check([high, late], undefined, "generation"), Error, "it is gone");
+  });
+
+  it("leaves out copies that others cover, as long as they are not the latest", () => {
+    const [high, late] = [{ ...copy(9, 10), isCovered: true }, copy(3, 20)];
+    check([high, late], late, "generation");
+    assertThrows(
+      () => check([high, late, copy(4, 1)], high, "generation"),
+      Error,
+      "k1 is not what the policy",
+    );
+    const stale = { ...copy(9, 30), isCovered: true };
+    check([stale, late], late, "generation");
+    check([stale, late], stale, "generation");
+    check([stale], undefined, "generation");
   });
 
   it("compareCopies() breaks ties by the bytes", () => {

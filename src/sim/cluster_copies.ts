@@ -4,6 +4,7 @@
  * @module
  */
 import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
+import { covers, VERSION_BIT, VERSION_LINEAGE_MASK } from "../partition/mod.ts";
 import type { EntryRef } from "../storage/mod.ts";
 import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { ClusterMember } from "./cluster_members.ts";
@@ -23,6 +24,8 @@ export interface RecordCopy {
   /** Seconds since 2010, 0 for never. */
   readonly voidTime: number;
   readonly isTombstone: boolean;
+  /** Another node's copy of the partition is complete, and has all that was acknowledged of this one. */
+  readonly isCovered: boolean;
   /** The flat record, without its tree id. */
   readonly bytes: Uint8Array;
 }
@@ -41,7 +44,8 @@ export function digestKey(digest: Uint8Array): string {
 export function collectCopies(members: readonly ClusterMember[]): CopiesByDigest {
   const copies = new Map<string, RecordCopy[]>();
   for (const member of members) {
-    forEachCopy(member, (digest, copy) => {
+    const others = members.filter((other) => other !== member);
+    forEachCopy(member, others, (digest, copy) => {
       const key = digestKey(digest);
       const list = copies.get(key);
       if (list === undefined) copies.set(key, [copy]);
@@ -51,12 +55,17 @@ export function collectCopies(members: readonly ClusterMember[]): CopiesByDigest
   return copies;
 }
 
-function forEachCopy(member: ClusterMember, visit: (digest: Uint8Array, copy: RecordCopy) => void): void {
+function forEachCopy(
+  member: ClusterMember,
+  others: readonly ClusterMember[],
+  visit: (digest: Uint8Array, copy: RecordCopy) => void,
+): void {
   const { store } = member;
   const { index, space } = store;
   const digest = new Uint8Array(20);
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (index.partitionEntryCounts[partition] === 0) continue;
+    const isCovered = others.some((other) => hasAllOf(other, member, partition));
     index.forEach(partition, undefined, (entry: EntryRef) => {
       entry.copyDigest(digest, 0);
       visit(digest, {
@@ -65,11 +74,26 @@ function forEachCopy(member: ClusterMember, visit: (digest: Uint8Array, copy: Re
         lastUpdateMs: entry.lastUpdateMs,
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
+        isCovered,
         bytes: withoutTreeId(space.peek(entry.location, entry.sizeUnits)!.slice()),
       });
       return true;
     });
   }
+}
+
+/** Whether one node's copy of a partition is complete and known to contain another's; see `src/partition/lineage.ts`. */
+function hasAllOf(one: ClusterMember, other: ClusterMember, partition: number): boolean {
+  const { low, high } = other.partitions.versions;
+  const { versions, lineages } = one.partitions;
+  if (!versions.exists(partition) || (versions.high[partition] & VERSION_BIT.SUBSET) !== 0) return false;
+  const isKin = versions.low[partition] === low[partition] &&
+    ((versions.high[partition] ^ high[partition]) & VERSION_LINEAGE_MASK) === 0;
+  if (isKin) return (high[partition] & VERSION_BIT.SUBSET) !== 0;
+  return covers(
+    { low: versions.low[partition], high: versions.high[partition], lineage: lineages.get(partition) },
+    { low: low[partition], high: high[partition] },
+  );
 }
 
 /** Each node counts the trees that it has dropped by itself; the number is in the upper bits of the second word. */
@@ -111,9 +135,9 @@ function compareBytes(left: Uint8Array, right: Uint8Array): number {
 
 /** A copy for a report. */
 export function copyText(
-  { member, generation, lastUpdateMs, voidTime, isTombstone, bytes }: RecordCopy,
+  { member, generation, lastUpdateMs, voidTime, isTombstone, isCovered, bytes }: RecordCopy,
 ): string {
-  const kind = isTombstone ? "tombstone" : `${bytes.length} bytes`;
+  const kind = (isTombstone ? "tombstone" : `${bytes.length} bytes`) + (isCovered ? ", covered" : "");
   const expiry = voidTime === 0 ? "" : ` void-time ${voidTime}`;
   return `${member.id}: generation ${generation} LUT ${lastUpdateMs}${expiry} ${kind}`;
 }
@@ -191,7 +215,8 @@ function checkOwnership(members: readonly ClusterMember[]): void {
 }
 
 /**
- * After a split: each record is the best of the copies that there were before the network healed.
+ * After a split: each record is the best of the copies that there were before the network healed, but for those that
+ * others covered: a copy that was left behind has nothing that was acknowledged and is not in a later one.
  *
  * @param before all copies at that moment, when no client wrote any more
  * @throws {Error} that names a record with another value
@@ -212,14 +237,15 @@ export function checkPolicy(
     const found = after.get(key)?.[0];
     const all = found === undefined ? list : [...list, found];
     if (all.some((copy) => mayBeExpired(copy, members))) continue;
-    const [best] = [...list].sort(order);
-    if (found !== undefined && sameCopy(found, best)) continue;
-    // Of copies that are no more than what the other once was, or that had not been filled, the later one stays.
-    const [latest] = [...list].sort(compareCopies("last-update-time"));
-    if (found !== undefined && sameCopy(found, latest)) continue;
-    if (found !== undefined && found.lastUpdateMs > best.lastUpdateMs && inDoubt(names.get(key) ?? "")) {
-      continue;
-    }
+    const merged = list.filter(({ isCovered }) => !isCovered);
+    if (found === undefined && merged.length === 0) continue;
+    const [best] = [...merged].sort(order);
+    if (found !== undefined && best !== undefined && sameCopy(found, best)) continue;
+    // Where it is in doubt whether copies went different ways, and of what a copy has not confirmed, the later one stays.
+    const latest = [merged, list].map((copies) => [...copies].sort(compareCopies("last-update-time"))[0]);
+    if (found !== undefined && latest.some((copy) => copy !== undefined && sameCopy(found, copy))) continue;
+    const isLater = found !== undefined && (best === undefined || found.lastUpdateMs > best.lastUpdateMs);
+    if (isLater && inDoubt(names.get(key) ?? "")) continue;
     throw new Error(
       `After the split ${names.get(key) ?? key} is not what the policy "${policy}" names: ${
         found === undefined ? "it is gone" : copyText(found)

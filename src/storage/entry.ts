@@ -158,7 +158,7 @@ export class EntryRef {
     this.words[word] = (this.words[word] & ~(TREE_ID_MASK << TREE_ID_SHIFT)) | (treeId << TREE_ID_SHIFT);
   }
 
-  /** Epoch of the store in which the record was written, 0 when it is older than its arrival here. */
+  /** Epoch of the store in which the record was written, or merged; see `NamespaceStore.mergedEpoch`. */
   get writeEpoch(): number {
     return this.words[this.base + WORD.SET_AND_TREE] >>> WRITE_EPOCH_SHIFT;
   }

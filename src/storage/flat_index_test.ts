@@ -75,8 +75,7 @@ describe("replaceRecord()", () => {
     const sent = flatOf(indexed(LIST), foreign);
     const it = new TestStore();
     const outcome = replaceRecord(it.store, { bytes: sent, at: 0, end: sent.length }, {
-      rule: "lut",
-      lineage: "ancestor",
+      rule: "replica",
       origin: "replica",
       waiter: { wake: () => {} },
     });

@@ -94,7 +94,7 @@ export class RecordWalk {
     for (let place = 0; place < this.#origins.length; place++) {
       const at = place * DIGEST_SIZE_BYTES;
       if (!store.find(this.#doomed, at, this.#entry)) continue;
-      if (store.expunge(this.#doomed, at, this.#entry, this.#origins[place])) this.removedCount++;
+      if (store.expunge(this.#doomed, at, this.#entry, { origin: this.#origins[place] })) this.removedCount++;
     }
   }
 }

@@ -2,22 +2,23 @@
  * Records that come from another node: replica writes, duplicates, migration. Which copy of a record stays is decided
  * here, and alike on every node.
  *
- * | rule | first | second | third |
- * | ---- | ----- | ------ | ----- |
- * | replica write | later last update time | generation, with wrap-around | larger flat bytes |
- * | policy last-update-time | the same | | |
- * | policy generation, divergent copies | larger generation, as a plain number | later last update time | larger flat bytes |
- * | policy generation, copy of an ancestor | like last-update-time | | |
- * | policy, copy of a successor | the one that came | | |
- * | policy, copy of a predecessor | the one that is here | | |
- * | any policy, the record here was written in the present cluster | like last-update-time | | |
+ * | rule | the record here | which one stays |
+ * | ---- | --------------- | --------------- |
+ * | replica | any | later last update time, then generation with wrap-around, then larger flat bytes |
+ * | any | was written in the present cluster | the same |
+ * | time | any other | the same |
+ * | policy last-update-time | any other | the same |
+ * | policy generation | any other | larger generation as a plain number, then later last update time, then larger bytes |
+ * | time, policy; superseded | was here before anything was merged | the one that came |
+ * | successor | any other | the one that came |
  *
- * Generations of copies that went different ways (both sides of a split wrote) say which side did more. Those of a copy
- * and its ancestor do not: a record that was deleted and made anew may have a lower generation than a stale copy, and is
- * newer all the same. The last resort, comparing bytes, has no meaning; it lets all nodes come to the same copy.
+ * Each rule is a total order, so that in a merge of several copies by one rule their order makes no difference; which
+ * rule a partition's merge has is decided once for all nodes, in `src/partition/lineage.ts`. The last resort, comparing
+ * bytes, has no meaning; it lets all nodes come to the same copy. What was written in the present cluster has seen all
+ * copies that there are to be merged, so that time, which never goes back, is right for it.
  *
- * A successor is a copy that has everything this one has, conflicts decided, and a predecessor is the reverse: what was
- * decided must not be decided again, by a node that knows less of where the copies come from.
+ * A successor is a copy that has everything this one has, conflicts decided: nothing is decided once more. A superseded
+ * copy is a subset of one that is merged into it, together with others that went other ways.
  *
  * Tombstones are records without bins, and win and lose like others. Source: clustering reference, section 13.
  *
@@ -58,13 +59,10 @@ export type Replaced = (typeof REPLACED)[keyof typeof REPLACED];
 
 /** How to decide between two copies. */
 export interface ReplaceOptions {
-  /** "lut" for replica writes; "policy" asks the namespace's `conflict-resolution-policy`. */
-  rule: "lut" | "policy";
-  /**
-   * Whether the copies descend from different families, or one is an ancestor's of the other, or what the other copy is
-   * to the one here. Only rule "policy" asks.
-   */
-  lineage: "divergent" | "ancestor" | "successor" | "predecessor";
+  /** See the head of the file; "policy" asks the namespace's `conflict-resolution-policy`. */
+  rule: "replica" | "time" | "policy" | "successor";
+  /** What is here from before the merge is a subset of what comes. */
+  isSuperseded?: boolean;
   /** Cause of the change. */
   origin: ChangeOrigin;
   /** Woken when the answer was SUSPENDED. */
@@ -106,13 +104,16 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
   if (exists) {
     const order = compareCopies(store, { record, entry }, options);
     if (order === undefined) return REPLACED.SUSPENDED;
-    if (order === 0) return REPLACED.SAME;
+    if (order === 0) {
+      if (isMerge(options) && !isWritten(store, entry)) entry.setWriteEpoch(store.mergedEpoch);
+      return REPLACED.SAME;
+    }
     if (order < 0) return REPLACED.LOCAL_BETTER;
   }
   const set = setOf(store, record);
   if (set === null) return REPLACED.NO_SET;
-  const isCurrent = options.rule === "lut" || options.lineage === "successor";
-  const resultCode = store.putTaken(entry, { exists, set, origin: options.origin, isCurrent });
+  const writeEpoch = isMerge(options) ? store.mergedEpoch : store.writeEpoch;
+  const resultCode = store.putTaken(entry, { exists, set, origin: options.origin, writeEpoch });
   if (resultCode === ResultCode.OK) return REPLACED.APPLIED;
   return resultCode === ResultCode.RECORD_TOO_BIG ? REPLACED.MALFORMED : REPLACED.OUT_OF_SPACE;
 }
@@ -132,8 +133,8 @@ export function restoreRecord(store: NamespaceStore, range: FlatRange, entry: En
   if (isTruncated(store, record)) return REPLACED.TRUNCATED;
   const set = setOf(store, record);
   if (set === null) return REPLACED.NO_SET;
-  const isCurrent = entry.writeEpoch === store.writeEpoch;
-  const resultCode = store.putTaken(entry, { exists: true, set, origin: "replica", isCurrent });
+  const { writeEpoch } = entry;
+  const resultCode = store.putTaken(entry, { exists: true, set, origin: "replica", writeEpoch });
   return resultCode === ResultCode.OK ? REPLACED.APPLIED : REPLACED.OUT_OF_SPACE;
 }
 
@@ -158,28 +159,45 @@ function wrappedOrder(first: number, second: number): number {
   return ((first - second) << 16) >> 16;
 }
 
+function isMerge({ rule }: ReplaceOptions): boolean {
+  return rule === "policy" || rule === "time";
+}
+
+function isWritten(store: NamespaceStore, entry: EntryRef): boolean {
+  return entry.writeEpoch === store.writeEpoch;
+}
+
+/**
+ * Whether a record is what a superseded copy had before the merge, so that it counts for nothing beside what comes.
+ *
+ * @param isSuperseded the copy was a subset of one that is merged
+ */
+export function isLeftOver(store: NamespaceStore, entry: EntryRef, isSuperseded: boolean): boolean {
+  return isSuperseded && !isWritten(store, entry) && entry.writeEpoch !== store.mergedEpoch;
+}
+
 /** Positive when the record that came is better, undefined when the stored bytes must be read first. */
 function compareCopies(
   store: NamespaceStore,
   copies: { record: FlatRecord; entry: EntryRef },
-  { rule, lineage, waiter }: ReplaceOptions,
+  options: ReplaceOptions,
 ): number | undefined {
   const { record, entry } = copies;
-  if (rule === "policy" && lineage === "predecessor") return -1;
-  const isOlder = entry.writeEpoch !== store.writeEpoch;
-  const byPolicy = rule === "policy" &&
-    ((isOlder && lineage === "divergent") || PLANTED.generationAgainstAncestor);
+  const { rule, waiter, isSuperseded = false } = options;
+  const isOlder = !isWritten(store, entry);
+  const byPolicy = (rule === "policy" && isOlder) || (PLANTED.generationAgainstAncestor && isMerge(options));
   const policy = byPolicy ? store.settings.conflictResolutionPolicy : "last-update-time";
   const order = compareVersions(record, entry, policy);
-  if (order !== 0 && rule === "policy" && isOlder && lineage === "successor") return 1;
-  if (order !== 0) return PLANTED.replicaTakesOlder && rule === "lut" ? 1 : order;
+  const comes = rule === "successor" ? isOlder : isMerge(options) && isLeftOver(store, entry, isSuperseded);
+  if (order !== 0 && comes) return 1;
+  if (order !== 0) return PLANTED.replicaTakesOlder && rule === "replica" ? 1 : order;
   if (PLANTED.wrongTieBreak) return -1;
   const loaded = store.loadHere(entry, waiter);
   if (loaded === LOADED.PENDING) return undefined;
   // What can't be read any more is mended by a copy that should be the same.
   if (loaded === LOADED.FAILED) return 1;
   const byBytes = compareBytes(record, store.flat);
-  return rule === "policy" && isOlder && lineage === "successor" ? Math.abs(byBytes) : byBytes;
+  return comes ? Math.abs(byBytes) : byBytes;
 }
 
 /** Compares two padded records: the larger first differing byte, then the longer record. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { plantBug, writeU16, writeU32LE } from "../base/mod.ts";
+import { plantBug, toHex, writeU16, writeU32LE } from "../base/mod.ts";
 import { PendingDevice } from "./device.ts";
 import { EntryRef } from "./entry.ts";
 import { FLAT_GENERATION_AT, setFlatLastUpdate } from "./flat.ts";
@@ -13,7 +13,6 @@ const NOBODY = { wake: () => {} };
 function replace(it: TestStore, bytes: Uint8Array, options: Partial<ReplaceOptions> = {}): Replaced {
   return replaceRecord(it.store, { bytes, at: 0, end: bytes.length }, {
     rule: "policy",
-    lineage: "divergent",
     origin: "replica",
     waiter: NOBODY,
     ...options,
@@ -74,22 +73,25 @@ describe("replaceRecord()", () => {
     assertEquals(replace(it, copy({ generation: 4, lutMs: LUT + 1 })), REPLACED.APPLIED);
   });
 
-  it("lets the later time win against an ancestor, whatever the generations", () => {
+  it("lets the later time win under rule time, whatever the generations", () => {
     const it = storeWith({ generation: 60, lutMs: LUT });
     assertEquals(
-      replace(it, copy({ generation: 1, lutMs: LUT + 1 }), { lineage: "ancestor" }),
+      replace(it, copy({ generation: 1, lutMs: LUT + 1 }), { rule: "time" }),
       REPLACED.APPLIED,
     );
     assertEquals(
-      replace(it, copy({ generation: 60, lutMs: LUT }), { lineage: "ancestor" }),
+      replace(it, copy({ generation: 60, lutMs: LUT }), { rule: "time" }),
       REPLACED.LOCAL_BETTER,
     );
   });
 
   it("lets the later time win of replica writes", () => {
     const it = storeWith({ generation: 60, lutMs: LUT });
-    assertEquals(replace(it, copy({ generation: 1, lutMs: LUT + 1 }), { rule: "lut" }), REPLACED.APPLIED);
-    assertEquals(replace(it, copy({ generation: 99, lutMs: LUT }), { rule: "lut" }), REPLACED.LOCAL_BETTER);
+    assertEquals(replace(it, copy({ generation: 1, lutMs: LUT + 1 }), { rule: "replica" }), REPLACED.APPLIED);
+    assertEquals(
+      replace(it, copy({ generation: 99, lutMs: LUT }), { rule: "replica" }),
+      REPLACED.LOCAL_BETTER,
+    );
   });
 
   it("compares generations with wrap-around under policy last-update-time", () => {
@@ -188,5 +190,57 @@ describe("replaceRecord()", () => {
     } finally {
       plantBug(undefined);
     }
+  });
+
+  it("comes to the same record in whatever order, and how often, the copies of a merge meet", () => {
+    const random = new TestRandom(5);
+    const rules = [["time", "generation"], ["policy", "generation"], ["policy", "last-update-time"]] as const;
+    for (let round = 0; round < 45; round++) {
+      const [rule, policy] = rules[round % rules.length];
+      const isSuperseded = random.below(3) === 0;
+      const own = copy({ generation: 1 + random.below(9), lutMs: LUT + random.below(9), value: 250 });
+      const copies = Array.from({ length: 2 + random.below(4) }, () =>
+        copy({
+          generation: 1 + random.below(4),
+          lutMs: LUT + random.below(4),
+          value: 1 + random.below(3),
+        }));
+      const results = Array.from({ length: 4 }, () => {
+        const it = new TestStore({ settings: testSettings({ conflictResolutionPolicy: policy }) });
+        assertEquals(replace(it, own, { rule: "replica" }), REPLACED.APPLIED);
+        it.store.beginWriteEpoch();
+        const order = [...copies, ...copies].toSorted(() => random.below(3) - 1);
+        for (const bytes of order) replace(it, bytes, { rule, isSuperseded });
+        return toHex(flatOf(it, 1));
+      });
+      assertEquals(new Set(results).size, 1, `round ${round}`);
+      if (isSuperseded) assert(results[0] !== toHex(own));
+    }
+  });
+
+  it("lets what was written in the present cluster lose by time alone", () => {
+    const it = storeWith({ generation: 9, lutMs: LUT });
+    it.store.beginWriteEpoch();
+    assertEquals(replace(it, copy({ generation: 1, lutMs: LUT + 5 }), { rule: "replica" }), REPLACED.APPLIED);
+    for (
+      const options of [{ rule: "policy" }, { rule: "policy", isSuperseded: true }, {
+        rule: "successor",
+      }] as const
+    ) {
+      assertEquals(replace(it, copy({ generation: 60, lutMs: LUT + 4 }), options), REPLACED.LOCAL_BETTER);
+    }
+  });
+
+  it("takes what a successor has, but for what was written since", () => {
+    const it = storeWith({ generation: 9, lutMs: LUT });
+    it.store.beginWriteEpoch();
+    assertEquals(
+      replace(it, copy({ generation: 1, lutMs: LUT - 5 }), { rule: "successor" }),
+      REPLACED.APPLIED,
+    );
+    assertEquals(
+      replace(it, copy({ generation: 9, lutMs: LUT - 6 }), { rule: "successor" }),
+      REPLACED.LOCAL_BETTER,
+    );
   });
 });

@@ -50,7 +50,18 @@ import { NO_LOCATION, type RecordSpace } from "./space.ts";
 import { Supervision } from "./supervision.ts";
 
 const GENERATION_MAX = 0xffff;
-const WRITE_EPOCH_MAX = 0xff;
+const WRITE_EPOCH_MAX = 0x7f;
+
+/** Why a record goes. */
+export interface TombstoneCause {
+  /** Cause of the change. */
+  readonly origin: ChangeOrigin;
+  /** Version that a tombstone gets; absent: one after the record's, now. */
+  readonly version?: { readonly generation: number; readonly lastUpdateMs: number };
+}
+
+/** Added to the epoch of records that were merged in it. */
+const MERGED_EPOCH_BIT = 0x80;
 
 /** What a store needs. */
 export interface StoreOptions {
@@ -234,6 +245,11 @@ export class NamespaceStore {
     return Math.floor(this.space.availableBytes * 100 / this.space.totalBytes);
   }
 
+  /** The write epoch of records that came in the present cluster, from copies that are merged. */
+  get mergedEpoch(): number {
+    return this.writeEpoch | MERGED_EPOCH_BIT;
+  }
+
   /** A new cluster begins: what is written from now on is told from what was there. */
   beginWriteEpoch(): void {
     this.writeEpoch = this.writeEpoch % WRITE_EPOCH_MAX + 1;
@@ -397,7 +413,7 @@ export class NamespaceStore {
     if (units * UNIT_SIZE_BYTES > this.settings.maxRecordSize || units > this.space.recordUnitsMax) {
       return ResultCode.RECORD_TOO_BIG;
     }
-    return this.#place(write, { entry, exists, isCurrent: true });
+    return this.#place(write, { entry, exists, writeEpoch: this.writeEpoch });
   }
 
   /**
@@ -420,13 +436,12 @@ export class NamespaceStore {
    * Stores the record last taken in place of what its digest had.
    *
    * @param entry the digest's entry (moved to the new one when `exists` is false)
-   * @param record whether the digest has an entry, the record's set, the cause of the change, and whether the record
-   * was written in the present cluster
+   * @param record whether the digest has an entry, the record's set, the cause of the change, and its write epoch
    * @returns OK, RECORD_TOO_BIG, OUT_OF_SPACE or DEVICE_OVERLOAD; nothing has changed unless it is OK
    */
   putTaken(
     entry: EntryRef,
-    record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin; isCurrent: boolean },
+    record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin; writeEpoch: number },
   ): ResultCode {
     const flat = this.#taken;
     if (flat.sizeUnits > this.space.recordUnitsMax) return ResultCode.RECORD_TOO_BIG;
@@ -439,13 +454,13 @@ export class NamespaceStore {
       set: record.set,
       origin: record.origin,
     };
-    return this.#place(placed, { entry, exists: record.exists, isCurrent: record.isCurrent });
+    return this.#place(placed, { entry, exists: record.exists, writeEpoch: record.writeEpoch });
   }
 
   /** Stores the encoded record and lets the entry point at it. */
   #place(
     write: PlacedRecord,
-    { entry, exists, isCurrent }: { entry: EntryRef; exists: boolean; isCurrent: boolean },
+    { entry, exists, writeEpoch }: { entry: EntryRef; exists: boolean; writeEpoch: number },
   ): ResultCode {
     const flatFlags = readU32LE(this.#encoded.bytes, FLAT_FLAGS_AT);
     const units = (flatFlags & FLAT_FLAG.SIZE_BITS) + 1;
@@ -468,7 +483,7 @@ export class NamespaceStore {
     const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
       ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
     entry.setVersion(write.lastUpdateMs, write.generation, flags);
-    entry.setWriteEpoch(isCurrent ? this.writeEpoch : 0);
+    entry.setWriteEpoch(writeEpoch);
     this.index.touch(entry.handle);
     this.#count(entry, write.digest, write.digestAt);
     this.#publish(write.digest, write.digestAt, {
@@ -488,13 +503,15 @@ export class NamespaceStore {
    * the next start, a tombstone takes its place; when there is no room for one the record stays, invisible. A tombstone
    * that is there already stays: a node that says "gone" once more knows of no reason to forget the delete.
    *
+   * @param cause why; `version` is that of the tombstone, where another node has told it
    * @returns false when it stays
    */
-  expunge(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): boolean {
+  expunge(digest: Uint8Array, at: number, entry: EntryRef, cause: TombstoneCause): boolean {
+    const { origin } = cause;
     const isOver = origin === "expiry" || origin === "eviction";
     const mayComeBack = isOver ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 : origin === "replica";
     if (mayComeBack && this.space.keepsOldCopies) {
-      if (!entry.isTombstone) return this.bury(digest, at, entry, origin) === ResultCode.OK;
+      if (!entry.isTombstone) return this.bury(digest, at, entry, cause) === ResultCode.OK;
       if (origin === "replica") return false;
     }
     this.remove(digest, at, entry, origin);
@@ -505,15 +522,16 @@ export class NamespaceStore {
    * Puts a tombstone in a record's place. One for an expired record is hardly newer than the record: each node makes it by
    * its own clock, and where a client has written since, by another clock, that write counts.
    */
-  bury(digest: Uint8Array, at: number, entry: EntryRef, origin: ChangeOrigin): ResultCode {
+  bury(digest: Uint8Array, at: number, entry: EntryRef, { origin, version }: TombstoneCause): ResultCode {
     const set = this.sets.byId(entry.setId);
     const isOver = origin === "expiry" || origin === "eviction";
+    const lastUpdateMs = isOver ? entry.lastUpdateMs + 1 : this.nextLastUpdateMs(entry, set);
     return this.put(
       {
         digest,
         digestAt: at,
-        lastUpdateMs: isOver ? entry.lastUpdateMs + 1 : this.nextLastUpdateMs(entry, set),
-        generation: nextGeneration(entry.generation),
+        lastUpdateMs: version?.lastUpdateMs ?? lastUpdateMs,
+        generation: version?.generation ?? nextGeneration(entry.generation),
         voidTime: 0,
         set,
         key: undefined,

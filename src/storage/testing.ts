@@ -228,7 +228,9 @@ export class TestStore {
     const { store } = this;
     const digest = testDigest(number);
     if (!store.find(digest, 0, this.#entry)) return false;
-    if (store.space.keepsOldCopies) return store.bury(digest, 0, this.#entry, "client") === ResultCode.OK;
+    if (store.space.keepsOldCopies) {
+      return store.bury(digest, 0, this.#entry, { origin: "client" }) === ResultCode.OK;
+    }
     store.remove(digest, 0, this.#entry, "client");
     return true;
   }

@@ -70,3 +70,11 @@ export function lastUpdateOf({ bytes, at }: { bytes: Uint8Array; at: number }): 
   flat.open(bytes, at);
   return flat.lastUpdateMs;
 }
+
+/** Generation and last update time of a well-formed flat record. */
+export function versionOf(
+  { bytes, at }: { bytes: Uint8Array; at: number },
+): { generation: number; lastUpdateMs: number } {
+  flat.open(bytes, at);
+  return { generation: flat.generation, lastUpdateMs: flat.lastUpdateMs };
+}

@@ -10,7 +10,7 @@
  */
 
 import { PLANTED, ResultCode } from "../base/mod.ts";
-import { EntryRef, REPLACED, replaceRecord, type Waiter } from "../storage/mod.ts";
+import { EntryRef, isLeftOver, REPLACED, replaceRecord, type Waiter } from "../storage/mod.ts";
 import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import type { WrittenRecord } from "./replica_write.ts";
 import { HeldRecord } from "./replica_receiver.ts";
@@ -72,12 +72,14 @@ export class DuplicateResolution implements PeerTask, RwAsk {
   }
 
   #ask(): void {
-    const { namespace, digest } = this.#options.record;
-    const exists = namespace.store.find(digest, 0, entryHere);
+    const { namespace, digest, partition } = this.#options.record;
+    const { store, partitions } = namespace;
+    const isSuperseded = partitions.isSuperseded(partition);
+    const counts = store.find(digest, 0, entryHere) && !isLeftOver(store, entryHere, isSuperseded);
     for (const node of this.#waiting) {
       const message = this.#peers.rwMessage(namespace, RW_OPERATION.DUPLICATE, this.#id);
       message.digest.set(digest);
-      if (exists) {
+      if (counts) {
         message.generation = entryHere.generation;
         message.lutMs = entryHere.lastUpdateMs;
       }
@@ -90,7 +92,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     if (message.operation !== RW_OPERATION.DUPLICATE_ACK || !this.#waiting.has(from)) return;
     switch (message.resultCode) {
       case ResultCode.OK:
-        if (message.record.isPresent) this.#merge(message.record, from);
+        if (message.record.isPresent) this.#merge(message.record);
         break;
       case ResultCode.NOT_FOUND:
       case ResultCode.RECORD_EXISTS:
@@ -105,13 +107,14 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     this.#endWhenDone();
   }
 
-  #merge(record: { bytes: Uint8Array; at: number; end: number }, from: NodeId): void {
-    const { namespace, digest } = this.#options.record;
+  #merge(record: { bytes: Uint8Array; at: number; end: number }): void {
+    const { namespace, digest, partition } = this.#options.record;
+    const { partitions } = namespace;
     if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return;
     const held = new HeldRecord();
     const outcome = replaceRecord(namespace.store, record, {
-      rule: "policy",
-      lineage: this.#peers.relation(this.#options.record, from),
+      rule: partitions.mergesByTime(partition) ? "time" : "policy",
+      isSuperseded: partitions.isSuperseded(partition),
       origin: "replica",
       waiter: held,
     });
@@ -119,7 +122,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
       this.#heldCount++;
       held.hold(record, () => {
         this.#heldCount--;
-        this.#merge(held.record, from);
+        this.#merge(held.record);
         this.#endWhenDone();
       });
     } else if (outcome !== REPLACED.MALFORMED) {

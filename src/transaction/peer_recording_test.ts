@@ -90,7 +90,7 @@ describe("PeerTransactions", () => {
       assert(test.namespace.partitions.isReplica(partitionId(digest)));
       const own = peers.rwMessage(test.namespace, RW_OPERATION.WRITE, message.transactionId!);
       const out = new ByteBuffer();
-      fillWrite(own, { flat, digest, sendsDrop: !peers.takesTombstones }).encode(new PeerWriter(out));
+      fillWrite(own, { flat, digest, drop: peers.dropFor(testNode(1)) }).encode(new PeerWriter(out));
       assertEquals(toHex(out.toBytes()), toHex(bytes));
     }
   });

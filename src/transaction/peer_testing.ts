@@ -137,7 +137,12 @@ export class TestCluster {
   /** Forms a cluster of some nodes whose copies are in place. `lagging` members don't hear of it yet. */
   form(
     clusterKey: number,
-    options: { members?: readonly number[]; lagging?: readonly number[]; allOurs?: boolean } = {},
+    options: {
+      members?: readonly number[];
+      lagging?: readonly number[];
+      allOurs?: boolean;
+      stock?: readonly number[];
+    } = {},
   ): void {
     const numbers = options.members ?? this.peers.map(({ number }) => number);
     const members = numbers.map((number) => testMember(number));
@@ -153,7 +158,7 @@ export class TestCluster {
     number: number,
     clusterKey: number,
     members: ReturnType<typeof settled>,
-    { allOurs = true }: { allOurs?: boolean } = {},
+    { stock = [], allOurs = stock.length === 0 }: { allOurs?: boolean; stock?: readonly number[] } = {},
   ): void {
     const peer = this.peers[number];
     const { replicationFactor } = this;
@@ -166,6 +171,10 @@ export class TestCluster {
       succession: members.map(({ node }) => node),
       allOurs,
       capabilities: allOurs ? OUR_CAPABILITIES : 0,
+      members: stock.length === 0 ? [] : members.map(({ node }) => ({
+        node,
+        capabilities: stock.some((other) => this.peers[other].node === node) ? undefined : OUR_CAPABILITIES,
+      })),
     });
   }
 

@@ -5,7 +5,6 @@
  */
 
 import type { FabricTarget, SendResult } from "../cluster/mod.ts";
-import type { CopyRelation } from "../partition/mod.ts";
 import type { Clock, Random } from "../port/mod.ts";
 import type { NodeId, PeerMessage } from "../wire/mod.ts";
 import type { Namespace } from "./context.ts";
@@ -32,13 +31,6 @@ export interface PeerOptions {
   readonly isFenced: () => boolean;
   /** The latest time that this node or any that it heard of has seen, in ms since 2010. */
   readonly latestMs: () => number;
-  /**
-   * What another node's copy of a partition is to this node's: it says how a conflict between records of the two is
-   * decided. Absent: all copies went different ways.
-   */
-  readonly relation?: (
-    at: { readonly namespace: string; readonly partition: number; readonly node: NodeId },
-  ) => CopyRelation;
   /** Time. */
   readonly clock: Clock;
   /** First transaction id. */
@@ -55,6 +47,8 @@ export interface PeerView {
   readonly allOurs: boolean;
   /** Bits of `CAPABILITY` that all of them have. */
   readonly capabilities: number;
+  /** Bits of `CAPABILITY` that each has; absent when that is not known. */
+  readonly members?: readonly { readonly node: NodeId; readonly capabilities: number | undefined }[];
 }
 
 /** Something that waits for answers, and is looked at when its time comes. */

@@ -16,7 +16,6 @@
 
 import { equalBytes, partitionId, PLANTED, ResultCode } from "../base/mod.ts";
 import { CAPABILITY } from "../cluster/mod.ts";
-import type { CopyRelation } from "../partition/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import { type Waiter, withoutIndexes } from "../storage/mod.ts";
 import {
@@ -43,7 +42,13 @@ import { ProxySender } from "./proxy_sender.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { ReplicaReceiver } from "./replica_receiver.ts";
 import { ReplicaRepairs } from "./replica_repair.ts";
-import { ReplicaWrite, sendWithoutWaiting, type WriteNote, type WrittenRecord } from "./replica_write.ts";
+import {
+  type DropKind,
+  ReplicaWrite,
+  sendWithoutWaiting,
+  type WriteNote,
+  type WrittenRecord,
+} from "./replica_write.ts";
 import { KIND, type Kind } from "./stats.ts";
 
 /** Waits for answers to one question. */
@@ -97,6 +102,8 @@ export class PeerTransactions {
   takesTombstones = true;
   /** Whether records may be sent with persisted indexes: all members know their form. */
   #takesIndexes = true;
+  /** Members that know tombstones, whatever the others do. */
+  readonly #knowTombstones = new Set<NodeId>();
   /** Records written after this time, in ms since 2010, need no question for duplicates. */
   cutOffMs = 0;
   readonly #options: PeerOptions;
@@ -359,10 +366,10 @@ export class PeerTransactions {
     return this.#options.fabric.send({ node, channel: FABRIC_CHANNEL.RW }, message);
   }
 
-  /** What another node's copy of a record's partition is to this node's. */
-  relation({ namespace, partition }: WrittenRecord, node: NodeId): CopyRelation {
-    const at = { namespace: namespace.settings.name, partition, node };
-    return this.#options.relation?.(at) ?? "divergent";
+  /** How a node is told that a record is gone: some member takes no tombstones, but this one may know their versions. */
+  dropFor(node: NodeId): DropKind {
+    if (this.takesTombstones) return "none";
+    return this.#knowTombstones.has(node) ? "versioned" : "bare";
   }
 
   /** A namespace by its name. */
@@ -394,6 +401,10 @@ export class PeerTransactions {
     this.#members = new Set(view.succession);
     this.takesTombstones = (view.capabilities & CAPABILITY.TOMBSTONES) !== 0;
     this.#takesIndexes = (view.capabilities & CAPABILITY.PERSISTED_INDEX) !== 0;
+    this.#knowTombstones.clear();
+    for (const { node, capabilities = 0 } of view.members ?? []) {
+      if ((capabilities & CAPABILITY.TOMBSTONES) !== 0) this.#knowTombstones.add(node);
+    }
     this.#tellsKey = view.allOurs;
     for (const { store } of this.namespaces) {
       const latestMs = Math.max(this.#latestUpdateMs, this.#options.latestMs());

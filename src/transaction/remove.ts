@@ -26,6 +26,8 @@ import {
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
 import { KIND } from "./stats.ts";
 
+const CLIENT = { origin: "client" } as const;
+
 /**
  * Runs a delete; the reply's message is open.
  *
@@ -98,7 +100,7 @@ export function removeRecord(context: TransactionContext, namespace: Namespace):
     store.remove(request.bytes, digestAt, entry, "client");
     return ResultCode.OK;
   }
-  const resultCode = store.bury(request.bytes, digestAt, entry, "client");
+  const resultCode = store.bury(request.bytes, digestAt, entry, CLIENT);
   if (resultCode !== ResultCode.OK) noteStorageRefusal(namespace, resultCode);
   return resultCode;
 }

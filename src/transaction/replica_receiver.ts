@@ -5,7 +5,7 @@
  * | ------------- | ------ |
  * | unknown namespace | 20 |
  * | sender in another cluster, or not a replica in this node's view | 7 |
- * | the copy here is newer | 3 |
+ * | the copy here is newer, also than a drop that tells the version of what it stands for | 3 |
  * | no room | 8 |
  * | not a record | 4 |
  * | stored, the same here already, or truncated | 0 |
@@ -75,19 +75,32 @@ export class ReplicaReceiver {
       return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
     }
     if (message.record.isPresent) return this.#apply(namespace, request, message.record);
-    // A message that comes twice must not remove what was written in between.
-    const isNew = this.#peers.isNewDrop(request.from, message.transactionId ?? 0);
-    if (isNew && store.find(request.digest, 0, entryHere)) {
-      store.expunge(request.digest, 0, entryHere, "replica");
-    }
+    if (!this.#drop(namespace, request, message)) return this.#answer(request, ResultCode.GENERATION);
     whenDurable(store, () => this.#answer(request, ResultCode.OK));
+  }
+
+  /** Removes a record; false when the copy here is newer than what was removed at the master. */
+  #drop({ store }: Namespace, { from, digest }: ReplicaRequest, message: RwMessage): boolean {
+    const { generation, lutMs, transactionId = 0 } = message;
+    if (generation !== undefined && lutMs !== undefined) {
+      if (!store.find(digest, 0, entryHere)) return true;
+      const version = { generation, lastUpdateMs: lutMs };
+      if (compareVersions(entryHere, version, "last-update-time") > 0) return false;
+      store.expunge(digest, 0, entryHere, { origin: "replica", version });
+      return true;
+    }
+    // A message that comes twice must not remove what was written in between.
+    const isNew = this.#peers.isNewDrop(from, transactionId);
+    if (isNew && store.find(digest, 0, entryHere)) {
+      store.expunge(digest, 0, entryHere, { origin: "replica" });
+    }
+    return true;
   }
 
   #apply(namespace: Namespace, request: ReplicaRequest, record: ByteSpan): void {
     const waiter = new HeldRecord();
     const outcome = replaceRecord(namespace.store, record, {
-      rule: "lut",
-      lineage: "ancestor",
+      rule: "replica",
       origin: "replica",
       waiter,
     });
@@ -113,7 +126,9 @@ export class ReplicaReceiver {
     }
     if (generation !== undefined && lutMs !== undefined) {
       const asked = { generation, lastUpdateMs: lutMs };
-      const order = compareVersions(entryHere, asked, store.settings.conflictResolutionPolicy);
+      const isByTime = namespace.partitions.mergesByTime(partitionId(request.digest));
+      const policy = isByTime ? "last-update-time" : store.settings.conflictResolutionPolicy;
+      const order = compareVersions(entryHere, asked, policy);
       if (order <= 0) {
         peerStats.dupResRespondNoRead++;
         return this.#answer(request, order === 0 ? ResultCode.RECORD_EXISTS : ResultCode.GENERATION);

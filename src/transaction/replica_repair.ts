@@ -154,7 +154,7 @@ class Repair implements RwAsk, Waiter {
     this.#id = this.#peers.expect(this);
     for (const node of this.#nodes) {
       const message = this.#peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
-      this.#peers.sendRw(node, fillWrite(message, { flat, digest, sendsDrop: !this.#peers.takesTombstones }));
+      this.#peers.sendRw(node, fillWrite(message, { flat, digest, drop: this.#peers.dropFor(node) }));
     }
   }
 
@@ -187,8 +187,7 @@ class Repair implements RwAsk, Waiter {
         if (!partitions.isReplica(partition) && partitions.admit(partition) !== ResultCode.OK) return;
         this.#peers.noteLastUpdate(range);
         replaceRecord(namespace.store, range, {
-          rule: "lut",
-          lineage: "ancestor",
+          rule: "replica",
           origin: "replica",
           waiter: NOBODY,
         });

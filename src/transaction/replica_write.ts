@@ -31,7 +31,7 @@ import {
 import { type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
 import type { Namespace } from "./context.ts";
-import { CopyRequest, lastUpdateOf } from "./copy_request.ts";
+import { CopyRequest, lastUpdateOf, versionOf } from "./copy_request.ts";
 import type { Deferral } from "./deferral.ts";
 import { retransmitSlot } from "./peer_stats.ts";
 import type { PeerTask } from "./peer_types.ts";
@@ -145,22 +145,18 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     const waiting = this.#waiting();
     if (waiting.length === 0) return this.#end(ResultCode.OK);
     for (const node of waiting) {
-      peers.sendRw(node, this.#message(peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id)));
+      const message = peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
+      peers.sendRw(node, this.#fill(message, peers.dropFor(node)));
     }
     this.#arm();
   }
 
-  #message(message: RwMessage): RwMessage {
+  #fill(message: RwMessage, drop: DropKind): RwMessage {
     return fillWrite(message, {
       flat: this.#isGone ? undefined : this.#flat,
       digest: this.record.digest,
-      sendsDrop: this.#sendsDrop,
+      drop,
     });
-  }
-
-  /** Stock nodes know no tombstones. */
-  get #sendsDrop(): boolean {
-    return this.#isGone || !this.#peers.takesTombstones;
   }
 
   #waiting(): NodeId[] {
@@ -215,8 +211,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     const raised = this.#flat.slice();
     setFlatLastUpdate(raised, 0, Math.max(store.nextLastUpdateMs(entryHere, set), lastUpdateMs + 1));
     const outcome = replaceRecord(store, { bytes: raised, at: 0, end: raised.length }, {
-      rule: "lut",
-      lineage: "ancestor",
+      rule: "replica",
       origin: "client",
       waiter: this,
     });
@@ -279,14 +274,28 @@ export interface WriteContent {
   readonly flat: Uint8Array | undefined;
   /** Its digest. */
   readonly digest: Uint8Array;
-  /** The receiver knows no tombstones: it is told to drop the record. */
-  readonly sendsDrop: boolean;
+  /** Whether and how the receiver is told to drop the record in place of a tombstone. */
+  readonly drop: DropKind;
 }
 
+/**
+ * How a replica is told that a record is gone: by the tombstone ("none"), by its digest and the tombstone's version, or
+ * by its digest alone as stock nodes are.
+ */
+export type DropKind = "none" | "versioned" | "bare";
+
 /** Fills a replica write. */
-export function fillWrite(message: RwMessage, { flat, digest, sendsDrop }: WriteContent): RwMessage {
-  if (flat === undefined || (sendsDrop && isTombstone(flat))) message.digest.set(digest);
-  else message.record.set(flat);
+export function fillWrite(message: RwMessage, { flat, digest, drop }: WriteContent): RwMessage {
+  if (flat !== undefined && (drop === "none" || !isTombstone(flat))) {
+    message.record.set(flat);
+    return message;
+  }
+  message.digest.set(digest);
+  if (flat !== undefined && drop === "versioned") {
+    const { generation, lastUpdateMs } = versionOf({ bytes: flat, at: 0 });
+    message.generation = generation;
+    message.lutMs = lastUpdateMs;
+  }
   return message;
 }
 
@@ -302,7 +311,7 @@ export function sendWithoutWaiting(peers: PeerTransactions, record: WrittenRecor
     message.info = RW_INFO.NO_ACK;
     const result = peers.sendRw(
       node,
-      fillWrite(message, { flat, digest, sendsDrop: !peers.takesTombstones }),
+      fillWrite(message, { flat, digest, drop: peers.dropFor(node) }),
     );
     if (result === "full" || result === "unknown-node") missed.push(node);
   }

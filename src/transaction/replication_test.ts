@@ -253,6 +253,24 @@ describe("ReplicaWrite", () => {
     isEqual([master, prole], 1);
   });
 
+  it("drops no record that is newer than what was removed, when a stock node is a member", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    const [prole] = it.proles(1);
+    const stock = it.peers.find((peer) => peer !== master && peer !== prole)!;
+    it.form(2, { stock: [stock.number] });
+    it.run(master, put(1, 5));
+    const { store } = prole.test.namespace;
+    store.lastUpdateFloorMs = store.nowMs() + 5000;
+    prole.test.records.put(1, { sizeBytes: 4 });
+    store.lastUpdateFloorMs = 0;
+    const before = prole.version(1)!;
+    const reply = it.run(master, { record: 1, info2: INFO2.WRITE | INFO2.DELETE });
+    // The master hears of the newer copy and deletes that too.
+    assertEquals([reply.code, prole.version(1)], [0, undefined]);
+    assert(master.version(1)!.isTombstone && master.version(1)!.lastUpdateMs > before.lastUpdateMs);
+  });
+
   it("answers at once with commit level master, and waits all the same when the queue is long", () => {
     const it = new TestCluster();
     const master = it.master(1);

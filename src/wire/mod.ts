@@ -19,6 +19,7 @@ export * from "./peer_fabric.ts";
 export * from "./peer_heartbeat.ts";
 export * from "./peer_ids.ts";
 export * from "./peer_message.ts";
+export * from "./peer_lineage.ts";
 export * from "./peer_migrate.ts";
 export * from "./peer_msgpack.ts";
 export * from "./peer_node_list.ts";

@@ -74,11 +74,11 @@ export const PEER_CAPABILITY_FIELD = 0x7a01;
 /** Field id of the sender's incarnation in pulses, handshakes and exchange data; stock nodes skip it. */
 export const PEER_INCARNATION_FIELD = 0x7a02;
 
-/** Field id of the clusters that a migrating copy comes from; stock nodes skip it. */
-export const PEER_ANCESTORS_FIELD = 0x7a03;
-
 /** Field id of the sender's cluster key in rw messages; stock nodes skip it. */
 export const PEER_CLUSTER_KEY_FIELD = 0x7a04;
+
+/** Field id of where copies come from, in exchange data; stock nodes skip it. */
+export const PEER_LINEAGES_FIELD = 0x7a05;
 
 /** Why some bytes are not a message; the text is for the log. */
 export interface PeerFault {

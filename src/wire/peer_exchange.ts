@@ -19,6 +19,7 @@
  * | 14, 15 | active racks, roster active racks | the same |
  * | 0x7a01 | capability word, of an aerie node | uint32 |
  * | 0x7a02 | incarnation, of an aerie node | uint64 |
+ * | 0x7a05 | where copies come from, one blob per namespace, of an aerie node | msgpack list of byte strings |
  *
  * The n-th value of each list belongs to the n-th namespace. Lists of zeros may be left out. Numbers are written first
  * (0, 1, 2, 12), then lists by id, then the fields of an aerie node. Source: clustering reference, sections 9.4 to 9.6.
@@ -38,6 +39,7 @@ import {
 import {
   PEER_CAPABILITY_FIELD,
   PEER_INCARNATION_FIELD,
+  PEER_LINEAGES_FIELD,
   PEER_MESSAGE,
   type PeerExtra,
   type PeerFault,
@@ -46,6 +48,7 @@ import {
 } from "./peer_envelope.ts";
 import { type NodeId, type U64Text, writeU64TextLE } from "./peer_ids.ts";
 import { readBlobList, readUintList, writeBlobList, writeUintList } from "./peer_msgpack.ts";
+import { encodeLineages, type LineageGroup, readLineages } from "./peer_lineage.ts";
 import { NODE_ID_SIZE, readNodeIds } from "./peer_node_list.ts";
 import {
   encodePartitionVersions,
@@ -110,6 +113,8 @@ export interface ExchangeNamespace {
   readonly activeRack?: number;
   /** Active rack of the roster. */
   readonly rosterActiveRack?: number;
+  /** Where the copies come from; absent of a stock node. */
+  readonly lineages?: readonly LineageGroup[];
 }
 
 /** Properties that are lists of integers, with their field ids. */
@@ -200,6 +205,7 @@ function readNamespaces(reader: PeerReader): ExchangeNamespace[] {
   }
   readBlobs(reader, FIELD.ROSTERS, { drafts, take: takeRoster });
   readBlobs(reader, FIELD.ROSTER_RACK_IDS, { drafts, take: takeRosterRackIds });
+  readBlobs(reader, PEER_LINEAGES_FIELD, { drafts, take: takeLineages });
   for (const [name, id] of UINT_LISTS) {
     const values = readUintList(reader, id, PEER_NAMESPACE_COUNT_MAX);
     if (values === undefined) continue;
@@ -239,6 +245,12 @@ function takeVersions(draft: Draft, blob: Uint8Array): boolean {
   const versions = readPartitionVersions(blob);
   draft.versions = versions ?? [];
   return versions !== undefined;
+}
+
+function takeLineages(draft: Draft, blob: Uint8Array): boolean {
+  const lineages = readLineages(blob);
+  draft.lineages = lineages ?? [];
+  return lineages !== undefined;
 }
 
 function takeRoster(draft: Draft, blob: Uint8Array): boolean {
@@ -284,6 +296,8 @@ function writeData(writer: PeerWriter, data: ExchangeData): void {
   }
   writer.u32(PEER_CAPABILITY_FIELD, data.capabilities);
   writer.u64Text(PEER_INCARNATION_FIELD, data.incarnation);
+  if (namespaces.every((each) => each.lineages === undefined)) return;
+  writeBlobList(writer, PEER_LINEAGES_FIELD, namespaces.map((each) => encodeLineages(each.lineages ?? [])));
 }
 
 /** Writes the list of integers with this id when a namespace has a value; the others get 0. */

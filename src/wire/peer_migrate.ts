@@ -16,24 +16,14 @@
  * | 23, 24 | meta sequence number, final flag | uint32 |
  * | 25 | records in the source's tree | uint64 |
  * | 29 | insert id | uint64 |
- * | 0x7a03 | clusters that the source's copy comes from, newest first, 8 little-endian bytes each; bit 48: merged | buffer |
  *
  * Numbers are written first, by id, then buffers by id. Source: clustering reference, section 12.2.
  *
  * @module
  */
 
+import { type ByteBuffer, PARTITION_COUNT, utf8, utf8Decode } from "../base/mod.ts";
 import {
-  type ByteBuffer,
-  MIGRATE_ANCESTOR_COUNT_MAX,
-  PARTITION_COUNT,
-  readU32LE,
-  utf8,
-  utf8Decode,
-  writeU32LE,
-} from "../base/mod.ts";
-import {
-  PEER_ANCESTORS_FIELD,
   PEER_MESSAGE,
   type PeerExtra,
   type PeerFault,
@@ -43,9 +33,6 @@ import {
 
 /** Feature bit of start and its ack: the receiver may send meta records first. */
 export const MIGRATE_FEATURE_META_MERGE = 0x01;
-
-/** Added to the key of an ancestor that a copy has merged, while the others are what it came from. */
-export const MIGRATE_ANCESTOR_MERGED = 0x1_0000_0000_0000;
 
 /** Info bit of an insert, between aerie nodes: the record is to be removed, if it is still what the meta record says. */
 export const MIGRATE_INFO_REMOVE = 0x100;
@@ -114,11 +101,6 @@ export interface MigratePartition extends MigrateCommon {
   readonly features?: number;
   /** Records that the source of a start has. */
   readonly recordCount?: number;
-  /**
-   * Clusters that the source's copy comes from, newest first, and those that it has merged, with
-   * {@link MIGRATE_ANCESTOR_MERGED} added; of an aerie node.
-   */
-  readonly ancestors?: readonly number[];
 }
 
 /** Answers a start, or begins or answers the end. */
@@ -229,7 +211,6 @@ function decodePartition(
   const clusterKey = reader.clusterKey(FIELD.CLUSTER_KEY);
   const features = reader.optionalU32(FIELD.FEATURES);
   const recordCount = reader.optionalU64(FIELD.RECORD_COUNT);
-  const ancestors = readAncestors(reader);
   return reader.finish(head.kind, {
     type: "migrate" as const,
     ...head,
@@ -238,35 +219,7 @@ function decodePartition(
     clusterKey,
     ...(features === undefined ? {} : { features }),
     ...(recordCount === undefined ? {} : { recordCount }),
-    ...(ancestors === undefined ? {} : { ancestors }),
   });
-}
-
-function readAncestors(reader: PeerReader): number[] | undefined {
-  const view = reader.optionalView(PEER_ANCESTORS_FIELD);
-  if (view === undefined) return undefined;
-  if (view.length % 8 !== 0 || view.length > MIGRATE_ANCESTOR_COUNT_MAX * 8) {
-    reader.fail(
-      `${view.length} bytes of ancestors, expected at most ${MIGRATE_ANCESTOR_COUNT_MAX} keys of 8`,
-    );
-    return undefined;
-  }
-  const keys: number[] = [];
-  for (let at = 0; at < view.length; at += 8) {
-    const high = readU32LE(view, at + 4);
-    if (high > 0x1_ffff) reader.fail("an ancestor is a cluster key of at most 48 bits and a flag");
-    keys.push(high * 0x1_0000_0000 + readU32LE(view, at));
-  }
-  return keys;
-}
-
-function ancestorBytes(keys: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(keys.length * 8);
-  keys.forEach((key, index) => {
-    writeU32LE(bytes, index * 8, key % 0x1_0000_0000);
-    writeU32LE(bytes, index * 8 + 4, Math.floor(key / 0x1_0000_0000));
-  });
-  return bytes;
 }
 
 function decodeMeta(
@@ -308,9 +261,6 @@ export function encodeMigrate(message: MigrateMessage, out: ByteBuffer): void {
       writer.u32(FIELD.FEATURES, message.features);
       writer.u64(FIELD.RECORD_COUNT, message.recordCount);
       writer.buffer(FIELD.NAMESPACE, utf8(message.namespace));
-      if (message.ancestors !== undefined) {
-        writer.buffer(PEER_ANCESTORS_FIELD, ancestorBytes(message.ancestors));
-      }
       break;
     case "meta":
     case "meta-ack":

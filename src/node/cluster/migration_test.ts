@@ -30,7 +30,7 @@ function fill({ node }: Member): void {
     assert(source.store.find(testDigest(number), 0, entry));
     const bytes = source.store.arena.block(entry.location);
     const at = source.store.arena.offset(entry.location);
-    const options = { rule: "lut", lineage: "ancestor", origin: "client", waiter: NOBODY } as const;
+    const options = { rule: "replica", origin: "client", waiter: NOBODY } as const;
     replaceRecord(store, { bytes, at, end: at + entry.sizeUnits * 16 }, options);
   }
   assertEquals(store.objectCount, COUNT);

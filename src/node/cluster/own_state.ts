@@ -11,7 +11,8 @@ import type { ServiceSettings } from "../../config/mod.ts";
 /** What this release does beyond the stock protocol. */
 const BUILT: number = CAPABILITY.DELTA_MIGRATION | CAPABILITY.HOST_SPREAD |
   CAPABILITY.PLACEMENT | CAPABILITY.LARGE_CLUSTER |
-  CAPABILITY.FAST_DEATH | CAPABILITY.TOMBSTONES | CAPABILITY.PERSISTED_INDEX;
+  CAPABILITY.FAST_DEATH | CAPABILITY.TOMBSTONES | CAPABILITY.PERSISTED_INDEX |
+  CAPABILITY.LINEAGE;
 
 /** See the head of the file. */
 export class OwnState {

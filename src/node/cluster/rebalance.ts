@@ -26,6 +26,7 @@ export function exchangeNamespaces(
     return {
       name: settings.name,
       versions: partitions.versions.toGroups(),
+      lineages: partitions.lineages.toGroups(partitions.versions),
       replicationFactor: settings.replicationFactor,
       rackId: settings.rackId,
       activeRack: settings.activeRack,

@@ -82,8 +82,6 @@ export interface EmigrationHost {
   readonly takesIndexes: boolean;
   /** Counters of the plan's namespace. */
   readonly statistics: MigrationStatistics;
-  /** Clusters that this node's copy comes from; undefined beside stock members. */
-  readonly ancestors: readonly number[] | undefined;
   onEnd(emigration: Emigration, end: EmigrationEnd): void;
   /** Everything was sent, and only answers are waited for. */
   onSent(): void;
@@ -152,7 +150,7 @@ export class Emigration implements SliceTask {
 
   #sendStart(): void {
     const { id, namespace, partition } = this.plan;
-    const { clusterKey, delta, ancestors } = this.#host;
+    const { clusterKey, delta } = this.#host;
     this.#controlMs = this.#nowMs;
     this.#send(FABRIC_CHANNEL.CTRL, {
       type: "migrate",
@@ -163,7 +161,6 @@ export class Emigration implements SliceTask {
       clusterKey,
       features: delta ? MIGRATE_FEATURE_META_MERGE : 0,
       recordCount: namespace.store.index.partitionEntryCounts[partition],
-      ...(ancestors === undefined ? {} : { ancestors }),
     });
   }
 

@@ -4,21 +4,21 @@
  * | message | rule |
  * | ------- | ---- |
  * | start | of another cluster, above the limit of incoming transfers, while an old copy is being dropped: "again"; not expected from that node: "fail"; else "ok". One that was taken before is answered alike |
- * | insert | applied by the conflict rule that the copies' past asks for, and acknowledged; ignored when it could not be applied now |
+ * | insert | applied by the rule below, and acknowledged; ignored when it could not be applied now |
  * | meta ack | goes on with what this node has |
  * | done | once what came is durable the table moves on; then, and whenever it is asked again, acknowledged |
  *
  * What is not known is not acknowledged: the source of an earlier cluster would take it for its own.
  *
- * Which copy of a record wins:
+ * Which copy of a record wins depends on the source: see `replace.ts` for what the rules mean.
  *
- * | the source | a record here that was written in this cluster | another record here |
- * | ---------- | ----------------------------------------------- | ------------------- |
- * | has everything: the final master for others, a working master without duplicates | later last update time | the source's |
- * | another, of a copy that went another way | later last update time | `conflict-resolution-policy` |
- * | another, of a copy that is this one's ancestor, or the reverse | later last update time | later last update time |
- * | another, of a copy that was merged into this one before | this one's | this one's |
+ * | the source | rule |
+ * | ---------- | ---- |
+ * | has everything: the final master for others, a working master when there is nothing to merge | successor |
+ * | another, of copies that went different ways | policy |
+ * | another | time |
  *
+ * In a merge the copy that this node had before may be a subset of one of those that come: it is superseded.
  * Source: clustering reference, sections 12.5 and 13.
  *
  * @module
@@ -49,7 +49,6 @@ import {
   type MigratePartition,
   type MigrateSignal,
 } from "../../wire/mod.ts";
-import type { Lineage } from "./lineage.ts";
 import { recordHash } from "./flat_bytes.ts";
 import { isSameVersion, META_SIZE_BYTES, metaHash } from "./meta.ts";
 import { MetaSender } from "./meta_sender.ts";
@@ -64,7 +63,6 @@ const FLAT_SIZE_MIN = FLAT_DIGEST_AT + DIGEST_SIZE_BYTES;
 export interface ReceivingNamespace {
   readonly namespace: MigrationNamespace;
   readonly statistics: MigrationStatistics;
-  readonly lineage: Lineage;
 }
 
 /** What receiving needs. */
@@ -110,9 +108,8 @@ interface Immigration {
   readonly from: NodeId;
   readonly id: number;
   readonly features: number;
-  /** Clusters that the source's copy comes from. */
-  readonly chain: readonly number[];
-  readonly lineage: ReplaceOptions["lineage"];
+  readonly rule: ReplaceOptions["rule"];
+  readonly isSuperseded: boolean;
   readonly meta: MetaSender | undefined;
   /** Records that changed this node's copy. */
   changedCount: number;
@@ -214,12 +211,16 @@ export class Immigrations {
 
   #accept(at: ReceivingNamespace, from: NodeId, message: MigratePartition): Immigration {
     const { namespace, statistics } = at;
-    const { partition, emigrationId: id, ancestors: chain = [] } = message;
+    const { partition, emigrationId: id } = message;
     namespace.partitions.beginImmigration(partition);
     statistics.rxActive++;
     this.#runningCount++;
     const ownCount = namespace.store.index.partitionEntryCounts[partition];
-    const wantsMeta = this.#delta && ((message.features ?? 0) & MIGRATE_FEATURE_META_MERGE) !== 0 &&
+    const rule = this.#ruleOf(at, partition, from);
+    const isSuperseded = rule !== "successor" && namespace.partitions.isSuperseded(partition);
+    // What is the same here would not be sent, and would then count as left over from before the merge.
+    const wantsMeta = this.#delta && !isSuperseded &&
+      ((message.features ?? 0) & MIGRATE_FEATURE_META_MERGE) !== 0 &&
       ownCount > 0 && ownCount <= MIGRATE_META_COUNT_MAX;
     const { options, slices } = this.#host;
     const immigration: Immigration = {
@@ -228,8 +229,8 @@ export class Immigrations {
       from,
       id,
       features: wantsMeta ? MIGRATE_FEATURE_META_MERGE : 0,
-      chain,
-      lineage: this.#lineageOf(at, partition, { node: from, chain }),
+      rule,
+      isSuperseded,
       meta: wantsMeta
         ? new MetaSender({ options, slices, namespace, partition, to: from, emigrationId: id })
         : undefined,
@@ -240,18 +241,14 @@ export class Immigrations {
     return immigration;
   }
 
-  #lineageOf(
-    at: ReceivingNamespace,
-    partition: number,
-    source: { readonly node: NodeId; readonly chain: readonly number[] },
-  ): ReplaceOptions["lineage"] {
-    const { namespace: { partitions }, lineage } = at;
+  #ruleOf(at: ReceivingNamespace, partition: number, source: NodeId): ReplaceOptions["rule"] {
+    const { partitions } = at.namespace;
     const isProle = partitions.balance!.selfPlace[partition] !== 0;
     const merges = this.#merging.get(at.namespace)?.[partition] === 1;
-    const isWorkingMaster = partitions.workingMaster(partition) === source.node;
+    const isWorkingMaster = partitions.workingMaster(partition) === source;
     const isSuccessor = isProle || (isWorkingMaster && !merges);
     if (isSuccessor && !PLANTED.mergeDecidedTwice) return "successor";
-    return lineage.relation(partition, source);
+    return partitions.mergesByTime(partition) ? "time" : "policy";
   }
 
   /** A source has what this node told in a batch. */
@@ -298,7 +295,7 @@ export class Immigrations {
 
   /** "taken" when the source may forget a record. */
   #apply({ immigration, record }: Insert, waiter: Waiter): Taken {
-    const { at, partition, lineage, state } = immigration;
+    const { at, partition, rule, isSuperseded, state } = immigration;
     if (record.length < FLAT_SIZE_MIN || partitionId(record, FLAT_DIGEST_AT) !== partition) {
       at.statistics.recordsRefused++;
       return "refused";
@@ -308,7 +305,7 @@ export class Immigrations {
     const replaced = replaceRecord(
       at.namespace.store,
       { bytes: record, at: 0, end: record.length },
-      { rule: "policy", lineage, origin: "migration", waiter },
+      { rule, isSuperseded, origin: "migration", waiter },
     );
     switch (replaced) {
       case REPLACED.APPLIED:
@@ -330,10 +327,10 @@ export class Immigrations {
 
   /** Removes a record that the source, which has everything, has no more, if it is still what this node told. */
   #remove({ immigration, record: meta }: Insert, waiter: Waiter): Taken {
-    const { at, partition, lineage, state } = immigration;
+    const { at, partition, rule, state } = immigration;
     const { store } = at.namespace;
     const entry = this.#entry;
-    if (meta.length !== META_SIZE_BYTES || partitionId(meta, 0) !== partition || lineage !== "successor") {
+    if (meta.length !== META_SIZE_BYTES || partitionId(meta, 0) !== partition || rule !== "successor") {
       at.statistics.recordsRefused++;
       return "refused";
     }
@@ -363,16 +360,14 @@ export class Immigrations {
   }
 
   #end(immigration: Immigration): void {
-    const { at, partition, from, chain } = immigration;
-    const { namespace: { partitions }, statistics, lineage } = at;
+    const { at, partition, from } = immigration;
+    const { namespace: { partitions }, statistics } = at;
     immigration.state = "ended";
     immigration.meta?.stop();
     this.#runningCount--;
     statistics.rxActive--;
     statistics.rxRemaining--;
     partitions.endImmigration(partition, from);
-    lineage.merge(partition, chain);
-    if (partitions.pendingImmigrations(partition) === 0) lineage.mergeOwn(partition);
     this.#sendDoneAck(immigration);
     this.#host.onEnd(at, partition);
   }

@@ -33,7 +33,6 @@ import { CopyDrops } from "./copy_drops.ts";
 import { Emigration, type EmigrationEnd, type EmigrationPlan } from "./emigration.ts";
 import { EmigrationQueue } from "./emigration_queue.ts";
 import { Immigrations, type ReceivingNamespace } from "./immigrations.ts";
-import { type CopyRelation, Lineage } from "./lineage.ts";
 import { Signals } from "./signals.ts";
 import { Slices } from "./slices.ts";
 import {
@@ -70,13 +69,12 @@ export class Migrator {
 
   constructor(options: MigratorOptions) {
     this.#options = options;
-    const { ports: { clock }, fabric, namespaces, self } = options;
+    const { ports: { clock }, fabric, namespaces } = options;
     this.#slices = new Slices(clock, fabric);
     for (const namespace of namespaces) {
       this.#namespaces.set(namespace.settings.name, {
         namespace,
         statistics: new MigrationStatistics(),
-        lineage: new Lineage(self),
       });
     }
     this.#immigrations = new Immigrations({
@@ -126,17 +124,6 @@ export class Migrator {
     return { tx: counts?.txRemaining ?? 0, rx: counts?.rxActive ?? 0 };
   }
 
-  /**
-   * What another node's copy of a partition is to this node's, for whoever decides between single records of the two: by
-   * what this node knows alone.
-   */
-  relation(
-    at: { readonly namespace: string; readonly partition: number; readonly node: NodeId },
-  ): CopyRelation {
-    const { partition, node } = at;
-    return this.#find(at.namespace)?.lineage.relation(partition, { node, chain: [] }) ?? "divergent";
-  }
-
   /** What runs, one line per transfer, for a dump. */
   describe(): string[] {
     const lines = [...this.#emigrations.values()].map(({ plan, state }) =>
@@ -176,7 +163,7 @@ export class Migrator {
     this.#signals.begin(view.clusterKey);
     for (const at of this.#namespaces.values()) {
       at.namespace.store.beginWriteEpoch();
-      if (this.#isCurrent(at.namespace)) this.#plan(at, view);
+      if (this.#isCurrent(at.namespace)) this.#plan(at);
     }
     this.#immigrations.begin(view.clusterKey, { delta: this.#isDelta });
     this.#drops.restart();
@@ -202,11 +189,10 @@ export class Migrator {
     return at !== undefined && this.#isCurrent(at.namespace) ? at : undefined;
   }
 
-  #plan(at: ReceivingNamespace, view: MigrationView): void {
-    const { namespace, statistics, lineage } = at;
+  #plan(at: ReceivingNamespace): void {
+    const { namespace, statistics } = at;
     const balance = namespace.partitions.balance!;
     const { emigrations, nodes } = balance;
-    lineage.begin(namespace.settings.name, { members: view.members, balance });
     let txLead = 0;
     for (let index = 0; index < emigrations.length; index++) {
       const flags = emigrations.flags[index];
@@ -261,7 +247,7 @@ export class Migrator {
   }
 
   #startEmigration(plan: EmigrationPlan): void {
-    const { statistics, lineage } = this.#namespaces.get(plan.namespace.settings.name)!;
+    const { statistics } = this.#namespaces.get(plan.namespace.settings.name)!;
     statistics.txActive++;
     const emigration = new Emigration(plan, {
       options: this.#options,
@@ -270,7 +256,6 @@ export class Migrator {
       delta: this.#isDelta,
       takesIndexes: (this.#view!.capabilities & CAPABILITY.PERSISTED_INDEX) !== 0,
       statistics,
-      ancestors: this.#isDelta ? lineage.chain(plan.partition) : undefined,
       onEnd: (ended, end) => this.#onEmigrationEnd(ended, end),
       onSent: () => this.#pump(),
     });

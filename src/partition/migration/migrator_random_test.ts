@@ -1,7 +1,7 @@
 /**
  * Random histories of three to five nodes: writes and deletes go on while nodes join, leave, die and come back, with a
  * network that loses, repeats and reorders. At the end all copies are equal, every acknowledged write is there, and
- * nothing that was deleted has come back. A second test lets the network split, and both sides write.
+ * nothing that was deleted has come back. Other tests let the network split, and both sides write.
  *
  * `SEEDS=500 deno test -A …` runs more, `SEED=17` one, `PLANT=doneBeforeAcks` plants a bug first.
  */
@@ -9,12 +9,14 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { plantBug, type PlantedBug } from "../../base/mod.ts";
+import { CAPABILITY } from "../../cluster/mod.ts";
 import { compareVersions } from "../../storage/mod.ts";
 import { TestRandom } from "../../storage/testing.ts";
 import { numbersIn, partitionOf, TestCluster, type TestClusterOptions, type TestMember } from "./testing.ts";
 
 const PARTITIONS = [0, 7, 100, 1000, 2048, 3000, 4000, 4095];
 const COUNT = 80;
+const ALL_CAPABILITIES = CAPABILITY.DELTA_MIGRATION | CAPABILITY.LINEAGE;
 
 if (process.env.PLANT !== undefined) plantBug(process.env.PLANT as PlantedBug);
 const only = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
@@ -93,7 +95,7 @@ function makeCluster(
       migrateRetransmitMs: 200,
       conflictResolutionPolicy: random.below(2) === 0 ? "generation" : "last-update-time",
     },
-    capabilities: random.below(4) === 0 ? 0 : 1,
+    capabilities: random.below(4) === 0 ? 0 : ALL_CAPABILITIES,
     ...options,
   });
   return { cluster, random };
@@ -176,7 +178,59 @@ function splitAndMerge(seed: number): void {
   }
 }
 
+/**
+ * A node is left behind while the others go on and then split in two; all meet again one after the other, the cluster
+ * changing before merges have ended. Each record is the best of what the two sides had.
+ */
+function leaveBehindSplitAndMerge(seed: number): void {
+  const { cluster, random } = makeCluster(seed, { count: 5, capabilities: ALL_CAPABILITIES });
+  const numbers = numbersIn(PARTITIONS, COUNT);
+  const workload = new Workload(cluster, random, numbers);
+  cluster.form();
+  run(cluster, 150, () => workload.step());
+  cluster.settle();
+  const behind = cluster.members[random.below(5)];
+  const others = cluster.members.filter((member) => member !== behind);
+  cluster.form(others);
+  run(cluster, 150, () => workload.step(others));
+  cluster.settle(others);
+  const sides = [others.slice(0, 2), others.slice(2)];
+  for (const side of sides) cluster.form(side);
+  for (const member of cluster.members) member.clock.offsetMs = random.below(200) - 100;
+  run(cluster, 200, () => workload.step(sides[random.below(2)]));
+  for (const side of sides) cluster.settle(side);
+  const policy = cluster.members[0].it.store.settings.conflictResolutionPolicy;
+  const bests = new Map(numbers.map((number) => {
+    const versions = sides.flatMap((side) =>
+      cluster.master(partitionOf(number), side)?.version(number) ?? []
+    );
+    return [number, versions.sort((one, other) => compareVersions(other, one, policy))[0]];
+  }));
+  let members = sides[random.below(2)];
+  for (const joining of [[behind], others].toSorted(() => random.below(3) - 1)) {
+    members = [...new Set([...members, ...joining])];
+    cluster.form(members, random.below(2) === 0 ? 30 : 0);
+    if (random.below(3) > 0) cluster.clock.advance(random.below(60));
+    else cluster.settle(members);
+    if (random.below(2) === 0) cluster.form(members, 10);
+  }
+  cluster.settle();
+  assertEquals(cluster.faults(cluster.members, numbers), []);
+  for (const [number, best] of bests) {
+    const found = cluster.master(partitionOf(number))?.version(number);
+    if (best === undefined) continue;
+    assert(
+      found !== undefined && compareVersions(found, best, policy) === 0,
+      `record ${number} by ${policy}: ${JSON.stringify({ found, best })}`,
+    );
+  }
+}
+
 describe("migrations", () => {
+  for (const seed of seeds) {
+    it(`merge what was left behind and what a split parted, seed ${seed}`, () =>
+      leaveBehindSplitAndMerge(seed));
+  }
   for (const seed of seeds) it(`lose nothing while nodes come and go, seed ${seed}`, () => churn(seed));
   for (const seed of seeds) it(`merge what a split parted, seed ${seed}`, () => splitAndMerge(seed));
 });

@@ -140,7 +140,6 @@ export class TestMember {
       versions.isolate();
     }
     this.migrator = new Migrator({
-      self: this.node,
       ports: { clock, random: this.cluster.random, log: this.log },
       settings: this.settings,
       namespaces: [{ settings: this.it.store.settings, store: this.it.store, partitions: this.partitions }],
@@ -311,7 +310,8 @@ export class TestCluster {
   }
 
   #exchange(members: readonly TestMember[], clusterKey: number) {
-    const { replicationFactor = 2, capabilities = CAPABILITY.DELTA_MIGRATION } = this.options;
+    const { replicationFactor = 2, capabilities = CAPABILITY.DELTA_MIGRATION | CAPABILITY.LINEAGE } =
+      this.options;
     const succession = toSuccession(members.map(({ node }) => node));
     const told = succession.map((node): ExchangeMember => ({
       node,
@@ -322,6 +322,7 @@ export class TestCluster {
       namespaces: new Map([["test", {
         name: "test",
         versions: this.member(node).partitions.versions.toGroups(),
+        lineages: this.member(node).partitions.lineages.toGroups(this.member(node).partitions.versions),
         replicationFactor,
       }]]),
     }));
@@ -410,8 +411,7 @@ export class TestCluster {
       this.deliver(master, replica, () => {
         if (replica.clusterKey !== write.clusterKey) return;
         replaceRecord(replica.it.store, { bytes, at: 0, end: bytes.length }, {
-          rule: "lut",
-          lineage: "ancestor",
+          rule: "replica",
           origin: "replica",
           waiter: NOBODY,
         });

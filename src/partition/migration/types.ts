@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ExchangeResult, FabricTarget, NodeId, SendResult } from "../../cluster/mod.ts";
+import type { ExchangeResult, FabricTarget, SendResult } from "../../cluster/mod.ts";
 import type { NamespaceSettings, ServiceSettings } from "../../config/mod.ts";
 import type { Ports } from "../../port/mod.ts";
 import type { NamespaceStore } from "../../storage/mod.ts";
@@ -44,8 +44,6 @@ export interface PartitionOf {
 
 /** What a `Migrator` is made of. */
 export interface MigratorOptions {
-  /** This node. */
-  readonly self: NodeId;
   readonly ports: Pick<Ports, "clock" | "random" | "log">;
   readonly settings: MigrationSettings;
   readonly namespaces: readonly MigrationNamespace[];
@@ -65,7 +63,7 @@ export interface MigratorOptions {
 }
 
 /** What migrations need to know of a committed exchange. */
-export type MigrationView = Pick<ExchangeResult, "clusterKey" | "capabilities" | "members">;
+export type MigrationView = Pick<ExchangeResult, "clusterKey" | "capabilities">;
 
 /** Counters of one namespace; the names are the stock server's in camel case. */
 export class MigrationStatistics {

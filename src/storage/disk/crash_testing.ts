@@ -269,7 +269,7 @@ export class CrashHistory {
     const { store } = this;
     const digest = testDigest(number);
     if (!store.find(digest, 0, this.#entry) || !store.isLive(this.#entry, store.nowMs())) return;
-    this.#note(number, store.bury(digest, 0, this.#entry, "client"), undefined);
+    this.#note(number, store.bury(digest, 0, this.#entry, { origin: "client" }), undefined);
   }
 
   #note(number: number, resultCode: number, version: Version): void {

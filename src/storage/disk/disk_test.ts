@@ -135,11 +135,15 @@ describe("a store on a device", () => {
     const digest = testDigest(1);
     it.put(1);
     assert(it.store.find(digest, 0, entry));
-    assertEquals(it.store.expunge(digest, 0, entry, "replica"), true, "a tombstone takes the record's place");
+    assertEquals(
+      it.store.expunge(digest, 0, entry, { origin: "replica" }),
+      true,
+      "a tombstone takes the record's place",
+    );
     assert(it.store.find(digest, 0, entry));
     const { generation, lastUpdateMs } = entry;
     test.clock.advance(5);
-    assertEquals(it.store.expunge(digest, 0, entry, "replica"), false);
+    assertEquals(it.store.expunge(digest, 0, entry, { origin: "replica" }), false);
     assert(it.store.find(digest, 0, entry), "an older copy elsewhere would come back");
     assert(entry.isTombstone);
     assertEquals([entry.generation, entry.lastUpdateMs], [generation, lastUpdateMs]);

@@ -1,0 +1,202 @@
+/**
+ * Where copies of partitions come from, and what follows from it when a cluster changes: which copies have nothing that
+ * another lacks, and by which rule the records of those that remain are merged.
+ *
+ * A *lineage* is a cluster key and a family: the copies that shared a rebalance. Each copy remembers
+ *
+ * | list | lineages | a copy of one of them, met again |
+ * | ---- | -------- | -------------------------------- |
+ * | contained | whose records are all here, in this or a later state: what this copy was before, and what it has merged | is a subset of this one, if this one is complete: it is not merged |
+ * | kindred | that this copy shares records with, without having them all | is merged by time |
+ * | rivals | that a merge by policy has begun with, and may not have ended | is merged by policy |
+ *
+ * All members tell them in the exchange, so that all come to the same decisions, for each partition once per change of
+ * the cluster: {@linkcode decidesByTime}. Within one merge there is one rule alone, which is a total order of the copies
+ * of a record; so it makes no difference in what order and how often they meet. A merge that a further change of the
+ * cluster interrupts goes on by the same rule, because the copies remember each other as kindred or as rivals.
+ *
+ * Why two rules: generations may be compared between the sides of a split, which both served, but not between a copy and
+ * what it once was. A record that expired or was lost and made anew has a low generation; the stale copy of a node that
+ * was away has a high one. Time is right in both cases as far as acknowledged writes go, so that it decides whenever
+ * anything is in doubt.
+ *
+ * The lists are in memory alone. After a start a copy claims to be incomplete: it contains nothing then, and is merged by
+ * time. Source: issue of split-brain merges; clustering reference, sections 10.3 to 10.6 and 13.1; docs/cluster.md.
+ *
+ * @module
+ */
+
+import { LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
+import type { CopyLineage, LineageGroup } from "../wire/mod.ts";
+import { isUniqueFamily, VERSION_BIT, VERSION_LINEAGE_MASK, type VersionTable } from "./version.ts";
+
+const TWO_32 = 0x1_0000_0000;
+const NONE: readonly number[] = [];
+
+/** Bits of `Balance.mergeRules`. */
+export const MERGE_RULE = {
+  /** The later copy of a record stays, whatever the policy. */
+  BY_TIME: 1,
+  /** The final master's own copy is a subset of one that is merged: what comes stays. */
+  SUPERSEDED: 2,
+} as const;
+
+/** Of a copy that began empty. */
+export const FRESH_LINEAGE: CopyLineage = { contained: NONE, kindred: NONE, rivals: NONE, isWhole: true };
+
+/** Of a copy of which nothing is known. */
+export const UNKNOWN_LINEAGE: CopyLineage = { contained: NONE, kindred: NONE, rivals: NONE, isWhole: false };
+
+/** The lineage that the words of a version name. */
+export function lineageId(low: number, high: number): number {
+  return (high & VERSION_LINEAGE_MASK) * TWO_32 + low;
+}
+
+/** A copy that takes part in a merge. */
+export interface MergingCopy {
+  /** Words of its version. */
+  readonly low: number;
+  readonly high: number;
+  readonly lineage: CopyLineage;
+}
+
+/** Whether a copy has everything that a copy of another lineage has. */
+export function covers(copy: MergingCopy, other: { readonly low: number; readonly high: number }): boolean {
+  if ((copy.high & VERSION_BIT.SUBSET) !== 0 || isUniqueFamily(other.high)) return false;
+  return copy.lineage.contained.includes(lineageId(other.low, other.high));
+}
+
+/**
+ * Whether the copies of a partition are merged by time, whatever the policy: unless they all went different ways.
+ *
+ * @param copies those that are merged, none of which covers another
+ */
+export function decidesByTime(copies: readonly MergingCopy[]): boolean {
+  for (let index = 0; index < copies.length; index++) {
+    for (let other = 0; other < index; other++) if (!areRivals(copies[index], copies[other])) return true;
+  }
+  return false;
+}
+
+/** Whether two copies are certain to have gone different ways since they were one, if they ever were. */
+function areRivals(one: MergingCopy, other: MergingCopy): boolean {
+  const oneId = lineageId(one.low, one.high);
+  const otherId = lineageId(other.low, other.high);
+  if (oneId === otherId) return false;
+  if (one.lineage.kindred.includes(otherId) || other.lineage.kindred.includes(oneId)) return false;
+  if (one.lineage.rivals.includes(otherId) || other.lineage.rivals.includes(oneId)) return true;
+  if (((one.high | other.high) & VERSION_BIT.SUBSET) !== 0) return false;
+  if (one.lineage.isWhole && other.lineage.isWhole) return true;
+  const known = new Set([...one.lineage.contained, ...one.lineage.kindred]);
+  return [...other.lineage.contained, ...other.lineage.kindred].some((id) => known.has(id));
+}
+
+/** What a copy's successors come from: those that go on from it in a new cluster. */
+export function lineageAfter(copy: MergingCopy): CopyLineage {
+  const { contained, kindred, rivals, isWhole } = copy.lineage;
+  const own = [lineageId(copy.low, copy.high)];
+  const isComplete = (copy.high & VERSION_BIT.SUBSET) === 0 && !isUniqueFamily(copy.high);
+  return bounded(
+    isComplete
+      ? { contained: interleave([own, contained]), kindred, rivals, isWhole }
+      : { contained: NONE, kindred: interleave([own, contained, kindred]), rivals, isWhole },
+  );
+}
+
+/** The same lineage while it is merged with others. */
+export function lineageAmong(
+  lineage: CopyLineage,
+  others: { readonly ids: readonly number[]; readonly isByTime: boolean },
+): CopyLineage {
+  const { kindred, rivals } = lineage;
+  return bounded(
+    others.isByTime
+      ? { ...lineage, kindred: interleave([others.ids, kindred]) }
+      : { ...lineage, rivals: interleave([others.ids, rivals]) },
+  );
+}
+
+/**
+ * What a copy comes from into which others were merged.
+ *
+ * @param copies those that were merged
+ * @param families lineages that went on from them while they were merged
+ */
+export function lineageOfMerge(copies: readonly MergingCopy[], families: readonly number[]): CopyLineage {
+  const all = copies.map(lineageAfter);
+  return bounded({
+    contained: interleave([families, ...all.map(({ contained }) => contained)]),
+    kindred: interleave(all.map(({ kindred }) => kindred)),
+    rivals: interleave(all.map(({ rivals }) => rivals)),
+    isWhole: all.every(({ isWhole }) => isWhole),
+  });
+}
+
+/** What is contained is no conflict any more, and lists have an end. */
+function bounded({ contained, kindred, rivals, isWhole }: CopyLineage): CopyLineage {
+  const known = new Set(contained);
+  const near = kindred.filter((id) => !known.has(id));
+  for (const id of near) known.add(id);
+  const far = rivals.filter((id) => !known.has(id));
+  const isCut = contained.length > LINEAGE_ID_COUNT_MAX || near.length > LINEAGE_ID_COUNT_MAX;
+  return {
+    contained: contained.slice(0, LINEAGE_ID_COUNT_MAX),
+    kindred: near.slice(0, LINEAGE_ID_COUNT_MAX),
+    rivals: far.slice(0, LINEAGE_ID_COUNT_MAX),
+    isWhole: isWhole && !isCut,
+  };
+}
+
+/** The first of each list, then the second of each: what is latest stays when the end is cut off. */
+function interleave(lists: readonly (readonly number[])[]): readonly number[] {
+  const ids = new Set<number>();
+  const countMax = Math.max(0, ...lists.map(({ length }) => length));
+  for (let index = 0; index < countMax; index++) {
+    for (const list of lists) if (index < list.length) ids.add(list[index]);
+  }
+  return [...ids];
+}
+
+/** Where the copies of one node come from. */
+export class LineageTable {
+  readonly #lineages: CopyLineage[] = new Array(PARTITION_COUNT).fill(UNKNOWN_LINEAGE);
+
+  /** Reads what a node told in an exchange. */
+  static fromGroups(groups: readonly LineageGroup[]): LineageTable {
+    const table = new LineageTable();
+    for (const { lineage, partitions } of groups) {
+      for (const partition of partitions) table.#lineages[partition] = lineage;
+    }
+    return table;
+  }
+
+  /** Where the copy of a partition comes from; of no meaning without a copy. */
+  get(partition: number): CopyLineage {
+    return this.#lineages[partition];
+  }
+
+  /** Sets it. */
+  set(partition: number, lineage: CopyLineage): void {
+    this.#lineages[partition] = lineage;
+  }
+
+  /** All lineages of copies, each of them once, for an exchange. */
+  toGroups(versions: VersionTable): LineageGroup[] {
+    const groups = new Map<CopyLineage, number[]>();
+    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+      const lineage = this.#lineages[partition];
+      if (!versions.exists(partition) || lineage === UNKNOWN_LINEAGE) continue;
+      const list = groups.get(lineage);
+      if (list === undefined) groups.set(lineage, [partition]);
+      else list.push(partition);
+    }
+    const byText = new Map<string, LineageGroup>();
+    for (const [lineage, list] of groups) {
+      const { contained, kindred, rivals, isWhole } = lineage;
+      const text = `${contained.join()};${kindred.join()};${rivals.join()};${isWhole}`;
+      const partitions = Uint16Array.from([...byText.get(text)?.partitions ?? [], ...list]);
+      byText.set(text, { lineage, partitions });
+    }
+    return [...byText.values()];
+  }
+}

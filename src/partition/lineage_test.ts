@@ -1,0 +1,256 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
+import { type CopyLineage, encodeLineages, type NodeId, readLineages } from "../wire/mod.ts";
+import type { Balance } from "./balance.ts";
+import {
+  covers,
+  decidesByTime,
+  FRESH_LINEAGE,
+  lineageAfter,
+  lineageAmong,
+  lineageId,
+  lineageOfMerge,
+  LineageTable,
+  MERGE_RULE,
+  type MergingCopy,
+  UNKNOWN_LINEAGE,
+} from "./lineage.ts";
+import { PartitionTable } from "./table.ts";
+import { balance, testMember } from "./testing.ts";
+import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
+
+const { MASTER, SUBSET } = VERSION_BIT;
+
+function copyOf(
+  key: number,
+  lineage: CopyLineage,
+  options: { bits?: number; family?: number } = {},
+): MergingCopy {
+  const { bits = 0, family = 0 } = options;
+  return { low: versionLow(key), high: versionHigh(key, { family, bits }), lineage };
+}
+
+/** A copy that went on from another one in a new cluster. */
+function next(copy: MergingCopy, key: number, bits = 0): MergingCopy {
+  return copyOf(key, lineageAfter(copy), { bits });
+}
+
+function idOf({ low, high }: MergingCopy): number {
+  return lineageId(low, high);
+}
+
+describe("covers()", () => {
+  const first = copyOf(1, FRESH_LINEAGE);
+
+  it("is true of a complete copy and of what it was before", () => {
+    const later = next(next(first, 2), 3);
+    assert(covers(later, first));
+    assert(!covers(first, later));
+  });
+
+  it("is false of the sides of a split", () => {
+    assert(!covers(next(first, 2), next(first, 3)));
+  });
+
+  it("is false of an incomplete copy, and of one that went on from an incomplete one", () => {
+    const incomplete = next(first, 2, SUBSET);
+    assert(!covers(incomplete, first));
+    const served = next(incomplete, 3);
+    assert(!covers(served, incomplete) && !covers(served, first));
+  });
+
+  it("is true of what was merged, once the merge has ended", () => {
+    const sides = [next(first, 2), next(first, 3)];
+    const merged = copyOf(4, lineageOfMerge(sides, []));
+    for (const side of sides) assert(covers(merged, side));
+    assert(covers(next(merged, 5), sides[1]));
+  });
+
+  it("is false of a unique family, which several copies have", () => {
+    const unique = copyOf(2, FRESH_LINEAGE, { family: 15 });
+    assert(!covers(copyOf(3, { ...FRESH_LINEAGE, contained: [idOf(unique)] }), unique));
+  });
+});
+
+describe("decidesByTime()", () => {
+  const first = copyOf(1, FRESH_LINEAGE);
+  const [one, other] = [next(first, 2), next(first, 3)];
+
+  it("is false of complete copies that went different ways", () => {
+    assert(!decidesByTime([one, other]));
+    assert(!decidesByTime([one, other, next(first, 4)]));
+  });
+
+  it("is true once one pair of the copies is in doubt", () => {
+    assert(decidesByTime([one, other, next(first, 4, SUBSET)]));
+    assert(decidesByTime([one, other, next(next(one, 7, SUBSET), 8)]));
+    assert(decidesByTime([one, copyOf(9, UNKNOWN_LINEAGE)]));
+    assert(decidesByTime([next(first, 4, SUBSET), next(first, 4, SUBSET)]));
+  });
+
+  it("stays as it was while a merge has not ended, whatever becomes of the copies", () => {
+    const begun = [one, other].map((copy, family) =>
+      copyOf(
+        5,
+        lineageAmong(lineageAfter(copy), {
+          ids: [family === 0 ? lineageId(5, 1 << 16) : 5],
+          isByTime: false,
+        }),
+        {
+          family,
+          bits: family === 1 ? SUBSET : 0,
+        },
+      )
+    );
+    assert(!decidesByTime(begun));
+    const byTime = [one, other].map((copy, family) =>
+      copyOf(
+        5,
+        lineageAmong(lineageAfter(copy), { ids: [family === 0 ? lineageId(5, 1 << 16) : 5], isByTime: true }),
+        {
+          family,
+        },
+      )
+    );
+    assert(decidesByTime(byTime));
+  });
+
+  it("knows copies of a long history by what they were together", () => {
+    let common = first;
+    for (let key = 10; key < 100; key++) common = next(common, key);
+    assertEquals(common.lineage.contained.length, LINEAGE_ID_COUNT_MAX);
+    assert(!common.lineage.isWhole);
+    assert(!decidesByTime([next(common, 200), next(common, 201)]));
+    let [left, right] = [next(common, 200), next(common, 300)];
+    for (let key = 1; key < 40; key++) [left, right] = [next(left, 200 + key), next(right, 300 + key)];
+    assert(decidesByTime([left, right]), "what they were together is forgotten");
+  });
+});
+
+describe("lineages in an exchange", () => {
+  it("are read as they were written", () => {
+    const table = new LineageTable();
+    const versions = new VersionTable();
+    const lineage = { contained: [0xf_ffff_ffff_ffff, 2], kindred: [3], rivals: [4, 5], isWhole: true };
+    for (const partition of [0, 7, PARTITION_COUNT - 1]) {
+      versions.setWords(partition, 1, 0);
+      table.set(partition, { ...lineage });
+    }
+    versions.setWords(8, 1, 0);
+    table.set(8, FRESH_LINEAGE);
+    table.set(9, lineage);
+    const groups = readLineages(encodeLineages(table.toGroups(versions)))!;
+    assertEquals(groups.map(({ partitions }) => [...partitions]), [[0, 7, PARTITION_COUNT - 1], [8]]);
+    const read = LineageTable.fromGroups(groups);
+    assertEquals([read.get(7), read.get(8), read.get(9)], [lineage, FRESH_LINEAGE, UNKNOWN_LINEAGE]);
+  });
+
+  it("are refused when they are cut, too long, or name what can't be", () => {
+    const table = new LineageTable();
+    const versions = new VersionTable();
+    versions.setWords(3, 1, 0);
+    table.set(3, { contained: [1, 2], kindred: [3], rivals: [], isWhole: false });
+    const blob = encodeLineages(table.toGroups(versions));
+    assertEquals(readLineages(blob)?.length, 1);
+    for (let size = 0; size < blob.length; size++) {
+      assertEquals(readLineages(blob.subarray(0, size)), undefined);
+    }
+    assertEquals(readLineages(new Uint8Array([...blob, 0])), undefined);
+    for (const [at, value] of [[5, LINEAGE_ID_COUNT_MAX + 1], [15, 0x10], [blob.length - 1, 0x10], [1, 1]]) {
+      const changed = blob.slice();
+      changed[at] = value;
+      assertEquals(readLineages(changed), undefined, `byte ${at}`);
+    }
+  });
+});
+
+describe("a balance with lineages", () => {
+  const PARTITION = 77;
+
+  interface TestNode {
+    readonly number: number;
+    readonly node: NodeId;
+    readonly table: PartitionTable;
+  }
+
+  function makeNodes(count: number): TestNode[] {
+    return Array.from({ length: count }, (_, index) => ({
+      number: index + 1,
+      node: testMember(index + 1).node,
+      table: new PartitionTable(),
+    }));
+  }
+
+  /** Lets some nodes be a cluster; transfers do not run. */
+  function form(nodes: readonly TestNode[], clusterKey: number): Balance {
+    const members = nodes.map(({ number, table }) =>
+      testMember(number, { versions: new VersionTable(table.versions) })
+    );
+    const lineages = new Map(nodes.map(({ node, table }) => [
+      node,
+      LineageTable.fromGroups(table.lineages.toGroups(table.versions)),
+    ]));
+    const balances = nodes.map(({ node }) => balance(members, { self: node, clusterKey, lineages }));
+    nodes.forEach(({ table }, index) => table.apply(balances[index]));
+    for (const { mergeRules } of balances) {
+      assertEquals(
+        mergeRules[PARTITION] & MERGE_RULE.BY_TIME,
+        balances[0].mergeRules[PARTITION] & MERGE_RULE.BY_TIME,
+      );
+    }
+    return balances[0];
+  }
+
+  it("merges nothing with a copy of a node that slept", () => {
+    const nodes = makeNodes(2);
+    form(nodes, 1);
+    form(nodes.slice(0, 1), 2);
+    const { duplicates, mergeRules } = form(nodes, 3);
+    assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION]], [0, 0]);
+    assertEquals(nodes[0].table.workingMaster(PARTITION), nodes[0].node);
+    assertEquals(nodes[1].table.versions.high[PARTITION] & SUBSET, SUBSET);
+  });
+
+  it("merges the sides of a split by policy", () => {
+    const nodes = makeNodes(2);
+    form(nodes, 1);
+    for (const [index, node] of nodes.entries()) form([node], 2 + index);
+    const { duplicates, mergeRules } = form(nodes, 4);
+    assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION]], [1, 0]);
+  });
+
+  it("merges three copies by one rule, when one of them is only in doubt with another", () => {
+    const nodes = makeNodes(3);
+    form(nodes, 1);
+    for (const { table } of nodes) {
+      table.versions.setWords(PARTITION, 1, nodes[0].table === table ? MASTER : 0);
+    }
+    for (const [index, node] of nodes.entries()) form([node], 2 + index);
+    assertEquals(form(nodes, 5).mergeRules[PARTITION], 0);
+    const again = makeNodes(3);
+    form(again, 1);
+    for (const { table } of again) {
+      table.versions.setWords(PARTITION, 1, again[0].table === table ? MASTER : 0);
+    }
+    for (const [index, node] of again.entries()) form([node], 2 + index);
+    again[2].table.versions.isolate();
+    const { duplicates, mergeRules } = form(again, 5);
+    assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION] & MERGE_RULE.BY_TIME], [
+      2,
+      MERGE_RULE.BY_TIME,
+    ]);
+  });
+
+  it("goes on with a rule when the cluster changes before the merge has ended", () => {
+    const nodes = makeNodes(3);
+    form(nodes, 1);
+    for (const { table } of nodes) {
+      table.versions.setWords(PARTITION, 1, nodes[0].table === table ? MASTER : 0);
+    }
+    for (const [index, node] of nodes.entries()) form([node], 2 + index);
+    assertEquals(form(nodes, 5).mergeRules[PARTITION], 0);
+    for (const { table } of nodes) table.versions.isolate();
+    assertEquals(form(nodes, 6).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
+  });
+});
