@@ -26,7 +26,7 @@ export interface DiskConditions {
   failsWrites: boolean;
   /** Reads fail with EIO. */
   failsReads: boolean;
-  /** Code that writes and syncs fail with: EIO, EROFS. */
+  /** Code that writes and syncs fail with: EIO, EROFS, ENOSPC. */
   writeFaultCode: string;
   /** A write that fails has reached the disk in part, as a short write does. */
   cutsWrites: boolean;
@@ -38,6 +38,7 @@ export interface DiskConditions {
 const FAULT_TEXTS: Readonly<Record<string, string>> = {
   EIO: "the device reports an error",
   EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
 };
 
 /** A change that a power cut may undo. */

@@ -94,10 +94,10 @@ export class PageWriter {
     for (const [device, { file, header }] of devices.entries()) {
       if (!isUsed(device)) continue;
       try {
-        for (const number of numbers) {
+        await allEnded(numbers.map((number) => {
           const { offsetBytes, bytes } = this.#pages.encode(number, header.deviceId);
-          await file.write(offsetBytes, bytes);
-        }
+          return file.write(offsetBytes, bytes);
+        }));
         await file.sync();
         writtenCount++;
       } catch (error) {
@@ -251,9 +251,7 @@ export class Flusher {
     const writes = this.#round.map(({ block, startBytes, endBytes }) =>
       file.write(blocks.deviceOffset(block) + startBytes, blocks.bytes[block]!.subarray(startBytes, endBytes))
     );
-    // All must have ended before the round is done again: a late write must not come after a newer one.
-    const failed = (await Promise.allSettled(writes)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    await allEnded(writes);
     if (syncs()) await file.sync();
   }
 
@@ -303,4 +301,13 @@ export class Flusher {
   #pause(): Promise<void> {
     return new Promise((resolve) => void this.#options.clock.after(RETRY_PAUSE_MS, resolve));
   }
+}
+
+/**
+ * Waits until all writes have ended, and then rejects if one has failed: what is written again must not be overtaken by a
+ * late write of before.
+ */
+async function allEnded(writes: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(writes)).find(({ status }) => status === "rejected");
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
 }
