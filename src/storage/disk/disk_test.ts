@@ -176,7 +176,7 @@ describe("a store on a device", () => {
 
   it("finds at a start what is behind damage: in the same unit, and behind a unit's header", async () => {
     for (const damage of ["magic", "size", "unit"]) {
-      const test = new DiskTest();
+      const test = new DiskTest({ storage: { indexCheckpointBytesPerHour: 0 } });
       await test.open();
       for (let number = 0; number < 60; number++) {
         test.it.put(number, { sizeBytes: 100 + number });
