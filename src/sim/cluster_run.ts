@@ -256,7 +256,7 @@ class ClusterRun {
     }
   }
 
-  /** What is missing for a whole cluster: all nodes in it, nothing to exchange, no migration; undefined for nothing. */
+  /** What is missing for a whole cluster: all nodes in it, nothing to exchange, to move or to mend; undefined for nothing. */
   #whyNotWhole(): string | undefined {
     const started = this.#members.all.filter(({ startCount }) => startCount > 0);
     const down = started.find((member) => !member.isUp || member.isFrozen);
@@ -274,7 +274,9 @@ class ClusterRun {
       if (cluster.isFenced) return `${id} is fenced`;
     }
     const busy = started.find(hasMigrations);
-    return busy === undefined ? undefined : `${busy.id} has migrations left`;
+    if (busy !== undefined) return `${busy.id} has migrations left`;
+    const mending = started.find(({ node }) => node!.peers.unconfirmedCount > 0);
+    return mending === undefined ? undefined : `${mending.id} has records that a replica may lack`;
   }
 
   async #check(epoch: Epoch, before: CopiesByDigest | undefined): Promise<void> {

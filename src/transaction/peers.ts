@@ -284,6 +284,11 @@ export class PeerTransactions {
     return false;
   }
 
+  /** Records that some replica may not have yet: writes that wait to be confirmed, and repairs. */
+  get unconfirmedCount(): number {
+    return this.#writes.size + this.repairs.count;
+  }
+
   /** A write no longer waits for its replicas. */
   onWriteEnded(write: ReplicaWrite): void {
     this.#writes.delete(write);
