@@ -18,6 +18,7 @@
 
 import { assert, DIGEST_SIZE_BYTES, PARTITION_COUNT, partitionId, readU32 } from "../base/mod.ts";
 import { ENTRY_SIZE_BYTES, ENTRY_WORD_COUNT, EntryRef, WORD } from "./entry.ts";
+import { keyedHash } from "./keyed_hash.ts";
 
 const CHUNK_ENTRY_BITS = 14;
 const CHUNK_ENTRY_COUNT = 1 << CHUNK_ENTRY_BITS;
@@ -40,9 +41,6 @@ export const PAGE_MARK = {
   /** Nothing but links between entries. */
   LINKS: 2,
 } as const;
-
-const DIGEST_WORD_COUNT = 5;
-const FINAL_ROUND_COUNT = 3;
 
 /** How to build an index. */
 export interface PrimaryIndexOptions {
@@ -83,6 +81,8 @@ export class PrimaryIndex {
   #nextFresh = 1;
   // The path from a root to the entry last searched, for rotations: handles, and which child was taken.
   readonly #path = new Uint32Array(TREE_DEPTH_MAX);
+  #lastSide: number = WORD.LEFT;
+  #met = 0;
   readonly #visit = new EntryRef();
   readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
   #pageMarks = new Uint8Array(PAGES_PER_CHUNK);
@@ -150,22 +150,40 @@ export class PrimaryIndex {
    * @param entry moved to the new entry
    */
   insert(digest: Uint8Array, at: number, entry: EntryRef): void {
-    const handle = this.#allocate();
-    this.moveTo(entry, handle);
-    entry.words.fill(0, entry.base, entry.base + ENTRY_WORD_COUNT);
-    for (let word = 0; word < 5; word++) entry.words[entry.base + word] = readU32(digest, at + word * 4);
-    entry.words[entry.base + WORD.PRIORITY] = keyedHash(entry.words, entry.base, this.#seeds);
-    this.touch(handle);
-    this.#hang(handle, digest, at);
-  }
-
-  /** Hangs an entry without children into the tree of its digest, which must not be in the index. */
-  #hang(handle: number, digest: Uint8Array, at: number): void {
     const depth = this.#descend(digest, at);
     assert(depth >= 0, "A digest that is inserted is not in the index");
+    this.#insertAt(depth, digest, at, entry);
+  }
+
+  /**
+   * Finds the entry of a digest, or adds one, in one descent.
+   *
+   * @param entry moved to the entry
+   * @returns whether it was there
+   */
+  findOrInsert(digest: Uint8Array, at: number, entry: EntryRef): boolean {
+    const depth = this.#descend(digest, at);
+    if (depth >= 0) this.#insertAt(depth, digest, at, entry);
+    else this.moveTo(entry, this.#met);
+    return depth < 0;
+  }
+
+  #insertAt(depth: number, digest: Uint8Array, at: number, entry: EntryRef): void {
+    const handle = this.#allocate();
+    this.moveTo(entry, handle);
+    const { words, base } = entry;
+    words.fill(0, base, base + ENTRY_WORD_COUNT);
+    for (let word = 0; word < 5; word++) words[base + word] = readU32(digest, at + word * 4);
+    words[base + WORD.PRIORITY] = keyedHash(words, base, this.#seeds);
+    this.touch(handle);
+    this.#hang(handle, depth, digest, at);
+  }
+
+  /** Hangs an entry without children where the last descent ended. */
+  #hang(handle: number, depth: number, digest: Uint8Array, at: number): void {
     const root = this.#rootOf(digest, at);
     if (depth === 0) this.#roots[root] = handle;
-    else this.#setChild(this.#path[depth - 1], digest, at, handle);
+    else this.#setSide(this.#path[depth - 1], this.#lastSide, handle);
     this.#liftUp(handle, root, depth);
     this.entryCount++;
     this.partitionEntryCounts[partitionId(digest, at)]++;
@@ -298,13 +316,24 @@ export class PrimaryIndex {
     this.entryCount = frame.partitionEntryCounts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Puts an entry into its tree that an image has brought; its digest must not be in the index yet. */
-  link(entry: EntryRef): void {
+  /**
+   * Puts an entry into its tree that an image has brought.
+   *
+   * @param known moved to the entry that has its digest already
+   * @returns whether it is in the tree now; false when there is another one
+   */
+  link(entry: EntryRef, known: EntryRef): boolean {
     const { words, base, handle } = entry;
+    entry.copyDigest(this.#digest, 0);
+    const depth = this.#descend(this.#digest, 0);
+    if (depth < 0) {
+      this.moveTo(known, this.#met);
+      return false;
+    }
     words[base + WORD.LEFT] = 0;
     words[base + WORD.RIGHT] = 0;
-    entry.copyDigest(this.#digest, 0);
-    this.#hang(handle, this.#digest, 0);
+    this.#hang(handle, depth, this.#digest, 0);
+    return true;
   }
 
   /** Gives up an entry that an image has brought and that is in no tree. */
@@ -332,10 +361,6 @@ export class PrimaryIndex {
     this.#pageMarks[handle >>> PAGE_ENTRY_BITS] |= PAGE_MARK.LINKS;
   }
 
-  #setChild(parent: number, digest: Uint8Array, at: number, child: number): void {
-    this.#setSide(parent, this.#compare(digest, at, parent) < 0 ? WORD.LEFT : WORD.RIGHT, child);
-  }
-
   #replaceChild(root: number, parent: number, child: number, replacement: number): void {
     if (parent === 0) this.#roots[root] = replacement;
     else {this.#setSide(
@@ -359,14 +384,22 @@ export class PrimaryIndex {
 
   /** Fills the path down to where a digest belongs; its length, or -1 when the digest is there already. */
   #descend(digest: Uint8Array, at: number): number {
+    const key1 = readU32(digest, at + 4);
     let depth = 0;
     let handle = this.#roots[this.#rootOf(digest, at)];
     while (handle !== 0) {
-      const order = this.#compare(digest, at, handle);
-      if (order === 0) return -1;
+      const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+      const base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
+      const word1 = words[base + 1];
+      const order = key1 !== word1 ? (key1 < word1 ? -1 : 1) : compareRest(digest, at, words, base);
+      if (order === 0) {
+        this.#met = handle;
+        return -1;
+      }
       assert(depth < TREE_DEPTH_MAX, "A treap stays shallow");
       this.#path[depth++] = handle;
-      handle = this.#child(handle, order < 0 ? WORD.LEFT : WORD.RIGHT);
+      this.#lastSide = order < 0 ? WORD.LEFT : WORD.RIGHT;
+      handle = words[base + this.#lastSide];
     }
     return depth;
   }
@@ -442,31 +475,6 @@ export class PrimaryIndex {
     this.#setSide(handle, WORD.LEFT, this.#freeHead);
     this.#freeHead = handle;
   }
-}
-
-/** HalfSipHash-1-3 of the digest's five words. Source: Aumasson and Bernstein, "SipHash". */
-function keyedHash(words: Uint32Array, base: number, seeds: readonly [number, number]): number {
-  let v0 = seeds[0] | 0;
-  let v1 = seeds[1] | 0;
-  let v2 = v0 ^ 0x6c796765;
-  let v3 = v1 ^ 0x74656462;
-  for (let round = 0; round < DIGEST_WORD_COUNT + FINAL_ROUND_COUNT; round++) {
-    const word = round < DIGEST_WORD_COUNT ? words[base + round] : 0;
-    if (round === DIGEST_WORD_COUNT) v2 ^= 0xff;
-    v3 ^= word;
-    v0 = (v0 + v1) | 0;
-    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-    v0 = (v0 << 16) | (v0 >>> 16);
-    v2 = (v2 + v3) | 0;
-    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-    v0 = (v0 + v3) | 0;
-    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-    v2 = (v2 + v1) | 0;
-    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-    v2 = (v2 << 16) | (v2 >>> 16);
-    v0 ^= word;
-  }
-  return (v1 ^ v3) >>> 0;
 }
 
 /** Compares digest words 2, 3, 4 and 0, after word 1 was found equal. */

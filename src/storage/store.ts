@@ -571,7 +571,7 @@ export class NamespaceStore {
     const set = record.setAt < 0 ? undefined : this.sets.findOrCreate(bytes, record.setAt, record.setSize);
     if (lastUpdateMs <= Math.max(this.truncateLutMs, set?.truncateLutMs ?? 0)) return;
     const entry = this.#moveEntry;
-    const exists = this.index.find(bytes, digestAt, entry);
+    const exists = this.index.findOrInsert(bytes, digestAt, entry);
     const isUnconfirmed = exists && (entry.flags & ENTRY_FLAG.UNCONFIRMED) !== 0;
     if (exists && !isNewer(record, entry) && !(isUnconfirmed && isSame(record, entry))) {
       const isOlderLonger = entry.voidTime !== 0 && (voidTime === 0 || voidTime > entry.voidTime);
@@ -585,8 +585,6 @@ export class NamespaceStore {
     if (exists) {
       this.#uncount(entry, bytes, digestAt);
       if (!isUnconfirmed) this.space.release(entry.location, entry.sizeUnits);
-    } else {
-      this.index.insert(bytes, digestAt, entry);
     }
     entry.setLocation(location, sizeUnits);
     entry.setVoidTime(voidTime);

@@ -81,9 +81,7 @@ export class EntryLinker {
     if (this.#isReplayed[this.#disk.blocks.blockOf(entry.location)] !== 0) {
       entry.setFlags(ENTRY_FLAG.UNCONFIRMED, true);
     }
-    entry.copyDigest(this.#digest, 0);
-    if (!this.#index.find(this.#digest, 0, known)) {
-      this.#index.link(entry);
+    if (this.#index.link(entry, known)) {
       this.#count(entry);
       return;
     }
