@@ -62,7 +62,7 @@ export async function removeExpired(store: NamespaceStore, clock: Clock): Promis
       index.moveTo(entry, page * PAGE_ENTRY_COUNT + place);
       if (entry.sizeUnits === 0 || entry.isTombstone || !store.isExpired(entry, nowMs)) continue;
       entry.copyDigest(digest, 0);
-      if (store.expunge(digest, 0, entry, "expiry")) count++;
+      if (store.expunge(digest, 0, entry, { origin: "expiry" })) count++;
     }
     if (page % PAGES_PER_CLOCK_READ !== 0 || clock.monotonicMs() < sliceEndMs) continue;
     await new Promise<void>((resolve) => clock.nextTurn(resolve));
