@@ -14,6 +14,8 @@ import type { Address, Connection, ConnectionHandler, Network } from "../src/por
 const ADDRESS: Address = { host: "127.0.0.1", port: 3000 };
 /** Offset of the result code in a reply. */
 const RESULT_CODE_AT = 13;
+/** Largest record; what a write block holds. */
+const RECORD_SIZE_MAX_BYTES = 8 * 1024 * 1024;
 
 /** A connection that ends in this object. */
 class LoopbackConnection implements Connection {
@@ -65,6 +67,8 @@ export class LoopbackNode {
     const clock = { ...platform.clock, nextTurn: (run: () => void) => void turns.push(run) };
     const flags = [{ name: "service.node-id", value: "a1" }];
     const { settings } = loadSettings({ flags });
+    // A map of 100,000 entries with an index is larger than records are by default.
+    for (const namespace of settings.namespaces) namespace.maxRecordSize = RECORD_SIZE_MAX_BYTES;
     const node = await createNode({ settings, ports: { ...platform, clock, network } });
     await node.start();
     await Promise.resolve();

@@ -51,7 +51,7 @@ const DATA_QUICK: DataModelOptions = {
 const data: BenchPart = {
   name: "data",
   heading: () =>
-    "Lists, maps and filters, whole requests without sockets: ns, of get, of put, bytes of the container",
+    "Lists, maps and filters, whole requests without sockets: ns, of get, of put, bytes of the container, bytes copied",
   run: ({ quick }, print) => runDataModel(quick ? DATA_QUICK : DATA, dataPrinter(print)),
 };
 

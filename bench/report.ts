@@ -36,12 +36,11 @@ export function microLine({ name, medianNs, leastNs, targetNs }: MicroResult, qu
 /** Prints cases of the data model as multiples of plain get and put, which come first. */
 export function dataPrinter(print: (line: string) => void): (result: DataModelResult) => void {
   const plainNs: number[] = [];
-  return ({ name, medianNs, containerBytes }) => {
+  return ({ name, medianNs, containerBytes, copiedBytes }) => {
     if (plainNs.length < 2) plainNs.push(medianNs);
     const ratios = plainNs.map((ns) => `${(medianNs / ns).toFixed(1)} x`.padStart(10)).join("");
-    print(
-      `  ${name.padEnd(52)} ${medianNs.toFixed(0).padStart(9)}${ratios.padEnd(20)} ${containerBytes || ""}`,
-    );
+    const bytes = containerBytes === 0 ? "" : `${containerBytes}`.padStart(9) + `${copiedBytes}`.padStart(10);
+    print(`  ${name.padEnd(52)} ${medianNs.toFixed(0).padStart(9)}${ratios.padEnd(20)} ${bytes}`);
   };
 }
 

@@ -190,6 +190,12 @@ export const HLL_LIST_COUNT_MAX = 1_048_576;
 /** Vertices of one GeoJSON value: looking for edges that cross may take the square of them, 0.1 s for this many. */
 export const GEO_VERTEX_COUNT_MAX = 4096;
 
+/**
+ * Room that a namespace's buffers for new values and records keep after a large one. Making room for a megabyte anew, in
+ * each of them and for each operation, costs several times what the operation does.
+ */
+export const BUILD_BUFFER_KEEP_BYTES = 4 * 1024 * 1024;
+
 /** Elements of a list or map that is a parameter of an operation on lists or maps; the stock server's limit. */
 export const CDT_PARAM_COUNT_MAX = 1_048_576;
 

@@ -10,7 +10,16 @@
  * @module
  */
 
-import { assert, ByteBuffer, copyBytes, equalBytes, readU16, readU32, writeU32 } from "../base/mod.ts";
+import {
+  assert,
+  BUILD_BUFFER_KEEP_BYTES,
+  ByteBuffer,
+  copyBytes,
+  equalBytes,
+  readU16,
+  readU32,
+  writeU32,
+} from "../base/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import { plainSize, writePlain } from "./cdt/head.ts";
 import { isNumberParticle } from "./particle.ts";
@@ -97,7 +106,7 @@ export class BinTable {
     this.#slotsRowCount = 0;
     this.#stored = stored;
     this.#request = request;
-    this.scratch.reset();
+    this.scratch.reset(BUILD_BUFFER_KEEP_BYTES);
   }
 
   /** The buffer behind a source. */

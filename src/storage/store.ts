@@ -11,6 +11,7 @@
 
 import {
   assert,
+  BUILD_BUFFER_KEEP_BYTES,
   ByteBuffer,
   CITRUSLEAF_EPOCH_S,
   copyBytes,
@@ -425,7 +426,7 @@ export class NamespaceStore {
    * @returns its header, and its bytes as they would be stored; good until the next call of `take` or `put`
    */
   take(bytes: Uint8Array, at: number, sizeBytes: number): FlatRecord {
-    this.#encoded.reset();
+    this.#encoded.reset(BUILD_BUFFER_KEEP_BYTES);
     const treeId = this.partitionMeta.treeId(partitionId(bytes, flatDigestAt(at)));
     copyFlat(this.#encoded, { bytes, at, sizeBytes }, treeId);
     this.#taken.open(this.#encoded.bytes, 0);
@@ -650,7 +651,7 @@ export class NamespaceStore {
   }
 
   #encode(write: RecordWrite): number {
-    this.#encoded.reset();
+    this.#encoded.reset(BUILD_BUFFER_KEEP_BYTES);
     const meta = this.#meta;
     meta.generation = write.generation;
     meta.lastUpdateMs = write.lastUpdateMs;

@@ -10,7 +10,6 @@
  */
 
 import type { ByteBuffer } from "../../base/mod.ts";
-import { compareValues } from "./compare.ts";
 import {
   FLAG,
   headSize,
@@ -21,7 +20,7 @@ import {
   writeIndexedHead,
 } from "./head.ts";
 import { hasOrder, INDEX_DAMAGE, indexSize, widthBelow, writeNumber } from "./offset_index.ts";
-import { skipValue } from "./value.ts";
+import { ADDED, writeOrder } from "./rank_order.ts";
 import { ContainerView } from "./view.ts";
 
 const NIL = 0xc0;
@@ -29,8 +28,6 @@ const NIL = 0xc0;
 const WIDTH_MAX = 4;
 /** Runs that room is kept for between uses. */
 const KEPT_COUNT_MAX = 64 * 1024;
-/** In place of an old index: the run is of new entries, one byte apart. */
-const ADDED = -1;
 
 /** Builds one container after the other; their state is used again. */
 export class ContainerBuilder {
@@ -47,8 +44,8 @@ export class ContainerBuilder {
   /** The container gets an index. */
   #isIndexed = false;
   /**
-   * Runs of entries, in three columns: first index in the old container or ADDED, entries; of new ones the offset in the
-   * content, of old ones how far they have moved.
+   * Runs of entries, in three columns: first index in the old container or ADDED, entries; of new ones, which are one
+   * byte apart if there are more, the offset in the content, of old ones how far they have moved.
    */
   #runFrom: Int32Array = new Int32Array(64);
   #runCount: Int32Array = new Int32Array(64);
@@ -161,7 +158,18 @@ export class ContainerBuilder {
     const dataAt = writeIndexedHead(bytes, this.at, head);
     if (count === 0) return;
     const orderAt = this.#writeOffsets(bytes, dataAt, widthBelow(contentSize));
-    if (hasOrder(flags, isMap)) this.#writeOrder(bytes, orderAt);
+    if (!hasOrder(flags, isMap)) return;
+    writeOrder({
+      view: this.#view,
+      bytes,
+      end: this.#out.length,
+      contentAt: this.#contentAt,
+      count,
+      runFrom: this.#runFrom,
+      runCount: this.#runCount,
+      runAt: this.#runAt,
+      runs: this.#runs,
+    }, orderAt);
   }
 
   /** Writes all offsets but the first; the offset after them. */
@@ -187,79 +195,6 @@ export class ContainerBuilder {
     // By a wrong order of ranks an entry is chosen twice, and there are not as many as there should be.
     if (total !== this.#count) throw INDEX_DAMAGE;
     return at;
-  }
-
-  /** Writes the indexes of the entries by rank: kept ones in their old order, the new ones where they belong. */
-  #writeOrder(bytes: Uint8Array, at: number): void {
-    const width = widthBelow(this.#count);
-    const moved = this.#movedIndexes();
-    const added = this.#addedByRank(moved);
-    const oldCount = this.#view.count;
-    const order = this.#view.order();
-    const end = at + this.#count * width;
-    let next = 0;
-    for (let rank = 0; rank <= oldCount; rank++) {
-      for (; next < added.length && added[next].rank === rank && at < end; next++, at += width) {
-        writeNumber(bytes, at, width, added[next].index);
-      }
-      if (rank === oldCount || moved[order[rank]] < 0 || at === end) continue;
-      writeNumber(bytes, at, width, moved[order[rank]]);
-      at += width;
-    }
-    // A wrong index may name an entry twice, and another one never.
-    if (at !== end) throw INDEX_DAMAGE;
-  }
-
-  /** New index of each old entry; of one that is gone `-1 - index` of the entry that follows it. */
-  #movedIndexes(): Int32Array {
-    const moved = new Int32Array(this.#view.count);
-    let old = 0;
-    let index = 0;
-    for (let run = 0; run < this.#runs; run++) {
-      const from = this.#runFrom[run];
-      const count = this.#runCount[run];
-      if (from !== ADDED) {
-        while (old < from) moved[old++] = -1 - index;
-        for (let kept = 0; kept < count; kept++) moved[old++] = index + kept;
-      }
-      index += count;
-    }
-    moved.fill(-1 - index, old);
-    return moved;
-  }
-
-  /** The new entries, sorted, each with the number of old ones, gone ones included, that come before it. */
-  #addedByRank(moved: Int32Array): { index: number; valueAt: number; rank: number }[] {
-    const { bytes, length } = this.#out;
-    const added: { index: number; valueAt: number; rank: number }[] = [];
-    let index = 0;
-    for (let run = 0; run < this.#runs; run++) {
-      if (this.#runFrom[run] === ADDED) {
-        const valueAt = skipValue(bytes, this.#contentAt + this.#runAt[run], length);
-        added.push({ index, valueAt, rank: this.#rankAmongOld(moved, index, valueAt) });
-      }
-      index += this.#runCount[run];
-    }
-    return added.sort((left, right) =>
-      compareValues(bytes, left.valueAt, bytes, right.valueAt) || left.index - right.index
-    );
-  }
-
-  /** Old entries, in their order, that come before a new one: lesser values, and equal ones with a lesser index. */
-  #rankAmongOld(moved: Int32Array, index: number, valueAt: number): number {
-    const view = this.#view;
-    const order = view.order();
-    let low = 0;
-    let high = view.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const old = order[middle];
-      const newIndex = moved[old] < 0 ? -1 - moved[old] : moved[old];
-      const comparison = view.compareValue(old, this.#out.bytes, valueAt);
-      if (comparison < 0 || (comparison === 0 && newIndex < index)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

@@ -180,7 +180,7 @@ export function run(before: Uint8Array | undefined, call: Uint8Array, options: R
 export function withIndex(container: Uint8Array): Uint8Array {
   const out = new ByteBuffer();
   const sizeBytes = appendIndexed({ bytes: container, at: 0, end: container.length }, out);
-  if (sizeBytes < 0) throw new Error(`Cannot index ${toHex(container)}`);
+  if (sizeBytes < 0) throw new Error("The container is damaged");
   const stored = out.bytes.slice(out.length - sizeBytes, out.length);
   return stored;
 }

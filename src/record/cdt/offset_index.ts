@@ -78,6 +78,53 @@ export function writeNumber(bytes: Uint8Array, at: number, width: number, value:
   bytes[at] = value;
 }
 
+/** Some numbers of the same width. */
+interface Numbers {
+  bytes: Uint8Array;
+  at: number;
+  width: number;
+}
+
+/** Copies `count` numbers, and adds `shift` to those that are not below `pivot`. */
+function copyNumbers(
+  source: Numbers,
+  target: Numbers,
+  { count, pivot, shift }: { count: number; pivot: number; shift: number },
+): void {
+  const { bytes: from, width } = source;
+  const to = target.bytes;
+  const end = source.at + count * width;
+  let at = target.at;
+  if (width !== target.width) {
+    for (let next = source.at; next < end; next += width, at += target.width) {
+      const value = readNumber(from, next, width);
+      writeNumber(to, at, target.width, value < pivot ? value : value + shift);
+    }
+  } else if (shift === 0) {
+    to.set(from.subarray(source.at, end), at);
+  } else if (width === 2) {
+    for (let next = source.at; next < end; next += 2, at += 2) {
+      const value = (from[next] << 8) | from[next + 1];
+      const moved = value < pivot ? value : value + shift;
+      to[at] = moved >>> 8;
+      to[at + 1] = moved;
+    }
+  } else if (width === 3) {
+    for (let next = source.at; next < end; next += 3, at += 3) {
+      const value = (from[next] << 16) | (from[next + 1] << 8) | from[next + 2];
+      const moved = value < pivot ? value : value + shift;
+      to[at] = moved >>> 16;
+      to[at + 1] = moved >>> 8;
+      to[at + 2] = moved;
+    }
+  } else {
+    for (let next = source.at; next < end; next += width, at += width) {
+      const value = readNumber(from, next, width);
+      writeNumber(to, at, width, value < pivot ? value : value + shift);
+    }
+  }
+}
+
 /** The index of one container; made once and opened again for each. */
 export class OffsetIndex {
   /** Bytes of an offset. */
@@ -132,6 +179,37 @@ export class OffsetIndex {
     return index;
   }
 
+  /**
+   * Reads the indexes of all entries by rank.
+   *
+   * @throws {Error} INDEX_DAMAGE when one is of no entry
+   */
+  readOrder(target: Int32Array): void {
+    const bytes = this.#bytes;
+    const width = this.#orderWidth;
+    const count = this.#count;
+    let at = this.#orderAt;
+    for (let rank = 0; rank < count; rank++) {
+      const index = readNumber(bytes, at, width);
+      if (index >= count) throw INDEX_DAMAGE;
+      target[rank] = index;
+      at += width;
+    }
+  }
+
+  /** Writes the indexes of entries by rank into an index whose numbers have another width, or entries have moved. */
+  writeMovedOrder(target: Uint8Array, at: number, options: MovedOrder): void {
+    const { from, pivot, shift, to, width } = options;
+    if (to <= from) return;
+    const oldWidth = this.#orderWidth;
+    const sourceAt = this.#orderAt + from * oldWidth;
+    copyNumbers({ bytes: this.#bytes, at: sourceAt, width: oldWidth }, { bytes: target, at, width }, {
+      count: to - from,
+      pivot,
+      shift,
+    });
+  }
+
   /** Whether offsets ascend inside the content, and the order names entries that there are. */
   isSound(): boolean {
     const { width } = this;
@@ -153,26 +231,31 @@ export class OffsetIndex {
 
   /** Writes the offsets of `count` entries from `from` on into an index whose offsets have another width, or moved. */
   writeMoved(target: Uint8Array, at: number, options: MovedOffsets): void {
-    const { count, from, shift, width } = options;
-    const bytes = this.#bytes;
-    let index = from;
-    if (index === 0 && count > 0) {
+    const { shift, width } = options;
+    let { count, from } = options;
+    if (from === 0 && count > 0) {
       writeNumber(target, at, width, shift);
       at += width;
-      index++;
+      from++;
+      count--;
     }
-    const end = from + count;
-    let sourceAt = this.#offsetsAt + index * this.width;
-    if (width === this.width && shift === 0) {
-      target.set(bytes.subarray(sourceAt, this.#offsetsAt + end * width), at);
-      return;
-    }
-    for (; index < end; index++) {
-      writeNumber(target, at, width, readNumber(bytes, sourceAt, this.width) + shift);
-      at += width;
-      sourceAt += this.width;
-    }
+    const source = { bytes: this.#bytes, at: this.#offsetsAt + from * this.width, width: this.width };
+    copyNumbers(source, { bytes: target, at, width }, { count, pivot: 0, shift });
   }
+}
+
+/** A part of the order by rank that an index takes over from another one. */
+export interface MovedOrder {
+  /** First rank. */
+  from: number;
+  /** Rank after the last. */
+  to: number;
+  /** First index that has moved. */
+  pivot: number;
+  /** Added to each index from there on. */
+  shift: number;
+  /** Bytes of an index in the new order. */
+  width: number;
 }
 
 /** Offsets that an index takes over from another one. */

@@ -13,7 +13,13 @@
 
 import { compareValues } from "./compare.ts";
 import { FLAG, type Head, isListLead, isMapLead, makeHead, readHead } from "./head.ts";
-import { INDEX_DAMAGE, type MovedOffsets, OffsetIndex, writeNumber } from "./offset_index.ts";
+import {
+  INDEX_DAMAGE,
+  type MovedOffsets,
+  type MovedOrder,
+  OffsetIndex,
+  writeNumber,
+} from "./offset_index.ts";
 import { skipValue } from "./value.ts";
 
 /** Offsets that a view keeps room for between uses. */
@@ -177,10 +183,7 @@ export class ContainerView {
 
   /** Offset of an element or key; `index` may be the count: then the end. Located views only. */
   entryAt(index: number): number {
-    if (this.#isFilled) return this.#offsets[index * this.#stride];
-    if (index === this.count) return this.end;
-    this.#check(index);
-    return this.#checkedAt;
+    return this.#isFilled ? this.#offsets[index * this.#stride] : this.#indexedEntryAt(index);
   }
 
   /** Offset after an element or entry. Located views only. */
@@ -192,7 +195,18 @@ export class ContainerView {
 
   /** Offset of a list's element or a map's value. Located views only. */
   valueAt(index: number): number {
-    if (this.#isFilled) return this.#offsets[index * this.#stride + this.#stride - 1];
+    return this.#isFilled
+      ? this.#offsets[index * this.#stride + this.#stride - 1]
+      : this.#indexedValueAt(index);
+  }
+
+  #indexedEntryAt(index: number): number {
+    if (index === this.count) return this.end;
+    this.#check(index);
+    return this.#checkedAt;
+  }
+
+  #indexedValueAt(index: number): number {
     this.#checkValue(index);
     return this.#checkedValueAt;
   }
@@ -234,6 +248,11 @@ export class ContainerView {
     }
   }
 
+  /** As `writeOffsets`, for indexes of entries by rank. Views whose index has them only. */
+  writeOrder(target: Uint8Array, at: number, options: MovedOrder): void {
+    this.#index.writeMovedOrder(target, at, options);
+  }
+
   /** Compares the value of an element with another value. Located views only. */
   compareValue(index: number, other: Uint8Array, otherAt: number): number {
     return compareValues(this.bytes, this.valueAt(index), other, otherAt);
@@ -251,12 +270,14 @@ export class ContainerView {
       this.#order = new Int32Array(Math.max(64, count));
     }
     const order = this.#order;
-    if (this.hasRanks) {
-      for (let rank = 0; rank < count; rank++) order[rank] = this.#indexAtRank(rank);
+    if (this.isIndexed && this.#index.hasOrder) {
+      this.#index.readOrder(order);
     } else {
       for (let index = 0; index < count; index++) order[index] = index;
-      this.needAll();
-      order.subarray(0, count).sort(this.#byRank);
+      if (!this.isSortedList) {
+        this.needAll();
+        order.subarray(0, count).sort(this.#byRank);
+      }
     }
     this.#isSorted = true;
     return order;
