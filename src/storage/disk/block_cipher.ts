@@ -13,7 +13,7 @@
  * @module
  */
 
-import { readU32LE, writeU32LE } from "../../base/mod.ts";
+import { readU32LE, utf8, writeU32LE } from "../../base/mod.ts";
 import type { Compute } from "../../port/mod.ts";
 import { flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
 import { recordChecksum, storedSize, TRAILER_SIZE_BYTES, UNIT_HEADER_SIZE_BYTES } from "./layout.ts";
@@ -54,6 +54,15 @@ export class BlockCipher {
   constructor(compute: Compute, key: Uint8Array) {
     this.#compute = compute;
     this.#key = key;
+  }
+
+  /** A key of 32 bytes for something else that belongs to the device. */
+  derive(label: string): Uint8Array {
+    const name = utf8(label);
+    const bytes = new Uint8Array(name.length + this.#key.length);
+    bytes.set(name);
+    bytes.set(this.#key, name.length);
+    return this.#compute.sha256(bytes);
   }
 
   /**

@@ -299,6 +299,60 @@ describe("a store with encryption", () => {
   });
 });
 
+describe("the index checkpoint of a store with encryption", () => {
+  const fill = (test: CodedStore) => {
+    for (let number = 0; number < 300; number++) {
+      test.it.put(number, { sizeBytes: 10 + number * 30, set: "hidden-set" });
+    }
+  };
+  const kindOf = (test: CodedStore) => test.it.store.start?.kind;
+
+  it("starts a store fast, and has neither digests nor set names in the clear", async () => {
+    for (const storage of [ENCRYPTED, {}]) {
+      const test = new CodedStore();
+      await test.open(storage);
+      fill(test);
+      await test.restart(storage);
+      assertEquals(kindOf(test), "fast");
+      await test.check(300);
+      for (let number = 0; number < 300; number += 3) test.it.put(number, { sizeBytes: 10 + number * 30 });
+      await test.restart(storage);
+      assertEquals(kindOf(test), "fast");
+      await test.check(300);
+      await test.close();
+      const text = toHex(test.disk.content(`${PATH}.index`)) + toHex(test.disk.content(`${PATH}.index-map`));
+      // An entry has its digest in words, whose bytes stand in the machine's order.
+      const part = testDigest(77).subarray(8, 12);
+      const hasDigest = text.includes(toHex(part)) || text.includes(toHex(part.slice().reverse()));
+      assertEquals([text.includes(toHex(utf8("hidden-set"))), hasDigest], [
+        storage !== ENCRYPTED,
+        storage !== ENCRYPTED,
+      ]);
+    }
+  });
+
+  it("is not taken when a byte of it is another, or it is another device's", async () => {
+    const test = new CodedStore();
+    await test.open(ENCRYPTED);
+    fill(test);
+    await test.close();
+    const map = test.disk.content(`${PATH}.index-map`);
+    map[map.length >> 1] ^= 1;
+    await test.open(ENCRYPTED);
+    assertEquals(kindOf(test), "cold");
+    assert(
+      test.log.lines.some((line) => line.includes("not encrypted by the key of these devices, or damaged")),
+    );
+    await test.check(300);
+    await test.close();
+    test.disk.content(`${PATH}.index`)[4096 + 99] ^= 1;
+    await test.open(ENCRYPTED);
+    assertEquals(kindOf(test), "cold");
+    await test.check(300);
+    await test.close();
+  });
+});
+
 describe("keys", () => {
   const refused = (test: CodedStore, storage: Storage, words: string) =>
     assertRejects(() => test.open(storage), ConfigError, words);

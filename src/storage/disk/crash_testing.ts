@@ -18,6 +18,7 @@ import { TestClock, testDigest, TestLog, TestRandom, testSettings } from "../tes
 import { Checkpoint } from "./checkpoint.ts";
 import type { StartReport } from "./cold_start.ts";
 import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
+import { checkpointFiles } from "./sealed_files.ts";
 import { loadStore, openStore } from "./open_store.ts";
 import { DiskTombRaid } from "./tomb_scan.ts";
 import { CrashDisk, settle, turn } from "./testing.ts";
@@ -140,7 +141,7 @@ export class CrashHistory {
       const eager = { periodMinMs: 100, batchPageCount: 1 };
       store.checkpoint = new Checkpoint({
         store,
-        files,
+        files: checkpointFiles(files, store.disk!.blocks.devices, { compute, random: this.#random, clock }),
         path: checkpoint.path,
         clock,
         log,

@@ -14,6 +14,7 @@ import { DiskSpace } from "./disk_space.ts";
 import { fastStart } from "./fast_start.ts";
 import { readEncryption } from "./key_source.ts";
 import { BLOCK_SIZE_MAX_BYTES } from "./layout.ts";
+import { checkpointFiles } from "./sealed_files.ts";
 import { PartitionPages } from "./partition_pages.ts";
 
 /** What a store with devices needs besides. */
@@ -88,7 +89,7 @@ export async function openStore(options: OpenStoreOptions): Promise<NamespaceSto
   const store = new NamespaceStore({ ...base, disk });
   const path = checkpointPath(options);
   if (path !== undefined) {
-    const { disk: files, compute } = options;
+    const files = checkpointFiles(options.disk, devices, { compute, random, clock });
     store.checkpoint = new Checkpoint({ store, files, path, clock, log, compute });
   }
   return store;
