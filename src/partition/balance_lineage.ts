@@ -50,6 +50,8 @@ export interface Merge {
   readonly isSuperseded: boolean;
 }
 
+type Copy = { -readonly [Name in keyof MergingCopy]: MergingCopy[Name] };
+
 interface Decision {
   readonly isByTime: boolean;
   readonly next: CopyLineage;
@@ -65,7 +67,8 @@ export class LineageDecider {
   /** Bits of {@linkcode MERGE_RULE}. */
   readonly rules: Uint8Array = new Uint8Array(PARTITION_COUNT);
   readonly #input: LineageInput;
-  readonly #copies: MergingCopy[] = [];
+  /** By place; used again for each partition. */
+  readonly #copies: Copy[];
   readonly #coverers: number[] = [];
   readonly #known = new Map<string, unknown>();
   readonly #numbers = new Map<CopyLineage, number>();
@@ -73,6 +76,7 @@ export class LineageDecider {
   /** @param input what it works on */
   constructor(input: LineageInput) {
     this.#input = input;
+    this.#copies = Array.from(input.lows, () => ({ low: 0, high: 0, lineage: UNKNOWN_LINEAGE }));
   }
 
   /**
@@ -82,11 +86,18 @@ export class LineageDecider {
    */
   load(partition: number, nodeAt: (place: number) => number): void {
     const { lineages, lows, highs } = this.#input;
+    let isMixed = false;
+    let first: Copy | undefined;
     for (let place = 0; place < lows.length; place++) {
-      const lineage = lineages?.[nodeAt(place)].get(partition) ?? UNKNOWN_LINEAGE;
-      this.#copies[place] = { low: lows[place], high: highs[place], lineage };
+      const copy = this.#copies[place];
+      copy.low = lows[place];
+      copy.high = highs[place];
+      copy.lineage = lineages?.[nodeAt(place)].get(partition) ?? UNKNOWN_LINEAGE;
+      if (!exists(copy)) continue;
+      first ??= copy;
+      if (copy.low !== first.low || ((copy.high ^ first.high) & VERSION_LINEAGE_MASK) !== 0) isMixed = true;
     }
-    if (lineages !== undefined && !PLANTED.generationAgainstAncestor) this.#cover();
+    if (isMixed && lineages !== undefined && !PLANTED.generationAgainstAncestor) this.#cover();
     this.next.set(partition, FRESH_LINEAGE);
     this.merged.set(partition, FRESH_LINEAGE);
   }
@@ -115,10 +126,13 @@ export class LineageDecider {
   #becomeSubset(place: number, coverer: number): void {
     const { lows, highs } = this.#input;
     const { low, high, lineage } = this.#copies[coverer];
+    const copy = this.#copies[place];
     lows[place] = low;
     highs[place] =
       ((highs[place] & VERSION_BIT.EVADE) | (high & VERSION_LINEAGE_MASK) | VERSION_BIT.SUBSET) >>> 0;
-    this.#copies[place] = { low, high: highs[place], lineage };
+    copy.low = low;
+    copy.high = highs[place];
+    copy.lineage = lineage;
   }
 
   /** All copies come from the working master's. */

@@ -123,18 +123,20 @@ describe("checkPolicy", () => {
     assertThrows(() => check([high, late], undefined, "generation"), Error, "it is gone");
   });
 
-  it("leaves out copies that others cover, as long as they are not the latest", () => {
-    const [high, late] = [{ ...copy(9, 10), isCovered: true }, copy(3, 20)];
-    check([high, late], late, "generation");
-    assertThrows(
-      () => check([high, late, copy(4, 1)], high, "generation"),
-      Error,
-      "k1 is not what the policy",
-    );
-    const stale = { ...copy(9, 30), isCovered: true };
-    check([stale, late], late, "generation");
-    check([stale, late], stale, "generation");
-    check([stale], undefined, "generation");
+  it("wants a copy that another one covered to be better than the others, if it stays", () => {
+    const [high, late] = [copy(9, 10), copy(3, 20)];
+    const covered = (generation: number, lastUpdateMs: number) => ({
+      ...copy(generation, lastUpdateMs),
+      isCovered: true,
+    });
+    for (const stale of [covered(10, 1), covered(1, 30)]) {
+      check([high, late, stale], stale, "generation");
+      check([high, late, stale], high, "generation");
+      check([high, late, stale], late, "generation");
+      check([stale], undefined, "generation");
+    }
+    const worse = covered(8, 15);
+    assertThrows(() => check([high, late, worse], worse, "generation"), Error, "k1 is not what the policy");
   });
 
   it("compareCopies() breaks ties by the bytes", () => {

@@ -233,6 +233,7 @@ export function checkPolicy(
 ): void {
   const { policy, members, names, inDoubt } = options;
   const order = compareCopies(policy);
+  const byTime = compareCopies("last-update-time");
   for (const [key, list] of before) {
     const found = after.get(key)?.[0];
     const all = found === undefined ? list : [...list, found];
@@ -240,10 +241,14 @@ export function checkPolicy(
     const merged = list.filter(({ isCovered }) => !isCovered);
     if (found === undefined && merged.length === 0) continue;
     const [best] = [...merged].sort(order);
-    if (found !== undefined && best !== undefined && sameCopy(found, best)) continue;
-    // Where it is in doubt whether copies went different ways, and of what a copy has not confirmed, the later one stays.
-    const latest = [merged, list].map((copies) => [...copies].sort(compareCopies("last-update-time"))[0]);
-    if (found !== undefined && latest.some((copy) => copy !== undefined && sameCopy(found, copy))) continue;
+    // Where it is in doubt whether copies went different ways the later one stays.
+    const [latest] = [...merged].sort(byTime);
+    if (found !== undefined && [best, latest].some((copy) => copy !== undefined && sameCopy(found, copy))) {
+      continue;
+    }
+    // A covered copy may have gone its own way since, and is merged then.
+    const isCovered = list.some((copy) => copy.isCovered && found !== undefined && sameCopy(found, copy));
+    if (isCovered && (merged.length === 0 || order(found!, best) < 0 || byTime(found!, latest) < 0)) continue;
     const isLater = found !== undefined && (best === undefined || found.lastUpdateMs > best.lastUpdateMs);
     if (isLater && inDoubt(names.get(key) ?? "")) continue;
     throw new Error(
