@@ -62,6 +62,7 @@ export interface NodeMetadataOptions {
 interface Asked {
   module: number;
   key: string;
+  value: string | null;
   onDone?: (result: SmdSetResult) => void;
 }
 
@@ -120,7 +121,7 @@ export class NodeMetadata {
    */
   set(module: number, key: string, value: string | null, onDone?: (result: SmdSetResult) => void): void {
     const request = ++this.#request;
-    this.#asked.set(request, { module, key, ...(onDone === undefined ? {} : { onDone }) });
+    this.#asked.set(request, { module, key, value, ...(onDone === undefined ? {} : { onDone }) });
     this.#handlers.get(module)!.apply([{ key, value }]);
     this.#step({ kind: "set", request, module, key, value });
   }
@@ -180,16 +181,18 @@ export class NodeMetadata {
   }
 
   #setDone({ request, result }: Extract<SmdEffect, { kind: "set-done" }>): void {
-    const { module, key, onDone } = this.#asked.get(request)!;
+    const { module, key, value, onDone } = this.#asked.get(request)!;
     this.#asked.delete(request);
     onDone?.(result);
-    if (result === "ok") return;
     if (result === "refused") this.#warn(module, "too many at once, or a name too long");
-    // Whatever the others have agreed on holds for this node as well.
     const handler = this.#handlers.get(module)!;
-    if (!handler.followsContent) return;
     const agreed = this.#smd.content(module)!.items.find((item) => item.key === key);
-    this.#apply(module, [{ key, value: agreed?.value ?? null }]);
+    // What others have set meanwhile was not acted on. What did not come through ends only where content is followed.
+    const isOwn = agreed === undefined ? result === "ok" : agreed.value === value;
+    const holds = agreed !== undefined && (result === "ok" || agreed.value !== null);
+    if (!isOwn && (holds || handler.followsContent)) {
+      this.#apply(module, [{ key, value: agreed?.value ?? null }]);
+    }
   }
 
   /** Acts on items, but for those that this node is just setting: it has acted on the last value already. */

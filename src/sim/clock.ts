@@ -33,6 +33,10 @@ export interface WallClock {
   driftPpm?: number;
   /** Virtual time since which it drifts, in microseconds. */
   driftSinceUs?: number;
+  /** The most that it was ever ahead of the true time, in milliseconds, as far as somebody noted it. */
+  mostAheadMs?: number;
+  /** It shows multiples of so many milliseconds; 1 by default. */
+  stepMs?: number;
 }
 
 /** How far a wall clock is ahead of the true time, in milliseconds, drift included. */
@@ -63,7 +67,8 @@ export class SimClock implements Clock {
 
   wallMs(): number {
     const { nowUs } = this.#simulation;
-    return Math.floor(SIM_WALL_START_MS + nowUs / 1000 + wallAheadMs(this.#wall, nowUs));
+    const stepMs = this.#wall.stepMs ?? 1;
+    return Math.floor((SIM_WALL_START_MS + nowUs / 1000 + wallAheadMs(this.#wall, nowUs)) / stepMs) * stepMs;
   }
 
   after(delayMs: number, fn: () => void): Timer {

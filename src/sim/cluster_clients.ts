@@ -8,12 +8,17 @@ import { ResultCode } from "../base/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import { digestKey } from "./cluster_copies.ts";
 import type { ClusterShape } from "./cluster_types.ts";
+import type { EpochHistory } from "./cluster_history.ts";
 import type { Recorder } from "./history.ts";
 import type { Outcome } from "./record_model.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 import {
+  mayBeTruncated,
+  TRUNCATED_SET,
+  WORKLOAD_INDEX,
   WORKLOAD_NAMESPACE,
   WORKLOAD_SET,
+  workloadKey,
   workloadKeys,
   WorkloadLoop,
   type WorkloadOptions,
@@ -31,6 +36,9 @@ const READ_POLICY = {
   replica: "master",
 } as const;
 
+/** Times that a record may vanish by one truncation. */
+const TRUNCATION_COUNT_MAX = 2;
+
 /** All clients of a run. */
 export class ClusterClients {
   /** Where they run. */
@@ -40,7 +48,7 @@ export class ClusterClients {
   /** Names of records by digest. */
   readonly names = new Map<string, string>();
   /** Where what happens is taken down; changes with each epoch. */
-  recorder: Recorder;
+  recorder: EpochHistory;
   /** The loops work, or rest. */
   isWorking = false;
   /** Operations that ended without a certain answer. */
@@ -58,7 +66,7 @@ export class ClusterClients {
     shape: ClusterShape;
     hosts: readonly string[];
     random: SeededRandom;
-    recorder: Recorder;
+    recorder: EpochHistory;
   }) {
     const { world, shape } = parts;
     this.#world = world;
@@ -71,6 +79,7 @@ export class ClusterClients {
       thinkMaxMs: shape.thinkMaxMs,
       timeoutMs: shape.timeoutMs,
       expiringKeyCount: Math.floor(shape.keyCount / 8),
+      truncatedKeyCount: shape.truncatedKeyCount ?? 0,
       replicas: ["sequence", "sequence", "master", "any"],
     };
     this.keys = workloadKeys(this.#options);
@@ -99,7 +108,7 @@ export class ClusterClients {
   async start(): Promise<void> {
     for (const machine of this.machines) await this.#startClient(machine.start(machine.name));
     const client = this.#reader!;
-    for (const key of this.keys) this.names.set(digestKey(client.digest(keyOf(key)).digest), key);
+    for (const key of this.keys) this.names.set(digestKey(client.digest(workloadKey(key)).digest), key);
   }
 
   async #startClient(process: SimProcess): Promise<void> {
@@ -151,6 +160,32 @@ export class ClusterClients {
   }
 
   /**
+   * Truncates the set that is there for it. Each of its records may be removed at any moment from now on, by each node
+   * as it hears of it, until the epoch is over.
+   */
+  async truncate(): Promise<void> {
+    for (const key of this.keys) {
+      if (!mayBeTruncated(key)) continue;
+      // A node that has not heard of it yet may make the record anew, too early.
+      for (let time = 0; time < TRUNCATION_COUNT_MAX; time++) this.recorder.mayVanish(key);
+    }
+    try {
+      await this.#reader?.truncate({ namespace: WORKLOAD_NAMESPACE, set: TRUNCATED_SET });
+    } catch {
+      // Whether it was heard is not known; what is checked holds in both cases.
+    }
+  }
+
+  /** Asks one node for an index on an integer bin; the cluster tells the others. */
+  async createIndex(): Promise<void> {
+    const set = WORKLOAD_SET;
+    const command = `sindex-create:namespace=${WORKLOAD_NAMESPACE};set=${set};` +
+      `indexname=${WORKLOAD_INDEX};bin=n;type=numeric`;
+    const answer = await this.#reader!.info(command, { timeoutMs: READ_POLICY.totalTimeoutMs });
+    if (!answer.toLowerCase().startsWith("ok")) throw new Error(`The index was refused: ${answer}`);
+  }
+
+  /**
    * Reads every record, in a whole and quiet cluster.
    *
    * @throws {Error} when one can't be read
@@ -158,7 +193,7 @@ export class ClusterClients {
   async readAll(): Promise<Map<string, Outcome>> {
     const outcomes = new Map<string, Outcome>();
     for (const key of this.keys) {
-      const record = await this.#reader!.get(keyOf(key), {
+      const record = await this.#reader!.get(workloadKey(key), {
         policy: READ_POLICY,
       });
       outcomes.set(
@@ -170,10 +205,6 @@ export class ClusterClients {
     }
     return outcomes;
   }
-}
-
-function keyOf(key: string) {
-  return { namespace: WORKLOAD_NAMESPACE, set: WORKLOAD_SET, key };
 }
 
 function sleep(clock: Clock, ms: number): Promise<void> {

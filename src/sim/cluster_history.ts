@@ -59,10 +59,16 @@ export class ClusterWall implements WallHistory {
   /** Notes how far a machine's clock is off; to be called before and after each change of it, and at the end. */
   note({ wall }: SimMachine): void {
     const aheadMs = wallAheadMs(wall, this.#simulation.nowUs);
-    this.#leastMs = Math.min(this.#leastMs, aheadMs);
+    this.#leastMs = Math.min(this.#leastMs, aheadMs - (wall.stepMs ?? 0));
     this.#mostMs = Math.max(this.#mostMs, aheadMs);
+    wall.mostAheadMs = Math.max(wall.mostAheadMs ?? 0, aheadMs);
     // A record that has expired by one node's clock may be there by another's.
     if (this.#leastMs < this.#mostMs) this.wentBack = true;
+  }
+
+  /** How far clocks were ever apart, in milliseconds. */
+  get spreadMs(): number {
+    return this.#mostMs - this.#leastMs;
   }
 
   lowestS(fromTick: number, _toTick: number): number {
@@ -132,6 +138,13 @@ export class EpochHistory implements Recorder {
         if (--open === 0) close();
       });
     }
+  }
+
+  /** A record may go without a trace, once, until the epoch is over. */
+  mayVanish(key: string): void {
+    const entry = this.call("truncation", key, { type: "wipe" });
+    this.#add(entry);
+    this.#open.add(entry);
   }
 
   /** Nothing of this epoch can take effect any more. */
@@ -251,7 +264,8 @@ export function checkSplit(
       `After the split ${key} ${what}; it was "${initial.text}", is "${last.text}".\n${lines.join("\n")}`,
     );
   };
-  const mayVanish = key.startsWith("t") || writes.some(({ action }) => action.type === "delete");
+  const mayVanish = key.startsWith("t") ||
+    writes.some(({ action: { type } }) => type === "delete" || type === "wipe");
   const mayAppear = writes.some(({ action }) => action.type === "write");
   if (last.generation === 0) {
     if (initial.generation !== 0 && !mayVanish) fail("is gone, though nobody deleted it");

@@ -55,6 +55,16 @@ export function hasMigrations({ partitions, node }: ClusterMember): boolean {
   return false;
 }
 
+/** Whether a node gives its masterships up, or the present balance was made while it did. */
+export function isQuiesced(member: ClusterMember): boolean {
+  return member.node!.cluster.own.isQuiescePending || isInQuiescedPlace(member);
+}
+
+/** Whether the present balance was made while a node gave its masterships up. */
+export function isInQuiescedPlace({ partitions: { balance } }: ClusterMember): boolean {
+  return balance !== undefined && balance.quiesced[balance.selfIndex] === 1;
+}
+
 /** How often each kind of fault met each phase. */
 export class PhaseCounters {
   readonly #counts = new Map<string, number>();

@@ -16,14 +16,17 @@ import {
   type SafeCounts,
   stateOf,
 } from "./cluster_history.ts";
+import { checkIndexes, hasIndex } from "./cluster_indexes.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
 import { ClusterMembers } from "./cluster_members.ts";
-import { hasMigrations, PhaseCounters } from "./cluster_phases.ts";
+import { hasMigrations, isQuiesced, PhaseCounters } from "./cluster_phases.ts";
 import { Strikes } from "./cluster_strikes.ts";
+import { checkTruncated, isTruncated, truncationMark, whyNotTruncated } from "./cluster_truncation.ts";
 import type { ClusterSchedule, Epoch } from "./cluster_types.ts";
 import type { Entry, RecordState } from "./record_model.ts";
 import { ABSENT } from "./record_model.ts";
 import type { SimEvent } from "./simulation.ts";
+import { mayBeTruncated } from "./workload.ts";
 import { type SimMachine, SimWorld } from "./world.ts";
 
 /** What a run of a cluster is told. */
@@ -73,6 +76,8 @@ const REST_MAX_MS = 10_000;
 const RUN_MIN_MS = 120_000;
 /** Partitions of a cluster that is not a small model. */
 const PARTITION_COUNT_FULL = 4096;
+/** When clocks are further apart, expired records are not judged. */
+const CLOCK_SPREAD_MAX_MS = 1000;
 /** Log lines of each node in a report. */
 const REPORT_LINE_COUNT = 40;
 
@@ -111,6 +116,8 @@ class ClusterRun {
   #wholeMsMax = 0;
   #faultCount = 0;
   #nextLookUs = 0;
+  #wantsIndex = false;
+  #hadQuiesced = false;
 
   constructor(options: ClusterRunOptions) {
     const { schedule, compute, settle } = options;
@@ -120,6 +127,9 @@ class ClusterRun {
     this.#world = new SimWorld({ seed, compute, settle });
     const { simulation } = this.#world;
     this.#members = new ClusterMembers(this.#world, shape);
+    for (const { machine } of this.#members.all) {
+      if (shape.clockStepMs !== undefined) machine.wall.stepMs = shape.clockStepMs;
+    }
     this.#invariants = new ClusterInvariants(this.#members.all);
     this.#wall = new ClusterWall(simulation);
     this.#history = new EpochHistory(simulation, this.#wall);
@@ -139,6 +149,11 @@ class ClusterRun {
     for (const member of this.#members.all.slice(0, shape.nodeCount)) this.#members.start(member);
     await this.#becomeWhole("at the start");
     await simulation.runUntilSettled(this.#clients.start());
+    if (shape.hasIndex) {
+      await simulation.runUntilSettled(this.#clients.createIndex());
+      this.#wantsIndex = true;
+      await this.#becomeWhole("after the index was created");
+    }
     for (const [index, epoch] of epochs.entries()) await this.#runEpoch(epoch, `epoch ${index}`);
     const restMs = this.#runMinMs - simulation.nowUs / 1000;
     if (restMs > 0) await this.#runEpoch({ kind: "safe", durationMs: restMs, faults: [] }, "the last epoch");
@@ -189,7 +204,7 @@ class ClusterRun {
   async #runEpoch(epoch: Epoch, name: string): Promise<void> {
     const { simulation } = this.#world;
     this.#clients.recorder = this.#history = new EpochHistory(simulation, this.#wall);
-    this.#invariants.hadSplit = this.#invariants.hadSleeper = false;
+    this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
     const strikes = new Strikes(this.#targets(), epoch);
     this.#clients.isWorking = true;
     strikes.start();
@@ -218,6 +233,8 @@ class ClusterRun {
       clients: this.#clients.machines,
       replicationFactor: this.#schedule.shape.replicationFactor,
       counters: this.#counters,
+      noteQuiesce: () => void (this.#hadQuiesced = true),
+      truncate: () => void this.#clients.truncate().catch((error) => this.fail(error)),
       isWhole: () => this.#whyNotWhole() === undefined,
       holdDoubts: () => void (this.#history.holdsDoubts = true),
       changeClock: (machine: SimMachine, change: () => void) => {
@@ -273,10 +290,14 @@ class ClusterRun {
       }
       if (cluster.isFenced) return `${id} is fenced`;
     }
+    const quiesced = started.find(isQuiesced);
+    if (quiesced !== undefined) return `${quiesced.id} is quiesced`;
     const busy = started.find(hasMigrations);
     if (busy !== undefined) return `${busy.id} has migrations left`;
     const mending = started.find(({ node }) => node!.peers.unconfirmedCount > 0);
-    return mending === undefined ? undefined : `${mending.id} has records that a replica may lack`;
+    if (mending !== undefined) return `${mending.id} has records that a replica may lack`;
+    const unready = this.#wantsIndex ? started.find((member) => !hasIndex(member)) : undefined;
+    return unready === undefined ? whyNotTruncated(started) : `${unready.id} has no complete index`;
   }
 
   async #check(epoch: Epoch, before: CopiesByDigest | undefined): Promise<void> {
@@ -287,11 +308,23 @@ class ClusterRun {
     const { conflictPolicy: policy, stockLikeNode } = this.#schedule.shape;
     const after = checkReplicas(members, { names, hasStockLike: stockLikeNode >= 0 });
     const inDoubt = (key: string) => this.#history.isInDoubt(key);
-    if (before !== undefined) checkPolicy({ before, after }, { policy, members, names, inDoubt });
+    checkTruncated(members, after, names);
+    const markMs = truncationMark(members[0]);
+    if (before !== undefined) {
+      checkPolicy({ before, after }, {
+        policy,
+        members,
+        names,
+        inDoubt,
+        hasStockLike: stockLikeNode >= 0,
+        isTruncated: (name, copy) => isTruncated(name, copy, markMs),
+      });
+    }
     this.#history.end();
     const finals = new Map<string, Entry>();
     for (const key of keys) finals.set(key, this.#history.call("end", key, { type: "get" }));
     const outcomes = await simulation.runUntilSettled(this.#clients.readAll());
+    if (this.#wantsIndex) checkIndexes(members, after, { names, outcomes });
     for (const key of keys) {
       this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
     }
@@ -309,14 +342,17 @@ class ClusterRun {
     const last = stateOf(outcome, key);
     const { hadSplit, hadSleeper } = this.#invariants;
     const { hasFiles, stockLikeNode } = this.#schedule.shape;
-    // What has expired leaves no trace. An older copy on a node that was away, or one that takes no tombstones, comes back.
-    const mayReturn = key.startsWith("t") ? hadSleeper || hadSplit || hasFiles : false;
+    // What has expired leaves no trace. An older copy on a node that was away, or one that takes no tombstones, comes back;
+    // so does what has expired by one clock alone.
+    const isFarApart = this.#wall.spreadMs > CLOCK_SPREAD_MAX_MS;
+    const mayReturn = key.startsWith("t") &&
+      (hadSleeper || hadSplit || hasFiles || isFarApart || this.#hadQuiesced);
     if (mayReturn || (stockLikeNode >= 0 && (hadSleeper || hadSplit))) {
       this.#states.set(key, last);
       return;
     }
     const isSafe = epoch.kind === "safe" && !hadSplit;
-    const mayLoseTombstones = stockLikeNode >= 0;
+    const mayLoseTombstones = stockLikeNode >= 0 || mayBeTruncated(key);
     if (isSafe) checkSafe({ key, entries, initial, hadSleeper, mayLoseTombstones }, this.#wall, this.#checks);
     else checkSplit({ key, entries, initial, last });
     this.#states.set(key, last);

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import {
-  CLUSTER_PHASES,
-  type ClusterFault,
-  type ClusterSchedule,
-  type ClusterShape,
-  type Epoch,
-  type PlannedFault,
+import type {
+  ClusterFault,
+  ClusterPhase,
+  ClusterSchedule,
+  ClusterShape,
+  Epoch,
+  PlannedFault,
 } from "./cluster_types.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
@@ -41,6 +41,8 @@ const SAFE_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["recluster", 3],
   ["quiesce", 2],
   ["client-cut", 1],
+  ["skew", 1],
+  ["truncate", 2],
 ];
 
 /** Faults of an epoch in which the network may split. */
@@ -58,6 +60,8 @@ const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["recluster", 1],
   ["blink", 1],
   ["client-cut", 1],
+  ["skew", 1],
+  ["truncate", 2],
 ];
 
 /** Bounds of the duration of each kind, in milliseconds. */
@@ -83,6 +87,8 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "recluster": [0, 0],
   "quiesce": [2000, 6000],
   "client-cut": [200, 3000],
+  "skew": [0, 0],
+  "truncate": [0, 0],
 };
 
 /** Shortest node timeout that a shape may have: brief faults must stay below it. */
@@ -90,6 +96,17 @@ const SETTINGS: readonly (readonly [number, number])[] = [[150, 10], [150, 10], 
   250,
   10,
 ]];
+
+/** Faults that wait for a phase, and how likely each is: those that are rare by themselves more than others. */
+const PHASE_CHANCE = 0.75;
+const PHASES: readonly (readonly [ClusterPhase, number])[] = [
+  ["paxos", 3],
+  ["exchange", 4],
+  ["migration", 2],
+  ["hand-off", 4],
+  ["duplicate resolution", 4],
+  ["replica write", 2],
+];
 
 /**
  * Partitions of a run, with how likely each number is. Nearly all work of a change of the cluster is the same for each
@@ -108,7 +125,7 @@ export function makeSchedule(seed: number, nodeCounts: { min: number; max: numbe
   for (let at = 0; at < epochCount; at++) {
     const kind = random.chance(0.6) ? "safe" : "split";
     const least = at === epochCount - 1 ? Math.max(2, FAULT_COUNT_MIN - faultCount) : 2;
-    const faults = makeFaults(random, { kind, durationMs, count: random.between(least, least + 4) });
+    const faults = makeFaults(random, { kind, durationMs, count: random.between(least, least + 5) });
     faultCount += faults.length;
     epochs.push({ kind, durationMs, faults });
   }
@@ -129,6 +146,9 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
     stockLikeNode: random.chance(0.12) ? random.below(nodeCount) : -1,
     hasFiles: random.chance(0.3),
+    truncatedKeyCount: 6,
+    hasIndex: random.fork("index").chance(0.25),
+    ...(random.fork("clock").chance(0.3) ? { clockStepMs: random.fork("step").pick([50, 250, 1000]) } : {}),
     partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),
     keyCount: random.pick([20, 40, 80]),
     clientCount,
@@ -161,7 +181,7 @@ function makeFaults(
       durationMs: random.between(shortest, longest),
       amount: random.below(1000),
     };
-    faults.push(random.chance(0.5) ? { ...planned, phase: random.pick(CLUSTER_PHASES) } : planned);
+    faults.push(random.chance(PHASE_CHANCE) ? { ...planned, phase: pickLikely(random, PHASES) } : planned);
   }
   return faults.sort((left, right) => left.atMs - right.atMs);
 }

@@ -5,8 +5,8 @@
  * @module
  */
 import type { ClusterMember, ClusterMembers } from "./cluster_members.ts";
-import { isInPhase, type PhaseCounters } from "./cluster_phases.ts";
-import type { Epoch, PlannedFault } from "./cluster_types.ts";
+import { isInPhase, isInQuiescedPlace, isQuiesced, type PhaseCounters } from "./cluster_phases.ts";
+import type { ClusterPhase, Epoch, PlannedFault } from "./cluster_types.ts";
 import { EventKind } from "./simulation.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
 
@@ -15,6 +15,15 @@ const PHASE_WAIT_MS = 2500;
 /** How often it looks; a look for a hand-off goes over whole tables. */
 const PHASE_LOOK_US = 700;
 const HAND_OFF_LOOK_US = 3000;
+
+/** Without a sign of its phase after this time, something is done that brings the phase on. */
+const PROVOKE_AFTER_MS = 400;
+/** What is done for that lasts so long. */
+const PROVOCATION_MS = 1500;
+
+/** The command to make the cluster anew may be refused, and is given again. */
+const RECLUSTER_AGAIN_MS = 2000;
+const RECLUSTER_COUNT_MAX = 10;
 
 /** A fault that would take the last copy waits for full replication this long, then it is left out. */
 const BUDGET_WAIT_MS = 9000;
@@ -30,6 +39,10 @@ export interface StrikeTargets {
   readonly counters: PhaseCounters;
   /** Whether the cluster is whole and has as many copies of everything as it should. */
   isWhole(): boolean;
+  /** A node gives its masterships up, but keeps what it has. */
+  noteQuiesce(): void;
+  /** A client truncates the set that is there for it. */
+  truncate(): void;
   /** Nodes may have and may keep what was given up: it can take effect until the epoch is over. */
   holdDoubts(): void;
   /** A machine's clock is changed by this call. */
@@ -55,7 +68,7 @@ export class Strikes {
   /** Begins. */
   start(): void {
     for (const fault of this.#epoch.faults) {
-      this.#later(fault.atMs, () => this.#await(fault, this.#nowMs() + PHASE_WAIT_MS));
+      this.#later(fault.atMs, () => this.#await(fault, { sinceMs: this.#nowMs(), isProvoked: false }));
     }
   }
 
@@ -72,20 +85,37 @@ export class Strikes {
     });
   }
 
-  #await(fault: PlannedFault, deadlineMs: number): void {
+  #await(fault: PlannedFault, wait: { readonly sinceMs: number; isProvoked: boolean }): void {
     if (this.#ended) return;
     const { members } = this.#targets;
     const { phase } = fault;
-    if (phase === undefined || this.#nowMs() >= deadlineMs || isInPhase(phase, members.all)) {
+    const waitedMs = this.#nowMs() - wait.sinceMs;
+    if (phase === undefined || waitedMs >= PHASE_WAIT_MS || isInPhase(phase, members.all)) {
       this.#strike(fault, this.#nowMs() + BUDGET_WAIT_MS);
       return;
+    }
+    if (waitedMs >= PROVOKE_AFTER_MS && !wait.isProvoked) {
+      wait.isProvoked = true;
+      this.#provoke(phase, fault.other);
     }
     this.#targets.world.simulation.schedule(
       phase === "hand-off" ? HAND_OFF_LOOK_US : PHASE_LOOK_US,
       EventKind.FAULT,
       undefined,
-      () => this.#await(fault, deadlineMs),
+      () => this.#await(fault, wait),
     );
+  }
+
+  /** Brings a phase on by what costs no copies: the cluster is made anew, or a node gives its masterships up. */
+  #provoke(phase: ClusterPhase, choice: number): void {
+    if (phase === "replica write") return;
+    const { up } = this.#targets.members;
+    const member = up[choice % Math.max(1, up.length)];
+    if (member === undefined) return;
+    // In every other epoch nobody is quiesced: what has expired is judged there alone.
+    const mayQuiesce = this.#epoch.faults[0].amount % 2 === 0;
+    if (phase === "paxos" || phase === "exchange" || !mayQuiesce) member.node!.cluster.recluster();
+    else this.#quiesce(member, PROVOCATION_MS);
   }
 
   #strike(fault: PlannedFault, deadlineMs: number): void {
@@ -109,10 +139,19 @@ export class Strikes {
     if (members.up.length < 2) return false;
     if (this.#epoch.kind === "split") return true;
     if (this.#targets.isWhole()) this.#failed.clear();
+    if (!this.#hasReplicasWithout(member)) return false;
     const others = this.#failed.has(member) ? this.#failed.size - 1 : this.#failed.size;
     if (others + 1 >= replicationFactor) return false;
     this.#failed.add(member);
     return true;
+  }
+
+  /** Whether there are as many copies as there should be when this node gives up its own; a quiesced one has none that count. */
+  #hasReplicasWithout(member: ClusterMember): boolean {
+    const { members, replicationFactor } = this.#targets;
+    const isAnyQuiesced = members.up.some(isQuiesced);
+    const others = members.up.filter((other) => other !== member && !isQuiesced(other));
+    return !isAnyQuiesced || others.length >= replicationFactor;
   }
 
   #happen(fault: PlannedFault, member: ClusterMember, up: readonly ClusterMember[]): void {
@@ -140,6 +179,10 @@ export class Strikes {
         return this.#jump(member, amount, other);
       case "drift":
         return this.#drift(member, amount, other);
+      case "skew":
+        return this.#skew(member, amount, other);
+      case "truncate":
+        return this.#targets.truncate();
       case "recluster":
         return void member.node!.cluster.recluster();
       case "quiesce":
@@ -237,6 +280,12 @@ export class Strikes {
     this.#targets.changeClock(machine, () => void (machine.wall.offsetMs += stepMs));
   }
 
+  /** A clock is far off, but by less than what stops writes, with two of them on different sides. */
+  #skew({ machine }: ClusterMember, amount: number, other: number): void {
+    const offsetMs = [3000, 6000, 12_000, 15_000][amount % 4] * (other % 2 === 0 ? 1 : -1);
+    this.#targets.changeClock(machine, () => void (machine.wall.offsetMs = offsetMs));
+  }
+
   #drift({ machine }: ClusterMember, amount: number, other: number): void {
     const { wall } = machine;
     const { nowUs } = this.#targets.world.simulation;
@@ -251,10 +300,25 @@ export class Strikes {
     const { members } = this.#targets;
     const set = (isQuiescePending: boolean) => {
       if (member.isUp) member.node!.cluster.own.isQuiescePending = isQuiescePending;
-      for (const { node } of members.up) node!.cluster.recluster();
+      this.#recluster(RECLUSTER_COUNT_MAX);
     };
+    const others = members.up.filter((other) => other !== member && !isQuiesced(other));
+    if (this.#epoch.kind === "safe" && others.length < this.#targets.replicationFactor) return set(false);
+    this.#targets.noteQuiesce();
     set(true);
     this.#undoLater(durationMs, () => set(false));
+  }
+
+  /** As an operator does: again, as long as a node does not have the part that it should have. */
+  #recluster(countMax: number): void {
+    const { up } = this.#targets.members;
+    for (const { node } of up) node!.cluster.recluster();
+    if (countMax <= 1) return;
+    this.#later(RECLUSTER_AGAIN_MS, () => {
+      const isLate = (one: ClusterMember) =>
+        one.node!.cluster.own.isQuiescePending !== isInQuiescedPlace(one);
+      if (this.#targets.members.up.some(isLate)) this.#recluster(countMax - 1);
+    });
   }
 
   #undoLater(afterMs: number, undo: () => void): void {

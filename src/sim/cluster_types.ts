@@ -31,9 +31,11 @@ export const CLUSTER_FAULTS = [
   "join",
   "jump",
   "drift",
+  "skew",
   "recluster",
   "quiesce",
   "client-cut",
+  "truncate",
 ] as const;
 
 /** One of {@linkcode CLUSTER_FAULTS}. */
@@ -93,6 +95,12 @@ export interface ClusterShape {
   /** Partitions, 4096 by default; fewer make a run cheap. */
   readonly partitionCount?: number;
   readonly keyCount: number;
+  /** Records, of those, in the set that is truncated now and then. */
+  readonly truncatedKeyCount?: number;
+  /** There is an index on an integer bin. */
+  readonly hasIndex?: boolean;
+  /** Wall clocks show multiples of so many milliseconds, so that writes of two nodes often have the same time. */
+  readonly clockStepMs?: number;
   readonly clientCount: number;
   readonly loopsPerClient: number;
   readonly thinkMaxMs: number;

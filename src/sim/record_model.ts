@@ -37,7 +37,10 @@ export type Step =
   | { type: "read"; bin: string }
   | { type: "touch" };
 
-/** What a client asks for; `wipe` is the loss of everything when a node without disk dies. */
+/**
+ * What a client asks for; `wipe` is the loss of a record without a trace: when a node without disk dies, or by a
+ * truncation.
+ */
 export type Action =
   | { type: "get"; bins?: readonly string[] }
   | { type: "exists" }
@@ -145,7 +148,9 @@ export class RecordModel {
   /** States that may follow when the operation takes effect now with the outcome that it had; none when it can't. */
   successors(state: RecordState, entry: Entry): RecordState[] {
     const { action, outcome } = entry;
-    if (action.type === "wipe") return [ABSENT];
+    if (action.type === "wipe") {
+      return this.#mayLoseTombstones ? [ABSENT, makeAbsent(UNKNOWN_GENERATION)] : [ABSENT];
+    }
     if (outcome.code !== undefined && REFUSALS.has(outcome.code)) return [state];
     const found: RecordState[] = [];
     const { mayBeGone, mustBeGone } = this.#expiry(state, entry);

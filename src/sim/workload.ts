@@ -9,25 +9,37 @@ import {
   type BasePolicy,
   type BatchResult,
   type BatchRow,
-  type Bins,
   type ClientError,
   type Key,
   NO_ANSWER,
-  type Operation,
-  ops,
   type ReplicaChoice,
   ServerError,
   type WritePolicy,
 } from "../client/mod.ts";
 import type { SimConnection } from "./connection.ts";
 import type { Recorder } from "./history.ts";
-import { type Action, type Entry, isRead, type ModelBins, type Outcome, type Step } from "./record_model.ts";
+import { type Action, type Entry, isRead, type Outcome, type Step } from "./record_model.ts";
 import type { SeededRandom } from "./seeded_random.ts";
+import {
+  batchRow,
+  binsOf,
+  digestText,
+  isReadStep,
+  modelBins,
+  operationOf,
+  WorkloadError,
+  writePolicy,
+  written,
+} from "./workload_requests.ts";
 
 /** Namespace of the workload's records. */
 export const WORKLOAD_NAMESPACE = "test";
 /** Their set. */
 export const WORKLOAD_SET = "sim";
+/** Index on their integer bin, where there is one. */
+export const WORKLOAD_INDEX = "byn";
+/** Set of the records that are truncated now and then. */
+export const TRUNCATED_SET = "cut";
 
 /** Records whose writes often carry a TTL, when nothing else is said; they come last. */
 const EXPIRING_KEY_COUNT = 2;
@@ -42,14 +54,35 @@ export interface WorkloadOptions {
   timeoutMs: number;
   /** Records whose writes often carry a TTL. */
   expiringKeyCount?: number;
+  /** Records of the set that is truncated now and then; none by default. */
+  truncatedKeyCount?: number;
   /** Replicas that requests choose among. */
   replicas?: readonly ReplicaChoice[];
 }
 
 /** Names of the records. */
-export function workloadKeys({ keyCount, expiringKeyCount }: WorkloadOptions): string[] {
-  const steadyCount = keyCount - (expiringKeyCount ?? EXPIRING_KEY_COUNT);
-  return Array.from({ length: keyCount }, (_, index) => index < steadyCount ? `k${index}` : `t${index}`);
+export function workloadKeys(options: WorkloadOptions): string[] {
+  const { keyCount, expiringKeyCount, truncatedKeyCount = 0 } = options;
+  const lastingCount = keyCount - truncatedKeyCount;
+  const steadyCount = lastingCount - (expiringKeyCount ?? EXPIRING_KEY_COUNT);
+  return Array.from(
+    { length: keyCount },
+    (_, index) => `${index < steadyCount ? "k" : index < lastingCount ? "t" : "c"}${index}`,
+  );
+}
+
+/** The record of a name. */
+export function workloadKey(name: string): Key {
+  return {
+    namespace: WORKLOAD_NAMESPACE,
+    set: mayBeTruncated(name) ? TRUNCATED_SET : WORKLOAD_SET,
+    key: name,
+  };
+}
+
+/** Whether a record is in the set that is truncated now and then. */
+export function mayBeTruncated(name: string): boolean {
+  return name.startsWith("c");
 }
 
 /** What a loop does next, with these weights. */
@@ -214,7 +247,7 @@ export class WorkloadLoop {
   async #run(key: string, action: Action): Promise<unknown> {
     const entry = this.#history.call(this.#name, key, action);
     try {
-      this.#note(entry, await this.#ask(this.#key(key), action));
+      this.#note(entry, await this.#ask(workloadKey(key), action));
       return undefined;
     } catch (error) {
       this.#noteError(entry, error as ClientError);
@@ -290,7 +323,7 @@ export class WorkloadLoop {
     for (const key of keys) {
       const action = this.#choose(key, random.pick(["get", "exists", "put", "operate", "delete", "get"]));
       rows.push({
-        row: batchRow(this.#key(key), action),
+        row: batchRow(workloadKey(key), action),
         entry: this.#history.call(this.#name, key, action),
       });
     }
@@ -326,7 +359,8 @@ export class WorkloadLoop {
     const range = this.#chooseRange();
     const names = new Map<string, string>();
     for (const key of this.#keys) {
-      const { digest, partition } = this.#client.digest(this.#key(key));
+      if (mayBeTruncated(key)) continue;
+      const { digest, partition } = this.#client.digest(workloadKey(key));
       if (partition >= range.first && partition < range.first + range.count) {
         names.set(digestText(digest), key);
       }
@@ -349,7 +383,7 @@ export class WorkloadLoop {
   /** All partitions, or some. */
   #chooseRange(): { first: number; count: number } {
     if (this.#random.chance(0.3)) return { first: 0, count: PARTITION_COUNT };
-    const { partition } = this.#client.digest(this.#key(this.#random.pick(this.#keys)));
+    const { partition } = this.#client.digest(workloadKey(this.#random.pick(this.#keys)));
     const first = this.#random.below(partition + 1);
     return { first, count: this.#random.between(1, PARTITION_COUNT - first) };
   }
@@ -375,10 +409,6 @@ export class WorkloadLoop {
       const bins = modelBins(record.bins);
       this.#history.answer(found, { code: ResultCode.OK, generation: record.generation, bins });
     }
-  }
-
-  #key(key: string): Key {
-    return { namespace: WORKLOAD_NAMESPACE, set: WORKLOAD_SET, key };
   }
 
   #note(entry: Entry, outcome: Outcome): void {
@@ -415,83 +445,5 @@ export class WorkloadLoop {
     if (error instanceof ServerError && !EXPECTED_CODES.has(error.resultCode)) {
       throw new WorkloadError(`A correct request was refused: ${error.message}`);
     }
-  }
-}
-
-/** What a client was told is wrong by itself, whatever the history. */
-export class WorkloadError extends Error {
-  override readonly name = "WorkloadError";
-}
-
-function isReadStep(step: Step): boolean {
-  return step.type === "read";
-}
-
-function digestText(digest: Uint8Array): string {
-  return digest.join();
-}
-
-function written({ generation }: { generation: number }): Outcome {
-  return { code: ResultCode.OK, generation };
-}
-
-function modelBins(bins: Bins): ModelBins {
-  const result: Record<string, number | string> = {};
-  for (const [name, value] of Object.entries(bins)) {
-    if (value === null) continue;
-    if (typeof value !== "number" && typeof value !== "string") {
-      throw new WorkloadError(`Bin ${name} has a value that nobody wrote: ${String(value)}`);
-    }
-    result[name] = value;
-  }
-  return result;
-}
-
-function binsOf(steps: readonly Step[]): Bins {
-  const bins: Bins = {};
-  for (const step of steps) if (step.type === "put") bins[step.bin] = step.value;
-  return bins;
-}
-
-function operationOf(step: Step): Operation {
-  switch (step.type) {
-    case "put":
-      return ops.put(step.bin, step.value);
-    case "add":
-      return ops.increment(step.bin, step.by);
-    case "append":
-      return ops.append(step.bin, step.text);
-    case "prepend":
-      return ops.prepend(step.bin, step.text);
-    case "read":
-      return ops.get(step.bin);
-    case "touch":
-      return ops.touch();
-  }
-}
-
-function writePolicy({ exists, generation, ttlS }: Action & { type: "write" }): WritePolicy {
-  const policy: WritePolicy = {};
-  if (exists !== undefined) policy.exists = exists;
-  if (ttlS !== undefined) policy.ttlS = ttlS;
-  if (generation !== undefined) {
-    policy.generation = generation;
-    policy.generationPolicy = "equal";
-  }
-  return policy;
-}
-
-function batchRow(key: Key, action: Action): BatchRow {
-  switch (action.type) {
-    case "get":
-      return action.bins === undefined ? { type: "get", key } : { type: "get", key, bins: action.bins };
-    case "exists":
-      return { type: "exists", key };
-    case "delete":
-      return { type: "delete", key };
-    case "write":
-      return { type: "operate", key, operations: action.steps.map(operationOf), policy: writePolicy(action) };
-    default:
-      throw new TypeError(`No batch has a row for ${action.type}`);
   }
 }
