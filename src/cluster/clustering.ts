@@ -197,7 +197,7 @@ export class Clustering {
       case "duplicate-id":
         return this.#onDuplicate(event.duplicate);
       case "confirmed-death":
-        return this.#onLost(event.node, this.#nowMs, true);
+        return this.#onLost(event.node, this.#deathMs(event.atMs ?? this.#nowMs), true);
       case "recluster":
         return this.#recluster(event.migrationsAllowed);
       case "settings":
@@ -368,6 +368,14 @@ export class Clustering {
     this.#request.departed(node);
     this.#afterRound(this.#proposer.departed(node), `${nodeIdForLog(node)} departed`);
     if (isPrincipal) this.#becomeOrphan("membership lost", `the principal ${nodeIdForLog(node)} departed`);
+  }
+
+  /**
+   * A death counts from when the connections were lost: all members have noticed that at the same time. The other members
+   * are given a hop from now on all the same, so that they hear of the decision and orphans of a principal can ask.
+   */
+  #deathMs(lostMs: number): number {
+    return Math.max(lostMs, this.#nowMs - this.#intervals.hopMs);
   }
 
   #onDuplicate(duplicate: boolean): void {

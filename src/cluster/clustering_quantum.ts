@@ -11,7 +11,7 @@
  * | join accepted | the spread of joins + tick + hop after the first, at most Q |
  * | merge candidate seen | Q |
  * | member became orphan | Q |
- * | confirmed death | 2 hops |
+ * | confirmed death | 2 hops after the connections were lost, a hop after the confirmation at least |
  * | slept | 2 hops |
  *
  * A hop is the heartbeat interval plus the latency, N the node timeout, Q the quantum interval. The latest of all

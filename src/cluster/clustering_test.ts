@@ -163,6 +163,21 @@ Deno.test("Clustering acts on a confirmed death within two heartbeats, whoever d
   }
 });
 
+Deno.test("Clustering counts a death from the loss of the connections, and a hop from the confirmation at least", () => {
+  for (const [confirmedMs, atMostMs] of [[10, 345], [120, 345], [200, 400]] as const) {
+    for (const victim of [1, 3]) {
+      const lab = clusterOfThree();
+      lab.pulseOnChange = true;
+      const startMs = lab.nowMs;
+      lab.crash(victim, confirmedMs);
+      while (!lab.alive.every(({ published }) => published?.succession.length === 2)) lab.run(1);
+      const tookMs = lab.nowMs - startMs;
+      assert(tookMs >= 310 && tookMs >= confirmedMs + 155, `node ${victim}: ${tookMs} ms`);
+      assert(tookMs <= atMostMs, `node ${victim}, confirmed after ${confirmedMs} ms: ${tookMs} ms`);
+    }
+  }
+});
+
 Deno.test("clusteringToWire() and clusteringFromWire() are each other's inverse", () => {
   const common = { protocolVersion: CLUSTERING_PROTOCOL_VERSION, timestamp: hlcTime(WALL_MS, 3) };
   const sequenceNumber = hlcTime(WALL_MS, 1);

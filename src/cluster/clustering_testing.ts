@@ -190,18 +190,21 @@ export class ClusteringLab {
     return [...this.nodes.values()].filter((node) => node.isAlive);
   }
 
-  /** Ends a process; with `confirmed` the others know at once that it is gone. */
-  crash(n: number, confirmed = false): void {
+  /**
+   * Ends a process; with `confirmed` the others know soon that it is gone, with a number after so many ms and since when.
+   */
+  crash(n: number, confirmed: boolean | number = false): void {
     const node = this.node(n);
     node.isAlive = false;
     this.#say(node, "crashes");
-    if (!confirmed) return;
+    if (confirmed === false) return;
+    const since = confirmed === true ? {} : { atMs: this.nowMs };
     for (const other of this.alive) {
-      this.#schedule(CONFIRMATION_MS, () =>
+      this.#schedule(confirmed === true ? CONFIRMATION_MS : confirmed, () =>
         this.#deliver(other, () => {
           if (!other.heard.delete(node.id)) return;
           this.#say(other, `death of ${nodeIdForLog(node.id)} confirmed`);
-          this.step(other, { kind: "confirmed-death", node: node.id });
+          this.step(other, { kind: "confirmed-death", node: node.id, ...since });
         }));
     }
   }

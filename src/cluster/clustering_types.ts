@@ -125,6 +125,8 @@ export type ClusteringEvent =
     /** A peer's process has certainly ended. The heartbeat must forget the peer as well. */
     readonly kind: "confirmed-death";
     readonly node: NodeId;
+    /** Monotonic time since which it can't be reached; now when absent. */
+    readonly atMs?: number;
   }
   | { readonly kind: "recluster"; readonly migrationsAllowed: boolean }
   | { readonly kind: "settings"; readonly settings: ClusteringSettings };

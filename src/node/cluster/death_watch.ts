@@ -41,8 +41,8 @@ export interface DeathWatchOptions {
   readonly incarnation: (node: NodeId) => U64Text | undefined;
   /** The present cluster. */
   readonly cluster: () => ExchangeResult | undefined;
-  /** A member's process has ended. */
-  readonly onDeath: (node: NodeId) => void;
+  /** A member's process has ended; `sinceMs` is the monotonic time at which the last connection was lost here. */
+  readonly onDeath: (node: NodeId, sinceMs: number) => void;
 }
 
 /** A member whose end is in question. */
@@ -58,6 +58,8 @@ export class DeathWatch {
   readonly #options: DeathWatchOptions;
   readonly #heartbeatLinks = new Map<NodeId, PeerLink>();
   readonly #questions = new Map<NodeId, Question>();
+  /** Monotonic time since which members can't be reached. */
+  readonly #lostMs = new Map<NodeId, number>();
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -85,6 +87,7 @@ export class DeathWatch {
   departed(node: NodeId): void {
     this.#heartbeatLinks.delete(node);
     this.#questions.delete(node);
+    this.#lostMs.delete(node);
   }
 
   /** Takes what a member says. */
@@ -113,6 +116,8 @@ export class DeathWatch {
     const incarnation = this.#options.incarnation(suspect);
     if (incarnation === undefined || !this.#isVoter(suspect)) return;
     const evidence = this.#evidence(suspect);
+    if (evidence === "reachable") this.#lostMs.delete(suspect);
+    else if (!this.#lostMs.has(suspect)) this.#lostMs.set(suspect, this.#options.clock.monotonicMs());
     const hasEnded = evidence === "refused" || evidence === "restarted";
     if (!hasEnded && !this.#questions.has(suspect)) return;
     const question = this.#question(suspect, incarnation);
@@ -154,7 +159,7 @@ export class DeathWatch {
   }
 
   #decide(suspect: NodeId, question: Question): void {
-    const { self, cluster, log, onDeath } = this.#options;
+    const { self, clock, cluster, log, onDeath } = this.#options;
     const { incarnation, reports } = question;
     const evidence = this.#evidence(suspect);
     reports.set(self, { by: self, incarnation, evidence });
@@ -165,7 +170,7 @@ export class DeathWatch {
     const told = [...reports.values()].map((report) => `${nodeIdForLog(report.by)} ${report.evidence}`);
     const what = decision === "dead" ? "has ended" : "was started anew";
     log.write("info", "clustering", `the process of ${nodeIdForLog(suspect)} ${what}: ${told.join(", ")}`);
-    onDeath(suspect);
+    onDeath(suspect, this.#lostMs.get(suspect) ?? clock.monotonicMs());
   }
 
   #schedule(): void {

@@ -12,6 +12,8 @@ const INCARNATION = "1111111111111111";
 class Watches {
   readonly clock = new TestClock();
   readonly deaths: string[] = [];
+  /** Since when the last one that was buried could not be reached. */
+  sinceMs = 0;
   readonly links = new Map<string, PeerLink>();
   readonly watches = new Map<NodeId, DeathWatch>();
   sentCount = 0;
@@ -30,7 +32,8 @@ class Watches {
           fabricLink: (node) => this.links.get(`${self} ${node}`),
           incarnation: (node) => this.#buried.has(`${self} ${node}`) ? undefined : INCARNATION,
           cluster: () => this.#cluster(members),
-          onDeath: (node) => {
+          onDeath: (node, sinceMs) => {
+            this.sinceMs = sinceMs;
             this.deaths.push(`${self.slice(-1)} buries ${node.slice(-1)}`);
             this.#buried.add(`${self} ${node}`);
             this.watches.get(self)!.departed(node);
@@ -93,6 +96,18 @@ describe("DeathWatch", () => {
     assertEquals(watches.deaths, []);
     watches.link(A, B, "restarted");
     assertEquals(watches.deaths, ["a buries b"]);
+  });
+
+  it("tells since when the connections have been lost, the last time", () => {
+    const watches = new Watches([B, A]);
+    watches.link(A, B, "lost");
+    watches.link(A, B, "up");
+    watches.clock.advance(500);
+    const lostMs = watches.clock.monotonicMs();
+    watches.link(A, B, "lost");
+    watches.clock.advance(40);
+    watches.link(A, B, "refused");
+    assertEquals([watches.deaths, watches.sinceMs], [["a buries b"], lostMs]);
   });
 
   it("leaves members without the capability to the heartbeat", () => {

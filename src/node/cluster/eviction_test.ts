@@ -1,6 +1,7 @@
 /** Whole nodes: they agree how deep evictions go. */
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { createDigester } from "../../base/mod.ts";
 import { connect } from "../../client/mod.ts";
 import { startThree } from "./testing.ts";
 
@@ -8,6 +9,7 @@ const RECORD_COUNT = 200;
 
 describe("eviction in a cluster", () => {
   it("goes as deep on all nodes when the mark of one is exceeded, and a reset ends it for all", async () => {
+    await createDigester();
     const { world, members } = await startThree(31, undefined, (settings) => {
       const namespace = settings.namespaces[0]!;
       namespace.nsupPeriod = 5;
@@ -29,13 +31,14 @@ describe("eviction in a cluster", () => {
     const supervisions = members.map(({ node }) => node.namespaces[0]!.store.supervision);
     await simulation.runFor(12_000);
     assert(supervisions[0]!.hwmBreached && !supervisions[1]!.hwmBreached);
+    settings.storage.evictUsedPct = 0;
+    await simulation.runFor(3000);
     const depth = supervisions[0]!.smdEvictVoidTime;
     assert(depth > 0);
     for (const supervision of supervisions) {
       assertEquals([supervision.smdEvictVoidTime, supervision.evictVoidTime], [depth, depth]);
       assert(supervision.evictedObjects > 0);
     }
-    settings.storage.evictUsedPct = 0;
     const left = members.map(({ node }) => node.namespaces[0]!.store.objectCount);
     assertEquals(left.reduce((sum, count) => sum + count, 0) % 2, 0, `${left}`);
     const answer = await simulation.runUntilSettled(client.info("eviction-reset:namespace=test"));

@@ -181,8 +181,8 @@ export class ClusterRuntime extends CommittedCluster {
       fabricLink: (node) => this.fabric.link(node),
       incarnation: (node) => this.heartbeat?.node(node)?.incarnation,
       cluster: () => this.committed,
-      onDeath: (node) => {
-        this.#membership.take({ clustering: { kind: "confirmed-death", node } });
+      onDeath: (node, atMs) => {
+        this.#membership.take({ clustering: { kind: "confirmed-death", node, atMs } });
         this.#sockets?.runner.step({ kind: "forget", node });
       },
     });
