@@ -52,7 +52,7 @@ export function getConfig(settings: Settings, params: GetConfigParams = {}): str
     case "security":
       return "";
     case "xdr":
-      return params.dc === undefined ? "dcs=;src-id=0" : "ERROR:4:invalid dc";
+      return "ERROR:25:enterprise only";
     default:
       return "ERROR:4:invalid context";
   }

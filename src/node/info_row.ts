@@ -127,10 +127,15 @@ export class InfoContext {
     return pending;
   }
 
+  /** The name of the namespace that the command is about, whether or not it is on this node. */
+  namespaceName(): Parameter {
+    const key = this.get("namespace") === undefined && this.get("ns") !== undefined ? "ns" : "namespace";
+    return this.need(key, { sizeMaxBytes: NAMESPACE_NAME_SIZE_MAX, code: 20 });
+  }
+
   /** The namespace that the command names (as `namespace` or, older, as `ns`), or the error that says why not. */
   namespace(): { value: Namespace; error?: never } | { value?: never; error: string } {
-    const key = this.get("namespace") === undefined && this.get("ns") !== undefined ? "ns" : "namespace";
-    const name = this.need(key, { sizeMaxBytes: NAMESPACE_NAME_SIZE_MAX, code: 20 });
+    const name = this.namespaceName();
     if (name.error !== undefined) return name;
     const value = this.node.namespace(name.value);
     return value === undefined ? { error: "ERROR:20:namespace not found on node" } : { value };

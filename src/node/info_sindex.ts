@@ -25,14 +25,23 @@ const NO_INDEX = "ERROR:201:no index";
 const NO_NAMESPACE = "ERROR:20:namespace not found on node";
 const INDEX_NAME_SIZE_MAX = 63;
 
-/** `sindex-list:[namespace=NS]`, `sindex`, `sindex/NS` list; `sindex/NS/INDEX` asks for one. */
+/** `sindex`, `sindex/NS` list; `sindex/NS/INDEX` asks what one counts. */
+function listOrCount(context: InfoContext): string {
+  const [namespaceName, indexName] = context.words;
+  if (indexName === undefined) return listIndexes(context);
+  context.usedDeprecatedForm = true;
+  const namespace = context.node.namespace(namespaceName);
+  return namespace === undefined ? NO_NAMESPACE : statistics(namespace, indexName);
+}
+
+/** `sindex-list:[namespace=NS]`, `sindex-list/NS[/INDEX]`. */
 function listIndexes(context: InfoContext): string {
   const { node } = context;
   if (context.words.length > 0) {
     context.usedDeprecatedForm = true;
     const namespace = node.namespace(context.words[0]);
     if (namespace === undefined) return NO_NAMESPACE;
-    return context.words.length > 1 ? statistics(namespace, context.words[1]) : listOf([namespace]);
+    return listOf([namespace], context.words[1]);
   }
   if (context.get("namespace") === undefined && context.get("ns") === undefined) {
     return listOf(node.namespaces);
@@ -41,9 +50,11 @@ function listIndexes(context: InfoContext): string {
   return error ?? listOf([namespace]);
 }
 
-function listOf(namespaces: readonly Namespace[]): string {
+/** All indexes, or those of one name. */
+function listOf(namespaces: readonly Namespace[], only?: string): string {
   return namespaces.flatMap(({ indexes, settings }) =>
-    indexes.list().filter(({ name }) => name !== "").map((index) => listEntry(settings.name, index))
+    indexes.list().filter(({ name }) => name !== "" && (only === undefined || name === only))
+      .map((index) => listEntry(settings.name, index))
   ).join(";");
 }
 
@@ -148,7 +159,7 @@ export const sindexCommands: readonly InfoRow[] = [
     reply: "as sindex-list | as sindex-stat",
     doc: "secondary indexes, or what one of them counts",
     askedBy: "clients",
-    answer: listIndexes,
+    answer: listOrCount,
   },
   {
     name: "sindex-stat",

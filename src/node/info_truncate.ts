@@ -23,25 +23,24 @@ interface TruncateForm {
 }
 
 function truncate(context: InfoContext, form: TruncateForm): string | PendingAnswer {
-  const { value: namespace, error } = context.namespace();
-  if (error !== undefined) return error;
+  const { node } = context;
+  const name = context.namespaceName();
+  if (name.error !== undefined) return name.error;
   const setName = setParameter(context, form);
   if (setName?.error !== undefined) return setName.error;
-  const nowMs = namespace.store.nowMs();
-  const lut = lutMs(context, nowMs);
+  const lut = lutMs(context, node.namespaces[0].store.nowMs());
   if (typeof lut === "string") return lut;
-  const { store } = namespace;
-  const set = setName === undefined ? undefined : store.sets.byName(setName.value);
-  const where = setName === undefined ? "" : ` set ${safeText(setName.value)}`;
-  context.node.ports.log.write(
-    "info",
-    "truncate",
-    `{${namespace.settings.name}} truncating${where} to ${lut}`,
-  );
-  // A set that nobody has written to has nothing to remove, here; another node may have records of it.
-  if (setName !== undefined && set === undefined && context.node.cluster.size === 1) return OK;
-  const key = truncateKey(namespace.settings.name, setName?.value);
-  return context.keep(SMD_MODULE.TRUNCATE, key, String(lut));
+  const namespace = node.namespace(name.value);
+  const where = `{${safeText(name.value)}}${setName === undefined ? "" : ` set ${safeText(setName.value)}`}`;
+  if (namespace === undefined) {
+    node.ports.log.write("warning", "truncate", `${where} asked to be truncated, but is not on this node`);
+  } else {
+    node.ports.log.write("info", "truncate", `${where} truncating to ${lut}`);
+  }
+  // What nobody has written to has nothing to remove, here; another node may have records of it.
+  const hasSet = setName === undefined || namespace?.store.sets.byName(setName.value) !== undefined;
+  if ((namespace === undefined || !hasSet) && node.cluster.size === 1) return OK;
+  return context.keep(SMD_MODULE.TRUNCATE, truncateKey(name.value, setName?.value), String(lut));
 }
 
 function undoTruncate(context: InfoContext, form: TruncateForm): string | PendingAnswer {

@@ -152,7 +152,7 @@ class History {
         const set = inSet ? { set: "demo" } : {};
         assertEquals(storeRecord(queries, number, { ...set, ttlS, bins: binsOf(value) }), 0);
         const seconds = Math.floor(this.#nowMs / 1000) + ttlS;
-        model.set(number, { value, inSet, expiresMs: ttlS === 0 ? Infinity : seconds * 1000 });
+        model.set(number, { value, inSet, expiresMs: ttlS === 0 ? Infinity : (seconds + 1) * 1000 - 1 });
         return;
       }
       case "remove":

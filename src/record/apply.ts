@@ -40,7 +40,7 @@ export interface WriteShape {
   hasTouch: boolean;
   /** The message has the READ operation with an empty name: return all bins. */
   hasReadAll: boolean;
-  /** The message writes a GeoJSON value: geometry must be loaded before it is applied. */
+  /** The message may write a GeoJSON value: geometry must be loaded before it is applied. */
   hasGeoJson: boolean;
 }
 
@@ -82,6 +82,7 @@ export function checkWrite(request: RecordRequest): ResultCode | WriteShape {
   const replaces = (request.info3 & (INFO3.CREATE_OR_REPLACE | INFO3.REPLACE_ONLY)) !== 0;
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
   const mayRead = (request.info1 & INFO1.READ) !== 0;
+  const headerOnly = (request.info1 & INFO1.GET_NO_BINS) !== 0;
   let readAllCount = 0;
   let resultCount = 0;
   shape.hasTouch = false;
@@ -90,10 +91,10 @@ export function checkWrite(request: RecordRequest): ResultCode | WriteShape {
   while (cursor.next()) {
     const op = cursor.op;
     if (isReadOp(op) && !mayRead) return ResultCode.PARAMETER;
-    if (op === OP.READ && cursor.nameSize === 0) readAllCount++;
+    if (op === OP.READ && cursor.nameSize === 0) readAllCount += headerOnly ? 0 : 1;
     else if (op === OP.READ || producesResult(op)) resultCount++;
     if (op === OP.TOUCH) shape.hasTouch = true;
-    if (op === OP.WRITE && cursor.particleType === PARTICLE.GEOJSON) shape.hasGeoJson = true;
+    if (!isReadOp(op) && cursor.particleType === PARTICLE.GEOJSON) shape.hasGeoJson = true;
     if (replaces && (contradictsReplace(op) || (op === OP.WRITE && cursor.particleType === PARTICLE.NULL))) {
       return ResultCode.PARAMETER;
     }
@@ -118,9 +119,12 @@ export function applyWrite(
   options: { reply: ReplyWriter; scope: ExpScope },
 ): Applied {
   const respondAll = (request.info2 & INFO2.RESPOND_ALL_OPS) !== 0;
+  const headerOnly = (request.info1 & INFO1.GET_NO_BINS) !== 0;
   options.scope.beginWork();
   cursor.start(request);
   while (cursor.next()) {
+    // A client that asks for metadata beside its writes sends a read of all bins that is not to be answered.
+    if (headerOnly && cursor.op === OP.READ && cursor.nameSize === 0) continue;
     const result = applyOp(table, options, respondAll);
     if (result !== ResultCode.OK) return result;
     if (options.reply.messageSize > REPLY_MESSAGE_SIZE_MAX) return ResultCode.RECORD_TOO_BIG;
@@ -183,14 +187,11 @@ function applyOp(
 function applyModify(table: BinTable): ResultCode {
   const nameResult = checkBinName();
   if (nameResult !== ResultCode.OK) return nameResult;
-  switch (cursor.op) {
-    case OP.WRITE:
-      return writeBin(table);
-    case OP.INCR:
-      return incrementBin(table);
-    default:
-      return concatenateBin(table);
-  }
+  if (cursor.op === OP.WRITE) return writeBin(table);
+  if (cursor.particleType === PARTICLE.NULL) return ResultCode.PARAMETER;
+  // Where there is nothing to add to, the value itself is stored, whatever its type.
+  if (table.find(cursor.bytes, cursor.nameAt, cursor.nameSize) < 0) return writeBin(table);
+  return cursor.op === OP.INCR ? incrementBin(table) : concatenateBin(table);
 }
 
 function checkBinName(): ResultCode {
@@ -259,10 +260,6 @@ function incrementBin(table: BinTable): ResultCode {
   if (result !== ResultCode.OK) return result;
   const row = findOrAdd(table);
   const type = table.type[row];
-  if (type === PARTICLE.NULL) {
-    table.setFromRequest(row, particleType, valueAt, valueSize);
-    return ResultCode.OK;
-  }
   if (type !== particleType) return ResultCode.INCOMPATIBLE_TYPE;
   const high = table.high[row];
   const low = table.low[row];
@@ -282,10 +279,6 @@ function concatenateBin(table: BinTable): ResultCode {
   if (particleType !== PARTICLE.STRING && !isBlobParticle(particleType)) return ResultCode.INCOMPATIBLE_TYPE;
   const row = findOrAdd(table);
   const type = table.type[row];
-  if (type === PARTICLE.NULL) {
-    table.setFromRequest(row, particleType, valueAt, valueSize);
-    return ResultCode.OK;
-  }
   if (type !== particleType) return ResultCode.INCOMPATIBLE_TYPE;
   const scratch = table.scratch;
   const oldAt = table.valueAt[row];

@@ -335,10 +335,10 @@ export class NamespaceStore {
     return !entry.isTombstone && !this.isExpired(entry, nowMs) && !this.isTruncated(entry);
   }
 
-  /** Whether a record's void-time has passed. */
+  /** Whether the second of a record's void-time has passed. */
   isExpired(entry: EntryRef, nowMs: number): boolean {
     const voidTime = entry.voidTime;
-    return voidTime !== 0 && voidTime * 1000 < nowMs;
+    return voidTime !== 0 && (voidTime + 1) * 1000 <= nowMs;
   }
 
   /** Whether a record is older than a truncation mark. */

@@ -24,6 +24,7 @@ import {
 import { CAUSE } from "./causes.ts";
 import { type Namespace, STEP, type Step, TransactionContext } from "./context.ts";
 import type { Deferral } from "./deferral.ts";
+import { filterOf } from "./filter.ts";
 import { ORIGIN } from "./stats.ts";
 import { findNamespace, runTransaction } from "./run.ts";
 
@@ -110,6 +111,9 @@ export class BatchJob {
     if (!this.#cursor.start(parent)) this.#refused = ResultCode.PARAMETER;
     else if (options.rowCountMax !== 0 && this.#cursor.rowCount > options.rowCountMax) {
       this.#refused = ResultCode.BATCH_MAX_REQUESTS;
+    } else {
+      const filter = filterOf(parent, options.namespaces[0].scope);
+      if (typeof filter === "number") this.#refused = filter;
     }
   }
 

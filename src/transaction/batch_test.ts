@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ByteBuffer, ResultCode, writeU32 } from "../base/mod.ts";
+import { ByteBuffer, fromHex, ResultCode, writeU32 } from "../base/mod.ts";
 import {
   BATCH_FLAG,
   INFO1,
@@ -137,6 +137,16 @@ describe("BatchJob", () => {
     const limited = runBatch(ns, encodeBatch([read, read, read]), { rowCountMax: 2 });
     assertEquals([limited.overall, limited.rows.length], [ResultCode.BATCH_MAX_REQUESTS, 0]);
     assertEquals(runBatch(ns, encodeBatch([read, read]), { rowCountMax: 2 }).overall, 0);
+  });
+
+  it("is refused as a whole when its filter is no good", () => {
+    const ns = new TestNamespace();
+    const rows: TestRow[] = [{ record: 1, ...READ_ALL }];
+    // eq(1, "x"): what is compared must be of one type.
+    const outcome = runBatch(ns, encodeBatch(rows, BATCH_FLAGS, 1, fromHex("930101a20378")));
+    assertEquals([outcome.overall, outcome.rows.length], [ResultCode.PARAMETER, 0]);
+    const good = runBatch(ns, encodeBatch(rows, BATCH_FLAGS, 1, fromHex("93010101")));
+    assertEquals([good.overall, good.rows.length], [0, 1]);
   });
 
   it("never fails worse than with PARAMETER when its bytes are cut or changed anywhere", () => {

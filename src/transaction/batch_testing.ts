@@ -30,10 +30,12 @@ export function encodeBatch(
   rows: readonly TestRow[],
   flags: number = BATCH_FLAGS,
   announced: number = rows.length,
+  filter?: Uint8Array,
 ): Uint8Array {
   const buffer = new ByteBuffer();
   const writer = new RequestWriter(buffer);
   writer.begin({ info1: INFO1.BATCH, info2: 0, info3: 0 });
+  if (filter !== undefined) writer.field(FIELD.FILTER_EXP, filter);
   const at = writer.beginField(FIELD.BATCH);
   buffer.appendU32(announced);
   buffer.appendU8(flags);

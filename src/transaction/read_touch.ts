@@ -16,9 +16,10 @@ export function considerReadTouch(context: TransactionContext, namespace: Namesp
   if (entry.voidTime === 0) return;
   const pct = readTouchPct(context.request.recordTtl, namespace, context.set);
   if (pct <= 0) return;
+  const originalMs = entry.voidTime * 1000 - entry.lastUpdateMs;
+  const leftMs = entry.voidTime * 1000 - namespace.store.nowMs();
+  if (originalMs <= 0 || leftMs * 100 >= originalMs * pct) return;
   const originalS = entry.voidTime - Math.floor(entry.lastUpdateMs / 1000);
-  const leftS = entry.voidTime - Math.floor(namespace.store.nowMs() / 1000);
-  if (originalS <= 0 || leftS * 100 >= originalS * pct) return;
   const digest = context.request.bytes.slice(context.digestAt, context.digestAt + DIGEST_SIZE_BYTES);
   const touch = new ReadTouch(namespace, { digest, lastUpdateMs: entry.lastUpdateMs, originalS });
   namespace.clock.nextTurn(() => touch.wake());

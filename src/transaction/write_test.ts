@@ -186,6 +186,32 @@ describe("runWrite()", () => {
     assertEquals(ns.read(1).ops, ["1:2:f=4008000000000000"]);
   });
 
+  it("adds to a bin that is not there by storing the value, whatever its type", () => {
+    const ns = new TestNamespace();
+    const cases: [number, number, string][] = [
+      [OP.INCR, PARTICLE.STRING, textHex("x")],
+      [OP.INCR, PARTICLE.LIST, "9101"],
+      [OP.APPEND, PARTICLE.MAP, "810102"],
+      [OP.PREPEND, PARTICLE.INTEGER, integerHex(4)],
+    ];
+    for (const [op, type, hex] of cases) {
+      assertEquals(ns.write(1, [[OP.DELETE_ALL, ""], [op, "a", type, hex]]).code, 0);
+      assertEquals(ns.read(1).ops, [`1:${type}:a=${hex}`]);
+      assertEquals(ns.write(1, [[op, "a"]]).code, ResultCode.PARAMETER, "null");
+    }
+    assertEquals(
+      ns.write(1, [[OP.INCR, "a", PARTICLE.STRING, textHex("x")]]).code,
+      ResultCode.INCOMPATIBLE_TYPE,
+    );
+  });
+
+  it("answers no bins to a read of all bins when only metadata is wanted", () => {
+    const ns = new TestNamespace();
+    const run = (info1: number) =>
+      ns.run({ record: 1, info1, info2: INFO2.WRITE, ops: [ONE, [OP.READ, ""]] }).ops.length;
+    assertEquals([run(INFO1.READ | INFO1.GET_NO_BINS), run(INFO1.READ)], [0, 1]);
+  });
+
   it("wraps integers at 64 bits and carries between the words", () => {
     const ns = new TestNamespace();
     const add = (value: bigint) => {
@@ -369,6 +395,19 @@ describe("runRead()", () => {
     assertEquals([after.voidTime, after.generation, after.ops.length], [NOW_S + 300 + 1000, 2, 1]);
     assertEquals(ns.namespace.stats.readTouchSuccess, 1);
     assertEquals(ns.read(1, { recordTtl: 101 }).code, ResultCode.PARAMETER);
+  });
+
+  it("finds a record until the second of its void-time is over, and reckons its share in milliseconds", () => {
+    const ns = new TestNamespace();
+    ns.write(1, [ONE], { recordTtl: 2 });
+    ns.clock.advance(1100);
+    ns.read(1, { recordTtl: 50 });
+    ns.clock.advance(0);
+    assertEquals(ns.read(1).voidTime, NOW_S + 3);
+    ns.clock.advance(2899);
+    assertEquals(ns.read(1).code, 0);
+    ns.clock.advance(1);
+    assertEquals(ns.read(1).code, ResultCode.NOT_FOUND);
   });
 });
 

@@ -19,7 +19,7 @@
  */
 
 import { readU16, readU32 } from "../base/mod.ts";
-import { AS_MSG_HEADER_SIZE, FIELD_HEADER_SIZE, OP_HEADER_SIZE } from "./constants.ts";
+import { AS_MSG_HEADER_SIZE, FIELD, FIELD_HEADER_SIZE, OP_HEADER_SIZE } from "./constants.ts";
 
 /** Field types above this are ignored. */
 const FIELD_TYPE_MAX = 47;
@@ -98,9 +98,12 @@ export class RecordRequest {
     this.fieldAt.fill(-1);
     for (let index = 0; index < fieldCount; index++) {
       if (this.end - at < FIELD_HEADER_SIZE) return -1;
-      const size = readU32(bytes, at);
-      if (size === 0 || size > this.end - at - 4) return -1;
+      let size = readU32(bytes, at);
       const type = bytes[at + 4];
+      const restSize = this.end - at - 4;
+      // The Go client counts a filter's bytes to those of the batch behind it; the batch ends where the message does.
+      if (size > restSize && type === FIELD.BATCH && index === fieldCount - 1) size = restSize;
+      if (size === 0 || size > restSize) return -1;
       if (type <= FIELD_TYPE_MAX && this.fieldAt[type] < 0) {
         this.fieldAt[type] = at + FIELD_HEADER_SIZE;
         this.fieldSize[type] = size - 1;

@@ -113,6 +113,22 @@ describe("RecordRequest", () => {
     }
   });
 
+  it("decode() lets a batch behind a filter end with the message, whatever size it claims", () => {
+    const writer = new RequestWriter(new ByteBuffer());
+    writer.begin({ info1: INFO1.BATCH, info2: 0, info3: 0 });
+    writer.field(FIELD.FILTER_EXP, new Uint8Array(8));
+    writer.field(FIELD.BATCH, fromHex("0000000105"));
+    writer.finish();
+    const bytes = writer.buffer.toBytes().slice(PROTO_HEADER_SIZE);
+    const batchAt = AS_MSG_HEADER_SIZE + 13;
+    writeU32(bytes, batchAt, 6 + 13);
+    const request = new RecordRequest();
+    assert(request.decode(bytes, 0, bytes.length));
+    assertEquals(toHex(request.field(FIELD.BATCH)!), "0000000105");
+    bytes[batchAt + 4] = FIELD.FILTER_EXP;
+    assert(!decodes(bytes), "only a batch may");
+  });
+
   it("decode() ignores unknown fields and takes the first of a kind", () => {
     const writer = new RequestWriter(new ByteBuffer());
     writer.begin({ info1: 1, info2: 0, info3: 0 });

@@ -184,13 +184,16 @@ function listElements(machine: CdtMachine): void {
   }
 }
 
-/** Indexes of the elements that were not chosen, ascending. */
+/** Indexes of the elements that were not chosen: ascending, but in rank order where a map was asked by rank. */
 function listOthers(machine: CdtMachine): void {
   const { selection, view } = machine;
   beginSequence(view.count);
-  if (selection.kind === KIND.RANK_RUN && selection.isByRank && selection.count === 0 && view.isMap) {
+  if (selection.kind === KIND.RANK_RUN && selection.isByRank && view.isMap) {
     const order = view.order();
-    for (let index = 0; index < view.count; index++) sequence[sequenceCount++] = order[index];
+    const end = selection.start + selection.count;
+    for (let rank = 0; rank < view.count; rank++) {
+      if (rank < selection.start || rank >= end) sequence[sequenceCount++] = order[rank];
+    }
     return;
   }
   selection.mark(view.count);

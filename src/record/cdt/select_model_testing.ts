@@ -314,7 +314,7 @@ function reverseOtherRanks(
 }
 
 function otherValues(container: Container, chosen: Chosen, others: number[]): number[] {
-  if (chosen.byRank !== true || chosen.ranks.length > 0) return others;
+  if (chosen.byRank !== true) return others;
   const values = valuesOf(container);
   return [...others].sort((left, right) => compare(values[left], values[right]) || left - right);
 }
