@@ -59,6 +59,8 @@ describe("a store on a disk whose power is cut", () => {
         seed: operation,
         kind: "device",
         commit: operation % 2 === 0,
+        ...(operation % 3 === 0 ? { encryption: "aes-256" as const } : {}),
+        ...(operation % 4 === 0 ? { compression: "lz4" as const } : {}),
         keyCount: 4,
         valueSizeMax: 6000,
       });
