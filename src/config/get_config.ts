@@ -135,7 +135,14 @@ function itemLines(option: Option, { value, prefix }: { value: OptionValue; pref
   if (typeof value !== "object") return [`${name}=${formatValue(option, value)}`];
   if (value.length === 0) return option.name === "address" ? [`${name}=any`] : [];
   if (!numberedLists.has(option.name)) return [`${name}=${value.join(",")}`];
-  return value.map((entry, index) => `${name}[${index}]=${entry}`);
+  return value.flatMap((entry, index) => {
+    // A device or file may be followed by its shadow.
+    const [, path, shadow] = shadowed.has(option.name) ? /^(\S+)\s+(\/\S+)$/.exec(entry) ?? [] : [];
+    return shadow === undefined
+      ? [`${name}[${index}]=${entry}`]
+      : [`${name}[${index}]=${path}`, `${name}[${index}].shadow=${shadow}`];
+  });
 }
 
+const shadowed: ReadonlySet<string> = new Set(["file", "device"]);
 const numberedLists: ReadonlySet<string> = new Set(["feature-key-file", "file", "device", "mount"]);

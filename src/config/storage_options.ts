@@ -138,7 +138,8 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
   }),
   devices: list({
     name: "device",
-    doc: "raw device",
+    wordsMax: 2,
+    doc: "raw device; a second path is its shadow, which gets the same content",
   }),
   directFiles: bool(false, { status: "accepted", doc: "O_DIRECT for files" }),
   disableOdsync: bool(false, {
@@ -160,7 +161,8 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
   evictUsedPct: percent(0, { dynamic: true, doc: "evict above this used percent, 0 = off" }),
   files: list({
     name: "file",
-    doc: "file path; the file is made when it is missing",
+    wordsMax: 2,
+    doc: "file path, made when it is missing; a second path is its shadow, which gets the same content",
   }),
   filesize: size(0, {
     range: DEVICE_SIZE_RANGE,
@@ -261,7 +263,11 @@ export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOpti
     dynamic: true,
     doc: "evict above this used percent, 0 = off",
   }),
-  files: list({ name: "file", doc: "file path; the file is made when it is missing" }),
+  files: list({
+    name: "file",
+    wordsMax: 2,
+    doc: "file path, made when it is missing; a second path is its shadow, which gets the same content",
+  }),
   filesize: size(0, {
     range: DEVICE_SIZE_RANGE,
     special: [0],

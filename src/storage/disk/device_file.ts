@@ -26,6 +26,7 @@ import {
   PAGE_SIZE_BYTES,
   startsLikeHeader,
 } from "./layout.ts";
+import { joinShadow, splitShadow } from "./shadow_file.ts";
 import { PARTITION_PAGES_END_BYTES, type PartitionPages } from "./partition_pages.ts";
 
 /** What the devices of a namespace are. */
@@ -118,32 +119,72 @@ export async function writeHeader(device: OpenDevice, change: Partial<DeviceHead
 
 interface Place {
   path: string;
+  shadow: string | undefined;
   label: string;
   isFile: boolean;
 }
 
 function placesOf({ files, devices }: DeviceOptions): Place[] {
   const places = [
-    ...devices.map((path, index) => ({ path, label: `device[${index}]`, isFile: false })),
-    ...files.map((path, index) => ({ path, label: `file[${index}]`, isFile: true })),
+    ...devices.map((text, index) => ({ ...splitShadow(text), label: `device[${index}]`, isFile: false })),
+    ...files.map((text, index) => ({ ...splitShadow(text), label: `file[${index}]`, isFile: true })),
   ];
   const seen = new Set<string>();
-  for (const { path } of places) {
+  for (
+    const path of places.flatMap((place) =>
+      place.shadow === undefined ? place.path : [place.path, place.shadow]
+    )
+  ) {
     if (seen.has(path)) throw new ConfigError(`"${path}" is given twice; give each device or file once`);
     seen.add(path);
   }
   return places;
 }
 
-async function openCandidate({ path, label, isFile }: Place, options: DeviceOptions): Promise<Candidate> {
+/** Opens a file or device; a file gets its size. */
+async function openPath(path: string, isFile: boolean, options: DeviceOptions): Promise<DiskFile> {
   if (isFile) await options.disk.makeDirectory(folderOf(path));
   const file = await options.disk.open(path, { write: true, create: isFile, exclusive: true });
   try {
-    let sizeBytes = await file.size();
-    if (isFile && sizeBytes < options.filesizeBytes) {
-      await file.truncate(options.filesizeBytes);
-      sizeBytes = options.filesizeBytes;
+    if (isFile && await file.size() < options.filesizeBytes) await file.truncate(options.filesizeBytes);
+    return file;
+  } catch (error) {
+    await file.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function openPlace({ path, shadow, isFile }: Place, options: DeviceOptions): Promise<DiskFile> {
+  const file = await openPath(path, isFile, options);
+  if (shadow === undefined) return file;
+  let shadowFile: DiskFile | undefined;
+  try {
+    shadowFile = await openPath(shadow, isFile, options);
+    const sizeBytes = await file.size();
+    const shadowBytes = await shadowFile.size();
+    if (shadowBytes < sizeBytes) {
+      throw new ConfigError(
+        `"${shadow}" has ${shadowBytes} bytes, fewer than "${path}" with ${sizeBytes}, whose shadow it is to be`,
+      );
     }
+    const { namespace, log } = options;
+    return await joinShadow({ path, file }, { path: shadow, file: shadowFile }, {
+      sizeBytes,
+      namespace,
+      log,
+    });
+  } catch (error) {
+    await file.close().catch(() => {});
+    await shadowFile?.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function openCandidate(place: Place, options: DeviceOptions): Promise<Candidate> {
+  const { path, label } = place;
+  const file = await openPlace(place, options);
+  try {
+    const sizeBytes = await file.size();
     if (sizeBytes < DEVICE_SIZE_MIN_BYTES) {
       throw new ConfigError(
         `"${path}" has ${sizeBytes} bytes; a device needs at least ${DEVICE_SIZE_MIN_BYTES}`,

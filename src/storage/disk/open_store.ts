@@ -15,6 +15,7 @@ import { fastStart } from "./fast_start.ts";
 import { readEncryption } from "./key_source.ts";
 import { BLOCK_SIZE_MAX_BYTES } from "./layout.ts";
 import { checkpointFiles } from "./sealed_files.ts";
+import { splitShadow } from "./shadow_file.ts";
 import { PartitionPages } from "./partition_pages.ts";
 
 /** What a store with devices needs besides. */
@@ -100,7 +101,7 @@ function checkpointPath({ settings, workDirectory }: OpenStoreOptions): string |
   const { kind, files } = settings.storage;
   // Records in memory must all be read at a start; the index comes with them.
   if (kind === "memory") return undefined;
-  if (files.length > 0) return `${files[0]}.index`;
+  if (files.length > 0) return `${splitShadow(files[0]).path}.index`;
   return (workDirectory ?? "") === "" ? undefined : `${workDirectory}/${settings.name}.index`;
 }
 
