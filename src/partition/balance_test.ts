@@ -213,6 +213,8 @@ describe("PartitionTable", () => {
     assertEquals(other.workingMaster(PARTITION), masterId);
     assertEquals(master.otherReplicas(PARTITION), [proleId]);
     assert(prole.expectsFrom(PARTITION, masterId) && !prole.expectsFrom(PARTITION, proleId));
+    const admits = () => [master, prole, other].map((table) => table.admitQuery(PARTITION, false));
+    assertEquals(admits(), [ResultCode.OK, ResultCode.UNAVAILABLE, ResultCode.UNAVAILABLE]);
     const before = [master.generation, prole.generation];
     prole.beginImmigration(PARTITION);
     master.endEmigration(PARTITION, proleId);
@@ -220,6 +222,17 @@ describe("PartitionTable", () => {
     assertEquals([claims(master, 1), claims(prole, 1)], [false, true]);
     assertEquals([master.generation, prole.generation], [before[0] + 1, before[1] + 1]);
     assertEquals([prole.isComplete(PARTITION), prole.expectsFrom(PARTITION, masterId)], [true, false]);
+    assertEquals(admits(), [ResultCode.OK, ResultCode.OK, ResultCode.UNAVAILABLE]);
+  });
+
+  it("answers no query for a partition of which others have records that the master lacks, but a relaxed one", () => {
+    const members = membersWith(["7.0.mp-", "8.0.mp-"]);
+    const table = new PartitionTable();
+    const any = balance(members, { self: members[0].node });
+    table.apply(balance(members, { self: nodeAt(any, PARTITION, any.workingPlace[PARTITION]) }));
+    assertEquals(table.duplicates(PARTITION).length, 1);
+    assertEquals([table.admit(PARTITION), table.admitQuery(PARTITION, true)], [ResultCode.OK, ResultCode.OK]);
+    assertEquals(table.admitQuery(PARTITION, false), ResultCode.UNAVAILABLE);
   });
 
   it("serves nobody after block(), and no copy claims to be complete", () => {

@@ -154,6 +154,23 @@ export class PartitionTable {
   }
 
   /**
+   * Whether this node answers queries for a partition: as its master or as a replica, if it has all of its records.
+   * Clients that prefer a replica ask those, and ask another node, or again, for what is refused.
+   * Source: clustering reference, section 18.2.
+   *
+   * @param isRelaxed a master answers although others may have records which it lacks
+   * @returns OK or UNAVAILABLE
+   */
+  admitQuery(partition: number, isRelaxed: boolean): ResultCode {
+    if (this.#roles[partition] === ROLE.PROLE) {
+      const isFull = this.#closed[partition] === 0 && this.isComplete(partition);
+      return isFull ? ResultCode.OK : ResultCode.UNAVAILABLE;
+    }
+    const lacks = !isRelaxed && this.mayHaveDuplicates(partition) && this.duplicates(partition).length > 0;
+    return lacks ? ResultCode.UNAVAILABLE : this.admit(partition);
+  }
+
+  /**
    * Whether this node has stopped serving a partition because the final master is about to take over, or has. Requests
    * wait for the next change of the table, or go to the final master.
    */

@@ -107,6 +107,7 @@ export class AggregationJob implements Waiter {
         this.#doneCount = 0;
         if (outcome === "more") return "more";
         if (outcome === "pending") return "suspended";
+        if (outcome === "lost") return this.#loseIndex();
         if (outcome === "done") return this.#complete();
       }
       if (!this.#rate.hasToken) {
@@ -215,6 +216,11 @@ export class AggregationJob implements Waiter {
     if (fault !== undefined) return this.#end(this.#fail(fault));
     this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
     return this.#end(ResultCode.OK);
+  }
+
+  #loseIndex(): "done" {
+    this.#finish("done(abandoned-unknown)", QUERY_OUTCOME.ERROR);
+    return this.#end(ResultCode.SINDEX_NOT_FOUND);
   }
 
   #end(resultCode: number): "done" {

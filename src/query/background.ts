@@ -127,6 +127,7 @@ export class BackgroundJob implements Waiter {
         if (outcome === "more") break;
         this.#waits = outcome === "pending" || (outcome === "done" && this.#deferredCount > 0);
         if (this.#waits) return;
+        if (outcome === "lost") return this.#finish("done(abandoned-unknown)", QUERY_OUTCOME.ERROR);
         if (outcome === "done") return this.#finish("done(ok)", QUERY_OUTCOME.COMPLETE);
       }
       if (!this.#rate.hasToken) {

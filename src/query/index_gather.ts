@@ -27,6 +27,8 @@ export type GatherOutcome =
   | "more"
   /** Something must be waited for. */
   | "pending"
+  /** The index was removed meanwhile. */
+  | "lost"
   /** All partitions are gathered. */
   | "done";
 
@@ -75,6 +77,7 @@ export class IndexGather {
   /** Gathers for a while. */
   step(): GatherOutcome {
     const { namespace, waiter } = this.#options;
+    if (!this.#query.index.isReady) return "lost";
     if (this.#query.shape !== undefined) {
       if (!hasGeometry(waiter)) return "pending";
       fillGeoRanges(this.#query, namespace);

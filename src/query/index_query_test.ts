@@ -5,7 +5,7 @@ import { Raw, TestMap } from "../record/testing.ts";
 import { COLLECTION } from "../sindex/mod.ts";
 import { PendingDevice } from "../storage/mod.ts";
 import { testDigest, TestRandom } from "../storage/testing.ts";
-import { FIELD, INFO1, INFO2, OP, PARTICLE } from "../wire/mod.ts";
+import { FIELD, INFO1, INFO2, INFO3, OP, PARTICLE } from "../wire/mod.ts";
 import {
   createIndex,
   definitionOf,
@@ -276,4 +276,34 @@ Deno.test("an index takes in no more GeoJSON of one record than it has time for,
   };
   assertEquals([around(0), around(63), around(64)], [1, 1, 0]);
   assertEquals(queries.namespace.indexes.byName("geo")!.recordCount, 1);
+});
+
+Deno.test("queries by index end with 201 when their index is removed while they run", () => {
+  const queries = filled(3000);
+  queries.sliceMs = 0;
+  const job = queries.startJob(integersOf("n", [0, 3000], { set: "demo" }));
+  while (digestsOf(queries.messages()).length === 0) assertEquals(queries.step(job), "more");
+  const { indexes } = queries.namespace;
+  indexes.remove(indexes.byName("idx")!.key);
+  const messages = queries.run(job);
+  assertEquals(messages.map(({ resultCode, info3 }) => [resultCode, info3 & INFO3.LAST]), [[
+    ResultCode.SINDEX_NOT_FOUND,
+    INFO3.LAST,
+  ]]);
+  const { secondary } = queries.jobs.stats("test");
+  assertEquals(secondary.count(QUERY_KIND.LONG_BASIC, QUERY_OUTCOME.ERROR), 1);
+});
+
+Deno.test("background operations by index end in error when their index is removed while they run", () => {
+  const queries = filled(300);
+  const ops = [{ op: OP.INCR, name: "n", particleType: PARTICLE.INTEGER, value: new Uint8Array(8) }];
+  const job = { info1: 0, info2: INFO2.WRITE, info3: 0, recordTtl: 0, ops, trid: 21, recordsPerSecond: 100 };
+  queries.query({ ...integersOf("n", [0, 300], { set: "demo", ...job }), partitions: [] });
+  queries.records.clock.advance(500);
+  const { indexes } = queries.namespace;
+  indexes.remove(indexes.byName("idx")!.key);
+  queries.records.clock.advance(10_000);
+  const progress = queries.jobs.find("21")!;
+  assertEquals(progress.status, "done(abandoned-unknown)");
+  assertGreater(300, progress.recordsSucceeded);
 });

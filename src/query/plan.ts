@@ -55,6 +55,8 @@ export interface QueryPlan {
   socketTimeoutMs: number;
   /** Foreground query that is not listed and has a time budget. */
   isShort: boolean;
+  /** Partitions are visited although other nodes may have records of them which this one lacks. */
+  isRelaxed: boolean;
   /** Bins are left out. */
   headerOnly: boolean;
   /** Where in which secondary index to look; undefined for a scan. */
@@ -155,6 +157,8 @@ function fillPlan(request: RecordRequest, kind: QueryJobKind, namespace: Namespa
   const named = namesSet(request);
   const setAt = fieldAt[FIELD.SET];
   const setSize = named ? fieldSize[FIELD.SET] : 0;
+  const isShort = kind === QUERY_JOB.BASIC && (request.info1 & INFO1.SHORT_QUERY) !== 0 &&
+    !namespace.settings.forceLongQueries;
   const limit = request.has(FIELD.SAMPLE_MAX) ? readU64(bytes, fieldAt[FIELD.SAMPLE_MAX]) : 0;
   return {
     kind,
@@ -170,8 +174,8 @@ function fillPlan(request: RecordRequest, kind: QueryJobKind, namespace: Namespa
     socketTimeoutMs: request.has(FIELD.SOCKET_TIMEOUT) && !isBackground(kind)
       ? readU32(bytes, fieldAt[FIELD.SOCKET_TIMEOUT])
       : SOCKET_TIMEOUT_DEFAULT_MS,
-    isShort: kind === QUERY_JOB.BASIC && (request.info1 & INFO1.SHORT_QUERY) !== 0 &&
-      !namespace.settings.forceLongQueries,
+    isShort,
+    isRelaxed: isShort || (request.info2 & INFO2.RELAX_AP_LONG_QUERY) !== 0,
     headerOnly: (request.info1 & INFO1.GET_NO_BINS) !== 0,
     index: undefined,
     filter: undefined,

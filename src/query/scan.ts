@@ -185,6 +185,10 @@ export class ScanJob implements Waiter {
       return this.#end(ResultCode.TIMEOUT);
     }
     if (this.#reply.out.length > SESSION_OUTPUT_HIGH_WATER_BYTES) return "more";
+    if (this.#plan.index?.index.isReady === false) {
+      this.#finish("done(abandoned-unknown)", QUERY_OUTCOME.ERROR);
+      return this.#end(ResultCode.SINDEX_NOT_FOUND);
+    }
     this.#nowMs = this.#store.nowMs();
     this.#rate.fill(this.#nowMonotonicMs);
     this.#work = 0;
@@ -228,7 +232,7 @@ export class ScanJob implements Waiter {
   /** Visits what is left of a partition; false when it was left before its end, for the reason in `#stop`. */
   #visitPartition(): boolean {
     const { partition } = this.#walk;
-    const admitted = this.#namespace.partitions.admit(partition);
+    const admitted = this.#namespace.partitions.admitQuery(partition, this.#plan.isRelaxed);
     if (admitted !== ResultCode.OK) {
       this.#openProto();
       this.#reply.message({ resultCode: admitted, info3: INFO3.PARTITION_DONE, generation: partition });

@@ -9,7 +9,7 @@ import {
 } from "../base/mod.ts";
 import { PendingDevice } from "../storage/mod.ts";
 import { testDigest, TestRandom } from "../storage/testing.ts";
-import { FIELD, INFO1, INFO3, OP } from "../wire/mod.ts";
+import { FIELD, INFO1, INFO2, INFO3, OP } from "../wire/mod.ts";
 import { ALL_PARTITIONS, digestsOf, scanOf, testDigests, TestQueries } from "./testing.ts";
 
 function range(start: number, end: number): number[] {
@@ -141,7 +141,7 @@ Deno.test("ScanJob goes on strictly after a digest, whether or not its record is
 Deno.test("ScanJob answers 11 for partitions that are not served here, and the rest as usual", () => {
   const queries = filled(2000);
   const lost = [0, 7, 4095];
-  queries.namespace.partitions.admit = (partition) =>
+  queries.namespace.partitions.admitQuery = (partition) =>
     lost.includes(partition) ? ResultCode.UNAVAILABLE : ResultCode.OK;
   const messages = queries.query(scanOf());
   const refused = messages.filter(({ info3 }) => info3 === INFO3.PARTITION_DONE);
@@ -149,6 +149,38 @@ Deno.test("ScanJob answers 11 for partitions that are not served here, and the r
   assert(refused.every(({ resultCode }) => resultCode === ResultCode.UNAVAILABLE));
   const served = range(0, 2000).filter((number) => !lost.includes(partitionId(testDigest(number))));
   assertEquals(digestsOf(messages).sort(), testDigests(served));
+});
+
+Deno.test("ScanJob answers 11 for a partition that is lost while it is visited; the client goes on elsewhere", () => {
+  const queries = filled(2000);
+  queries.sliceMs = 0;
+  let isLost = false;
+  queries.namespace.partitions.admitQuery = () => isLost ? ResultCode.UNAVAILABLE : ResultCode.OK;
+  const partitions = range(0, 4096);
+  let slices = 0;
+  const messages = queries.run(queries.startJob(scanOf({ partitions })), () => isLost = ++slices >= 10);
+  const refused = new Set(
+    messages.filter(({ info3 }) => info3 === INFO3.PARTITION_DONE).map(({ generation }) => generation),
+  );
+  assertGreater(refused.size, 0);
+  const sent = digestsOf(messages);
+  const missing = testDigests(range(0, 2000)).filter((digest) => !sent.includes(digest));
+  // What was not sent belongs to partitions that the client was told of.
+  assert(missing.length > 0 && missing.every((digest) => refused.has(partitionId(fromHex(digest), 0))));
+});
+
+Deno.test("ScanJob asks for whole partitions, but for short queries and where the client relaxes it", () => {
+  const queries = filled(10);
+  const asked: boolean[] = [];
+  queries.namespace.partitions.admitQuery = (_, isRelaxed) => {
+    asked.push(isRelaxed);
+    return ResultCode.OK;
+  };
+  const partitions = [1];
+  queries.query(scanOf({ partitions }));
+  queries.query(scanOf({ partitions, info2: INFO2.RELAX_AP_LONG_QUERY }));
+  queries.query(scanOf({ partitions, info1: INFO1.READ | INFO1.SHORT_QUERY }));
+  assertEquals(asked, [false, true, true]);
 });
 
 /** Adds and removes records other than the first `stableCount`. */

@@ -12,6 +12,7 @@ import { type NodeProcess, startNode } from "../node_process.ts";
 import { print } from "../print.ts";
 import { CLIENT_SUITE_RECORDING, readRecording } from "../replay/recording.ts";
 import { mutate } from "./mutate.ts";
+import { queryShapes, queryStage } from "./query_shapes.ts";
 import { fuzz, type FuzzResult } from "./run.ts";
 import { shapesOf } from "./shapes.ts";
 
@@ -36,7 +37,7 @@ async function main(): Promise<number> {
   const seed = args.seed === undefined ? Date.now() % 1_000_000 : Number(args.seed);
   const count = Number(args.mutations ?? 100_000);
   const first = Number(args.first ?? 0);
-  const shapes = shapesOf(await readRecording(CLIENT_SUITE_RECORDING));
+  const shapes = [...shapesOf(await readRecording(CLIENT_SUITE_RECORDING)), ...queryShapes()];
   print(`seed ${seed}, ${count} mutations of ${shapes.length} message shapes`);
   if (args.print) {
     for (let index = first; index < first + count; index++) {
@@ -52,6 +53,7 @@ async function main(): Promise<number> {
     let peak = before;
     const result = await fuzz({
       ...{ host: node.host, port: node.port, shapes, seed, count, first, witnessNamespace: "witness" },
+      stage: queryStage(),
       onProgress: () => peak = Math.max(peak, node.residentBytes() ?? peak),
     });
     return report(result, node, { before, peak, elapsedMs: performance.now() - startMs });

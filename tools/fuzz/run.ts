@@ -32,6 +32,8 @@ export interface FuzzOptions {
   first?: number;
   /** A namespace of the server, other than `test`, in which the second client works. */
   witnessNamespace: string;
+  /** Requests that are sent as they are, before the first mutation and each time the namespace was emptied. */
+  stage?: readonly Uint8Array[];
   /** How long one group may take, in milliseconds; 10,000 unless given. */
   groupTimeoutMs?: number;
   /** Called after each group with the number of mutations sent. */
@@ -81,6 +83,7 @@ const SENTINEL_REPLY = /^status\tok\nbuild\t/;
  */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const run = new FuzzRun(options);
+  await run.setStage();
   const witness = await Witness.start(options, options.witnessNamespace);
   const workers = Array.from({ length: WORKER_COUNT }, () => run.work());
   await Promise.all(workers);
@@ -127,7 +130,26 @@ class FuzzRun {
       if (this.result.sentCount >= this.#nextTruncation) {
         this.#nextTruncation += TRUNCATE_EVERY;
         await this.#truncate();
+        await this.setStage();
       }
+    }
+  }
+
+  /** Puts in place what mutations ask about. */
+  async setStage(): Promise<void> {
+    const { stage = [] } = this.#options;
+    if (stage.length === 0) return;
+    const connection = await this.#connect([]);
+    if (connection === undefined) return;
+    try {
+      for (const request of stage) {
+        await connection.write(request);
+        await connection.read(this.#timeoutMs);
+      }
+    } catch (error) {
+      this.#fail(`what mutations ask about can't be put in place: ${error}`, []);
+    } finally {
+      connection.close();
     }
   }
 
