@@ -31,6 +31,7 @@ export {
   isIndexContext,
   isPersisted,
   isSoundIndex,
+  sortContent,
 } from "./cdt/mod.ts";
 export * from "./elements.ts";
 export * from "./particle.ts";

@@ -64,6 +64,12 @@ describe("a persisted index", () => {
         local values = rec.plain
         list.append(values, 1)
         rec.plain = values
+        local numbers = rec.map
+        numbers[1] = 1
+        rec.map = numbers
+        local sorted = rec.sorted
+        list.append(sorted, 2)
+        rec.sorted = sorted
         return aerospike:update(rec)
       end
     `),
@@ -81,7 +87,11 @@ describe("a persisted index", () => {
       });
     assertEquals(call("get", `91a603${textHex("plain")}`).ops, [`1:20:SUCCESS=dc003c${NUMBERS}`]);
     assertEquals(call("add", "90").code, 0);
-    assertEquals(ns.read(1).ops[1], `1:20:plain=dc003d${NUMBERS}01`);
+    assertEquals(ns.read(1).ops, [
+      `1:20:sorted=dc003ec7000102${NUMBERS}`,
+      `1:20:plain=dc003d${NUMBERS}01`,
+      `1:19:map=de0020c70003c00101${NUMBERS}`,
+    ]);
   });
 });
 

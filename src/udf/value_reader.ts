@@ -5,10 +5,14 @@
  */
 
 import { ByteBuffer, UDF_VALUE_DEPTH_MAX, UDF_VALUE_SIZE_MAX_BYTES } from "../base/mod.ts";
+import { sortContent } from "../record/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import type { LuaEngine } from "./engine.ts";
 import { LUA_TYPE } from "./lua_exports.ts";
 import { KIND } from "./values.ts";
+
+/** Flag of lists and maps that are sorted. */
+const ORDERED = 0x01;
 
 const number = new DataView(new ArrayBuffer(8));
 
@@ -183,11 +187,13 @@ export class ValueReader {
     const flags = this.#options.keepsOrder ? this.#field(L, "f") : 0;
     this.#appendHead(flags === 0 ? count : count + 1, 0x90);
     if (flags !== 0) this.#appendFlags(flags);
+    const at = this.out.length;
     for (let index = 1; index <= count; index++) {
       lua.lua_rawgeti(L, -1, BigInt(index));
       this.#append(L, depth + 1);
       lua.lua_settop(L, -2);
     }
+    if ((flags & ORDERED) !== 0) this.#sort(at, count, false);
     lua.lua_settop(L, -2);
   }
 
@@ -201,6 +207,7 @@ export class ValueReader {
       this.#appendFlags(flags);
       this.out.appendU8(0xc0);
     }
+    const at = this.out.length;
     lua.lua_getfield(L, -1, machine.name("v"));
     lua.lua_pushnil(L);
     while (lua.lua_next(L, -2) !== 0) {
@@ -210,7 +217,14 @@ export class ValueReader {
       this.#append(L, depth + 1);
       lua.lua_settop(L, -2);
     }
+    if ((flags & ORDERED) !== 0) this.#sort(at, count, true);
     lua.lua_settop(L, -3);
+  }
+
+  /** Brings what was appended since `at` into the order that its mark promises: Lua has another one, or none. */
+  #sort(at: number, count: number, isMap: boolean): void {
+    const { bytes, length } = this.out;
+    sortContent({ bytes, at, end: length }, count, isMap);
   }
 
   /** Appends the key on top of the stack; keys that begin with a zero carry their msgpack form. */

@@ -12,7 +12,7 @@ export { findInContext, isIndexContext } from "./context.ts";
 export { CdtMachine, type CdtTarget } from "./machine.ts";
 export { appendPlain, appendReindexed, type IndexedRange, isSoundIndex } from "./foreign_index.ts";
 export { isPersisted } from "./head.ts";
-export { appendStored, appendStoredBin } from "./normalize.ts";
+export { appendStored, appendStoredBin, sortContent } from "./normalize.ts";
 export { type PathElement, type PathExpressions, type PathProgram } from "./path.ts";
 export { CdtResult } from "./result.ts";
 export { type CdtRequest, runCdt } from "./run.ts";

@@ -131,7 +131,7 @@ function storeMap(bytes: Uint8Array, at: number, depth: number): number {
     at = storeValue(bytes, at, depth + 1);
     if (at < 0) return -1;
   }
-  return isSorted || sortEntries(contentAt, count) ? at : -1;
+  return isSorted || sortEntries(contentAt, count, 2) ? at : -1;
 }
 
 /** Room for sorting the entries of one map: begin of each entry, and a copy of all of them. */
@@ -144,8 +144,30 @@ function byKey(left: number, right: number): number {
   return compareValues(copy, left, copy, right);
 }
 
-/** Sorts the entries from `contentAt` to the end of what is written; false when two keys are equal. */
-function sortEntries(contentAt: number, count: number): boolean {
+/**
+ * Sorts the content of a list or map in place: elements by value, or entries by key.
+ *
+ * @param range the content, which is well-formed
+ * @param count elements or entries
+ */
+export function sortContent(
+  range: { bytes: Uint8Array; at: number; end: number },
+  count: number,
+  isMap: boolean,
+): void {
+  if (count < 2) return;
+  target = range.bytes;
+  to = range.end;
+  sortEntries(range.at, count, isMap ? 2 : 1);
+}
+
+/**
+ * Sorts the entries from `contentAt` to the end of what is written.
+ *
+ * @param valueCount values of an entry: a key and what belongs to it, or an element
+ * @returns false when two are equal
+ */
+function sortEntries(contentAt: number, count: number, valueCount: number): boolean {
   const size = to - contentAt;
   if (entryAt.length < count) entryAt = new Int32Array(count);
   if (copy.length < size) copy = new Uint8Array(size);
@@ -153,14 +175,15 @@ function sortEntries(contentAt: number, count: number): boolean {
   let at = 0;
   for (let index = 0; index < count; index++) {
     entryAt[index] = at;
-    at = skipValue(copy, skipValue(copy, at, size), size);
+    for (let value = 0; value < valueCount; value++) at = skipValue(copy, at, size);
   }
   const order = entryAt.subarray(0, count).sort(byKey);
   let written = contentAt;
   let isGood = true;
-  for (let index = 0; index < count && isGood; index++) {
+  for (let index = 0; index < count; index++) {
     if (index > 0 && byKey(order[index - 1], order[index]) === 0) isGood = false;
-    const next = skipValue(copy, skipValue(copy, order[index], size), size);
+    let next = order[index];
+    for (let value = 0; value < valueCount; value++) next = skipValue(copy, next, size);
     copyBytes(copy, order[index], target, written, next - order[index]);
     written += next - order[index];
   }
