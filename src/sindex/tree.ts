@@ -71,6 +71,12 @@ export class IndexTree {
   #leaf = NO_NODE;
   #place = 0;
   #isFound = false;
+  // The way of the last search may be used again: no node has been made or given back since.
+  #isWayKnown = false;
+  /** Inner node with the least bound above the leaf, NO_NODE when there is none, and which child's bound it is. */
+  #upperNode = NO_NODE;
+  #upperChild = 0;
+  readonly #last = { partition: 0, handle: 0, high: 0, low: 0 };
 
   /**
    * @param pool room for nodes
@@ -237,6 +243,7 @@ export class IndexTree {
   }
 
   #newNode(level: number): number {
+    this.#isWayKnown = false;
     const node = this.#pool.take();
     const base = this.#pool.base(node);
     this.#pool.words(node).fill(0, base, base + HEAD_WORDS);
@@ -246,13 +253,38 @@ export class IndexTree {
   }
 
   #freeNode(node: number): void {
+    this.#isWayKnown = false;
     this.#pool.give(node);
     this.nodeCount--;
   }
 
   /** Finds the leaf and the place of a key, and notes the way. */
   #search(key: TreeKey): void {
+    if (!this.#isInLeaf(key)) this.#findLeaf(key);
+    const last = this.#last;
+    last.partition = key.partition;
+    last.handle = key.handle;
+    last.high = key.high;
+    last.low = key.low;
+    this.#searchLeaf(key);
+  }
+
+  /** Whether a key belongs to the leaf of the last search. It is only seen of a greater value of the same record. */
+  #isInLeaf(key: TreeKey): boolean {
+    const last = this.#last;
+    if (!this.#isWayKnown || key.handle !== last.handle || key.partition !== last.partition) return false;
+    if (key.high < last.high || (key.high === last.high && key.low <= last.low)) return false;
+    const upper = this.#upperNode;
+    if (upper === NO_NODE) return true;
     const pool = this.#pool;
+    const boundAt = pool.base(upper) + HEAD_WORDS + this.#upperChild * CHILD_WORDS + 1;
+    return compareBound(pool.words(upper), boundAt, key) > 0;
+  }
+
+  #findLeaf(key: TreeKey): void {
+    const pool = this.#pool;
+    this.#isWayKnown = true;
+    this.#upperNode = NO_NODE;
     let node = this.#root;
     let depth = 0;
     while (pool.words(node)[pool.base(node) + LEVEL] > 0) {
@@ -266,13 +298,16 @@ export class IndexTree {
         if (compareBound(words, base + HEAD_WORDS + middle * CHILD_WORDS + 1, key) <= 0) low = middle + 1;
         else high = middle;
       }
+      if (low < words[base + COUNT]) {
+        this.#upperNode = node;
+        this.#upperChild = low;
+      }
       this.#pathNode[depth] = node;
       this.#pathChild[depth++] = low - 1;
       node = words[base + HEAD_WORDS + (low - 1) * CHILD_WORDS];
     }
     this.#pathLength = depth;
     this.#leaf = node;
-    this.#searchLeaf(key);
   }
 
   #searchLeaf(key: TreeKey): void {
@@ -413,6 +448,7 @@ export class IndexTree {
 
   /** Joins a node that has become small with a neighbour, or removes it when it is empty. */
   #shrink(node: number, depth: number): void {
+    this.#isWayKnown = false;
     const count = this.#count(node);
     if (depth < 0) {
       if (count === 0) {

@@ -118,6 +118,37 @@ Deno.test("IndexTree holds what was inserted and not removed, in order, under ra
   );
 });
 
+Deno.test("IndexTree holds rising values of one record after the other among others, and loses them again", () => {
+  const runs = fc.array(
+    fc.record({
+      record: fc.nat({ max: 40 }),
+      from: fc.integer({ min: -200, max: 4000 }),
+      step: fc.integer({ min: -3, max: 9 }),
+      count: fc.nat({ max: 400 }),
+      isInsert: fc.boolean(),
+    }),
+    { minLength: 4, maxLength: 30 },
+  );
+  fc.assert(
+    fc.property(runs, (history) => {
+      const pair = new Pair();
+      for (const { record, from, step, count, isInsert } of history) {
+        const digest = digestOf(record);
+        for (let at = 0; at < count; at++) {
+          const value = BigInt(from + at * step);
+          if (isInsert) pair.insert(digest, value);
+          else pair.remove(digest, value);
+        }
+      }
+      pair.tree.check();
+      for (let partition = 0; partition < 3; partition++) {
+        assertEquals(pair.scan(partition, MIN, MAX), pair.expected(partition, MIN, MAX));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
 Deno.test("IndexTree.forEach() goes on after a value and a digest, whether or not they are still there", () => {
   const pair = new Pair();
   for (let record = 0; record < 3000; record++) pair.insert(digestOf(record), BigInt(record % 7) - 3n);
