@@ -19,6 +19,7 @@ import { CAPABILITY } from "../cluster/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import { type Waiter, withoutIndexes } from "../storage/mod.ts";
 import {
+  type ByteSpan,
   FABRIC_CHANNEL,
   INFO1,
   INFO2,
@@ -378,10 +379,14 @@ export class PeerTransactions {
   }
 
   /** A namespace by its name. */
-  findNamespace(name: Uint8Array): Namespace | undefined {
-    return this.namespaces.find(({ nameBytes }) =>
-      nameBytes.length === name.length && equalBytes(nameBytes, 0, name, 0, name.length)
-    );
+  findNamespace(name: ByteSpan): Namespace | undefined {
+    const { sizeBytes } = name;
+    for (const namespace of this.namespaces) {
+      const { nameBytes } = namespace;
+      if (nameBytes.length !== sizeBytes) continue;
+      if (equalBytes(nameBytes, 0, name.bytes, name.at, sizeBytes)) return namespace;
+    }
+    return undefined;
   }
 
   /** Remembers the latest time of records from other nodes: what is written after a balance must be later. */

@@ -3,36 +3,57 @@
  * replicas and not others; nobody else knows. So each replica sends on what it has from a master that is gone, and the
  * copies become equal again without a migration.
  *
+ * Each replica write comes by here, so the ring has no objects of its own: what stays for a while in the heap costs the
+ * garbage collector more than the write itself.
+ *
  * @module
  */
 
-import { RECENT_WRITE_COUNT_MAX } from "../base/mod.ts";
+import { copyBytes, DIGEST_SIZE_BYTES, RECENT_WRITE_COUNT_MAX } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import type { Namespace } from "./context.ts";
 
+/** Places that the ring has at first; it doubles until it has all. */
+const PLACE_COUNT_FIRST = 256;
+
 /** A ring of the last writes. */
 export class RecentWrites {
-  readonly #digests: Uint8Array[] = [];
+  #digests = new Uint8Array(PLACE_COUNT_FIRST * DIGEST_SIZE_BYTES);
+  #times = new Float64Array(PLACE_COUNT_FIRST);
   readonly #namespaces: Namespace[] = [];
   readonly #senders: NodeId[] = [];
-  readonly #times: number[] = [];
   #next = 0;
 
   /**
    * Notes a write.
    *
-   * @param write the digest is kept by reference
+   * @param write the digest is copied
    */
   add(write: { from: NodeId; namespace: Namespace; digest: Uint8Array; nowMs: number }): void {
-    const at = this.#next;
-    this.#next = (at + 1) % RECENT_WRITE_COUNT_MAX;
-    this.#digests[at] = write.digest;
+    if (this.#next === this.#times.length) this.#makeRoom();
+    const at = this.#next++;
+    copyBytes(write.digest, 0, this.#digests, at * DIGEST_SIZE_BYTES, DIGEST_SIZE_BYTES);
+    this.#times[at] = write.nowMs;
     this.#namespaces[at] = write.namespace;
     this.#senders[at] = write.from;
-    this.#times[at] = write.nowMs;
   }
 
-  /** Calls `visit` for each write since a time whose sender `isGone`. */
+  /** Doubles the ring, or goes on at its begin. */
+  #makeRoom(): void {
+    const placeCount = Math.min(this.#times.length * 2, RECENT_WRITE_COUNT_MAX);
+    if (placeCount === this.#times.length) {
+      this.#next = 0;
+      return;
+    }
+    const digests = new Uint8Array(placeCount * DIGEST_SIZE_BYTES);
+    digests.set(this.#digests);
+    this.#digests = digests;
+    const times = new Float64Array(placeCount);
+    times.set(this.#times);
+    this.#times = times;
+  }
+
+  /** Calls `visit` for each write since a time whose sender `isGone`; the digest is the callee's. */
   forEach(
     sinceMs: number,
     visitor: {
@@ -40,9 +61,10 @@ export class RecentWrites {
       visit: (namespace: Namespace, digest: Uint8Array) => void;
     },
   ): void {
-    for (let at = 0; at < this.#digests.length; at++) {
+    for (let at = 0; at < this.#namespaces.length; at++) {
       if (this.#times[at] < sinceMs || !visitor.isGone(this.#senders[at])) continue;
-      visitor.visit(this.#namespaces[at], this.#digests[at]);
+      const digestAt = at * DIGEST_SIZE_BYTES;
+      visitor.visit(this.#namespaces[at], this.#digests.slice(digestAt, digestAt + DIGEST_SIZE_BYTES));
     }
   }
 }

@@ -33,10 +33,13 @@ import type { PeerTransactions } from "./peers.ts";
 import { copyLoaded } from "./replica_write.ts";
 
 const entryHere = new EntryRef();
+const NO_DIGEST = new Uint8Array(DIGEST_SIZE_BYTES);
 
 /** Takes what other nodes send about single records. */
 export class ReplicaReceiver {
   readonly #peers: PeerTransactions;
+  /** Waits for nothing: most writes wait for nothing, and share it. */
+  #spare: HeldRecord | undefined;
 
   /** @param peers sends the answers */
   constructor(peers: PeerTransactions) {
@@ -45,7 +48,7 @@ export class ReplicaReceiver {
 
   /** Takes a replica write or a question; the message is lent until the call returns. */
   take(from: NodeId, message: RwMessage): void {
-    const namespace = this.#peers.findNamespace(message.namespace.view());
+    const namespace = this.#peers.findNamespace(message.namespace);
     const isWrite = message.operation === RW_OPERATION.WRITE;
     const request: ReplicaRequest = {
       from,
@@ -53,14 +56,14 @@ export class ReplicaReceiver {
       transactionId: message.transactionId,
       namespaceIndex: message.namespaceIndex,
       wantsAck: !isWrite || ((message.info ?? 0) & RW_INFO.NO_ACK) === 0,
-      digest: new Uint8Array(DIGEST_SIZE_BYTES),
+      digest: NO_DIGEST,
     };
     const span = message.digest.isPresent ? message.digest : message.record;
     const digestAt = message.digest.isPresent ? span.at : span.at + FLAT_DIGEST_AT;
     if (!span.isPresent || digestAt + DIGEST_SIZE_BYTES > span.end) {
       return this.#answer(request, ResultCode.PARAMETER);
     }
-    request.digest.set(span.bytes.subarray(digestAt, digestAt + DIGEST_SIZE_BYTES));
+    request.digest = span.bytes.slice(digestAt, digestAt + DIGEST_SIZE_BYTES);
     if (namespace === undefined) return this.#answer(request, ResultCode.NAMESPACE);
     if (message.clusterKey !== undefined && message.clusterKey !== this.#peers.clusterKey) {
       if (!PLANTED.noClusterKeyCheck) return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
@@ -98,7 +101,8 @@ export class ReplicaReceiver {
   }
 
   #apply(namespace: Namespace, request: ReplicaRequest, record: ByteSpan): void {
-    const waiter = new HeldRecord();
+    const waiter = this.#spare ?? new HeldRecord();
+    this.#spare = undefined;
     const outcome = replaceRecord(namespace.store, record, {
       rule: "replica",
       origin: "replica",
@@ -108,6 +112,7 @@ export class ReplicaReceiver {
       waiter.hold(record, () => this.#apply(namespace, request, waiter.record));
       return;
     }
+    this.#spare = waiter;
     if (outcome !== REPLACED.MALFORMED) this.#peers.noteLastUpdate(record);
     if (outcome === REPLACED.APPLIED) {
       const { from, digest } = request;
@@ -170,7 +175,7 @@ interface ReplicaRequest {
   readonly transactionId: number | undefined;
   readonly namespaceIndex: number | undefined;
   readonly wantsAck: boolean;
-  readonly digest: Uint8Array;
+  digest: Uint8Array;
 }
 
 /** A record whose place here could not be looked at yet: a copy, and what to do when it can. */

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { PLANTED, REPLICA_RAISE_COUNT_MAX, ResultCode } from "../base/mod.ts";
+import { copyBytes, PLANTED, REPLICA_RAISE_COUNT_MAX, ResultCode } from "../base/mod.ts";
 import {
   EntryRef,
   LOADED,
@@ -62,6 +62,7 @@ export interface WrittenRecord {
 }
 
 const entryHere = new EntryRef();
+const NOBODY: readonly NodeId[] = [];
 
 /** One write on its way to its replicas. */
 export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
@@ -84,9 +85,11 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   #retryAtMs = Infinity;
   #raiseCount = 0;
   /** Who was asked under the present cluster key. */
-  #replicas: readonly NodeId[] = [];
-  readonly #done = new Set<NodeId>();
-  readonly #copies = new Map<NodeId, CopyRequest>();
+  #replicas: readonly NodeId[] = NOBODY;
+  /** Who has confirmed. */
+  #done: readonly NodeId[] = NOBODY;
+  /** Newer copies that are asked for; undefined while there are none. */
+  #copies: Map<NodeId, CopyRequest> | undefined;
 
   /** @param options what was written, and who waits for it */
   constructor(
@@ -134,7 +137,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (clusterKey !== this.#clusterKey) {
       if (!PLANTED.noClusterKeyCheck) {
         peers.forget(this.#id);
-        this.#done.clear();
+        this.#done = NOBODY;
       }
       this.#clusterKey = clusterKey;
       this.#id = peers.expect(this);
@@ -159,8 +162,9 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     });
   }
 
-  #waiting(): NodeId[] {
-    return this.#replicas.filter((node) => !this.#done.has(node));
+  #waiting(): readonly NodeId[] {
+    const done = this.#done;
+    return done.length === 0 ? this.#replicas : this.#replicas.filter((node) => !done.includes(node));
   }
 
   #arm(): void {
@@ -173,7 +177,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (message.operation !== RW_OPERATION.WRITE_ACK || this.#isOver) return;
     const resultCode = message.resultCode ?? ResultCode.UNKNOWN;
     if (resultCode === ResultCode.OK || PLANTED.refusalCountsAsDone) {
-      this.#done.add(from);
+      if (!this.#done.includes(from)) this.#done = [...this.#done, from];
       if (this.#waiting().length === 0) this.#end(ResultCode.OK);
     } else if (resultCode === ResultCode.GENERATION) {
       this.#askCopy(from);
@@ -186,20 +190,21 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
 
   /** A replica has a newer copy: finds out how new. */
   #askCopy(from: NodeId): void {
-    if (this.#copies.has(from) || this.#raiseCount >= REPLICA_RAISE_COUNT_MAX) return;
+    if (this.#copies?.has(from) || this.#raiseCount >= REPLICA_RAISE_COUNT_MAX) return;
     const request = new CopyRequest(this.#peers, {
       namespace: this.record.namespace,
       digest: this.record.digest,
       node: from,
       onRecord: (range) => this.#raise(lastUpdateOf(range)),
     });
+    this.#copies ??= new Map();
     this.#copies.set(from, request);
     request.begin();
   }
 
   /** Writes the record anew, later than a copy that a replica has. */
   #raise(lastUpdateMs: number): void {
-    this.#copies.clear();
+    this.#copies = undefined;
     if (this.#isOver || this.#flat === undefined) return;
     this.#raiseCount++;
     const { namespace, digest } = this.record;
@@ -217,7 +222,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     });
     if (outcome !== REPLACED.APPLIED) return;
     this.#flat = raised;
-    this.#done.clear();
+    this.#done = NOBODY;
     // A confirmation of what was sent before is none of this.
     this.#peers.forget(this.#id);
     this.#id = this.#peers.expect(this);
@@ -229,7 +234,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (nowMs >= this.#deadlineMs) return this.#endInDoubt();
     this.#retryMs *= 2;
     this.#retryAtMs = nowMs + this.#retryMs;
-    this.#copies.clear();
+    this.#copies = undefined;
     const { origin = ORIGIN.CLIENT, kind = KIND.WRITE } = this.#note;
     this.record.namespace.peerStats.replWriteRetransmits[retransmitSlot(origin, kind)]++;
     if (PLANTED.noRetransmit || (this.#flat === undefined && !this.#isGone)) this.#arm();
@@ -327,7 +332,25 @@ function readFlat({ store }: Namespace, waiter: Waiter): Uint8Array | undefined 
 /** A copy of the record last loaded, without padding. */
 export function copyLoaded({ flat }: NamespaceStore): Uint8Array {
   const { bytes, at, sizeUnits } = flat;
-  return bytes.slice(at, at + measureFlat(bytes, at, at + sizeUnits * 16));
+  return copyRecord(bytes, at, measureFlat(bytes, at, at + sizeUnits * 16));
+}
+
+/** Small records share blocks: a buffer of its own for each costs more than its copy. */
+const COPY_BLOCK_SIZE_BYTES = 64 * 1024;
+const COPY_SHARED_SIZE_MAX_BYTES = 2048;
+let copyBlock = new Uint8Array(0);
+let copyAt = 0;
+
+function copyRecord(bytes: Uint8Array, at: number, sizeBytes: number): Uint8Array {
+  if (sizeBytes > COPY_SHARED_SIZE_MAX_BYTES) return bytes.slice(at, at + sizeBytes);
+  if (copyAt + sizeBytes > copyBlock.length) {
+    copyBlock = new Uint8Array(COPY_BLOCK_SIZE_BYTES);
+    copyAt = 0;
+  }
+  const from = copyAt;
+  copyAt += sizeBytes;
+  copyBytes(bytes, at, copyBlock, from, sizeBytes);
+  return copyBlock.subarray(from, copyAt);
 }
 
 /** Reads a stored record; see {@linkcode ReplicaWrite}. "absent" when there is none, undefined when it is not here yet. */
