@@ -22,6 +22,7 @@ const HELP = `deno task bench: measure aerie
   --rounds N            turns of each server; the middle one counts (default 3)
   --seconds N           measuring time of a turn (default 1.5)
   --loaders N           processes that generate load (default: cores less one, at most 4)
+  --records N           records of the restart part (default 1000000)
   --nodes N,...         sizes of the idle clusters of the cluster part (default 3,8,32)
   --executable PATH     run this instead of the sources in the parts with processes
   --json FILE           write all figures
@@ -60,6 +61,7 @@ function readArguments(args: string[]) {
       "seconds",
       "loaders",
       "nodes",
+      "records",
       "executable",
       "json",
     ],
@@ -91,6 +93,7 @@ function readArguments(args: string[]) {
     quick,
     macro,
     nodeCounts,
+    ...(flags.records === undefined ? {} : { recordCount: Math.ceil(positive(flags.records, "records", 1)) }),
     ...(executable === undefined ? {} : { executable }),
   };
   return {

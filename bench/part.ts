@@ -14,6 +14,8 @@ export interface BenchOptions {
   executable?: string;
   /** What the command line says of the macro part. */
   macro: MacroOptions;
+  /** Records of the restart part; its own choice when absent. */
+  recordCount?: number;
   /** Sizes of idle clusters. */
   nodeCounts: readonly number[];
 }

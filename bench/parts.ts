@@ -13,6 +13,7 @@ import type { BenchPart } from "./part.ts";
 import { dataPrinter, interferenceLines, macroHeading, macroLines, microLine, startLine } from "./report.ts";
 import { type InterferenceOptions, measureInterference } from "./scan_interference.ts";
 import { measureStart } from "./start_time.ts";
+import { restartPart } from "./restart.ts";
 import { storagePart } from "./storage.ts";
 
 const MICRO: MicroOptions = {
@@ -102,6 +103,7 @@ export const PARTS: readonly BenchPart[] = [
   scan,
   start,
   storagePart,
+  restartPart,
   backupPart,
   clusterPart,
 ];

@@ -28,6 +28,8 @@ const TREE_DEPTH_MAX = 512;
 /** Sprigs are told apart by at most 16 digest bits, more would cost more memory in roots than they save in depth. */
 const SPRIG_BITS_MAX = 16;
 
+/** Digests that {@linkcode PrimaryIndex.warm} takes at a time. */
+export const WARM_COUNT_MAX = 64;
 const PAGE_ENTRY_BITS = 6;
 /** Entries of a page: what checkpoints write at a time. */
 export const PAGE_ENTRY_COUNT: number = 1 << PAGE_ENTRY_BITS;
@@ -82,6 +84,7 @@ export class PrimaryIndex {
   // The path from a root to the entry last searched, for rotations: handles, and which child was taken.
   readonly #path = new Uint32Array(TREE_DEPTH_MAX);
   #lastSide: number = WORD.LEFT;
+  readonly #warmHandles = new Uint32Array(WARM_COUNT_MAX);
   #met = 0;
   readonly #visit = new EntryRef();
   readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
@@ -166,6 +169,33 @@ export class PrimaryIndex {
     if (depth >= 0) this.#insertAt(depth, digest, at, entry);
     else this.moveTo(entry, this.#met);
     return depth < 0;
+  }
+
+  /**
+   * Brings the ways to some digests into the processor's caches, side by side: in a large index waiting for memory, one
+   * entry after the other, takes longer than everything else.
+   *
+   * @param bytes buffer that holds the digests
+   * @param digestAts offsets of the digests
+   * @param count how many, at most {@linkcode WARM_COUNT_MAX}
+   */
+  warm(bytes: Uint8Array, digestAts: Uint32Array, count: number): void {
+    const handles = this.#warmHandles;
+    for (let place = 0; place < count; place++) {
+      handles[place] = this.#roots[this.#rootOf(bytes, digestAts[place])];
+    }
+    for (let left = count; left > 0;) {
+      left = 0;
+      for (let place = 0; place < count; place++) {
+        const handle = handles[place];
+        if (handle === 0) continue;
+        const words = this.#chunks[handle >>> CHUNK_ENTRY_BITS];
+        const base = (handle & CHUNK_ENTRY_MASK) * ENTRY_WORD_COUNT;
+        const side = readU32(bytes, digestAts[place] + 4) < words[base + 1] ? WORD.LEFT : WORD.RIGHT;
+        handles[place] = words[base + side];
+        left++;
+      }
+    }
   }
 
   #insertAt(depth: number, digest: Uint8Array, at: number, entry: EntryRef): void {

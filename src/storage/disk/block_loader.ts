@@ -7,7 +7,8 @@
 
 import { isBlank, partitionId } from "../../base/mod.ts";
 import type { Clock } from "../../port/mod.ts";
-import { FlatRecord } from "../flat.ts";
+import { flatDigestAt, FlatRecord } from "../flat.ts";
+import { WARM_COUNT_MAX } from "../index.ts";
 import type { NamespaceStore } from "../store.ts";
 import { type BlockVisitor, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
 import { DISK_BLOCK } from "./blocks.ts";
@@ -17,7 +18,6 @@ import { PAGE_SIZE_BYTES } from "./layout.ts";
 
 /** Nothing is served during a start, so that slices may be longer than those of background work. */
 export const START_SLICE_MS = 5;
-const RECORDS_PER_CLOCK_READ = 64;
 
 /** What a loader needs. */
 export interface BlockLoaderOptions {
@@ -43,6 +43,10 @@ export class BlockLoader {
   readonly #store: NamespaceStore;
   readonly #disk: DiskSpace;
   readonly #record = new FlatRecord();
+  // Offsets of records, and of their digests, that were found and not yet taken over.
+  readonly #found = new Uint32Array(WARM_COUNT_MAX);
+  readonly #digestAts = new Uint32Array(WARM_COUNT_MAX);
+  #foundCount = 0;
   #sliceEndMs: number;
 
   /** @param options the store and how it is filled */
@@ -114,23 +118,39 @@ export class BlockLoader {
     const walk = new BlockWalk(bytes, content, { place, checks: true, cipher: device.cipher });
     if (this.#options.keepsBytes) blocks.bytes[block] = walk.plain;
     const visitor = this.#visitor(block);
-    while (!walk.step(visitor, RECORDS_PER_CLOCK_READ)) await this.breathe();
+    for (let isEnd = false; !isEnd;) {
+      isEnd = walk.step(visitor, WARM_COUNT_MAX);
+      this.#adoptFound(block, walk.plain);
+      await this.breathe();
+    }
   }
 
   #visitor(block: number): BlockVisitor {
-    const { blocks, reports, pages } = this.#disk;
+    const { blocks, reports } = this.#disk;
     return {
-      record: (at, _units, bytes) => {
+      record: (at) => {
         this.copyCount++;
-        this.#record.open(bytes, at);
-        const partition = partitionId(bytes, this.#record.digestAt);
-        if (this.#record.treeId !== pages.treeId(partition)) return;
-        this.#store.adopt(this.#record, blocks.locationOf(block, at));
+        this.#found[this.#foundCount] = at;
+        this.#digestAts[this.#foundCount++] = flatDigestAt(at);
       },
       damage: (error) => {
         this.damageCount++;
         reports.readFault(error, blocks.deviceOf[block]);
       },
     };
+  }
+
+  /** Takes over the records that were found last, together. */
+  #adoptFound(block: number, bytes: Uint8Array): void {
+    const { blocks, pages } = this.#disk;
+    const record = this.#record;
+    this.#store.index.warm(bytes, this.#digestAts, this.#foundCount);
+    for (let place = 0; place < this.#foundCount; place++) {
+      const at = this.#found[place];
+      record.open(bytes, at);
+      if (record.treeId !== pages.treeId(partitionId(bytes, record.digestAt))) continue;
+      this.#store.adopt(record, blocks.locationOf(block, at));
+    }
+    this.#foundCount = 0;
   }
 }

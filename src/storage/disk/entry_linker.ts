@@ -30,6 +30,11 @@ export class EntryLinker {
   readonly #entry = new EntryRef();
   readonly #known = new EntryRef();
   readonly #digest = new Uint8Array(DIGEST_SIZE_BYTES);
+  readonly #digests = new Uint8Array(DIGEST_SIZE_BYTES * PAGE_ENTRY_COUNT);
+  readonly #digestAts = Uint32Array.from(
+    { length: PAGE_ENTRY_COUNT },
+    (_, place) => place * DIGEST_SIZE_BYTES,
+  );
 
   /**
    * @param store its index has the pages, and no trees
@@ -45,6 +50,7 @@ export class EntryLinker {
   /** Takes the entries of a page; free ones can be used again. */
   takePage(page: number): void {
     const entry = this.#entry;
+    this.#warm(page);
     for (let place = 0; place < PAGE_ENTRY_COUNT; place++) {
       const handle = page * PAGE_ENTRY_COUNT + place;
       if (handle === 0) continue;
@@ -52,6 +58,17 @@ export class EntryLinker {
       if (entry.sizeUnits === 0) this.#index.reuse(handle);
       else this.#take(entry);
     }
+  }
+
+  #warm(page: number): void {
+    let count = 0;
+    for (let place = 0; place < PAGE_ENTRY_COUNT; place++) {
+      this.#index.moveTo(this.#entry, page * PAGE_ENTRY_COUNT + place);
+      if (this.#entry.sizeUnits === 0) continue;
+      this.#entry.copyDigest(this.#digests, count * DIGEST_SIZE_BYTES);
+      count++;
+    }
+    this.#index.warm(this.#digests, this.#digestAts, count);
   }
 
   /** After the replay: removes what was not found; how many there were. */

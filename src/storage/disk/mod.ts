@@ -1,9 +1,10 @@
 /**
- * Records on devices: data files, write blocks, group commit, reads, cold start, defragmentation. Leaves out the index
- * and what a record means. The format is docs/format/device.md; read `disk_space.ts`, then `blocks.ts` and `flusher.ts`.
+ * Records on devices: data files, write blocks, group commit, reads, cold and fast starts, defragmentation. Leaves out the index
+ * and what a record means. The formats are docs/format/device.md and checkpoint.md; read `disk_space.ts`, then `blocks.ts` and `flusher.ts`.
  *
  * @module
  */
+export { Checkpoint, type CheckpointOptions } from "./checkpoint.ts";
 export { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
 export { DEVICE_STATE, DEVICE_STATE_NAMES, DeviceWatch, type DeviceWatchOptions } from "./device_watch.ts";
 export type { OpenDevice } from "./device_file.ts";
