@@ -251,6 +251,7 @@ describe("aerie inspect", () => {
       "is no data file of aerie: it begins with 736f6d6520746578, not with",
     );
     assertStringIncludes(await tell(""), "is empty");
+    assertStringIncludes(await tell("AERIEIDX and more"), "is the map of an index checkpoint");
     assertStringIncludes(await tell(new Uint8Array(20_000)), "begins with zeros");
     const damaged = (await readFile(await goldenFile())).subarray(0, 2 * MIB);
     damaged[70] ^= 1;

@@ -102,7 +102,7 @@ class CodedStore {
   header(): NonNullable<ReturnType<typeof decodeHeader>> {
     const content = this.disk.content(PATH);
     const copies = [0, 4096].map((at) => decodeHeader(content.subarray(at, at + 4096)));
-    return copies[0]!.sequence > (copies[1]?.sequence ?? 0) ? copies[0]! : copies[1]!;
+    return copies.sort((a, b) => (b?.sequence ?? 0) - (a?.sequence ?? 0))[0]!;
   }
 }
 
@@ -133,8 +133,13 @@ describe("a store with compression", () => {
     test.fill(100);
     const { storage } = test.it.store.settings;
     storage.compression = "lz4";
+    const plain = test.it.store.space.usedBytes;
     for (let number = 100; number < 150; number++) test.it.put(number, { sizeBytes: 10 + number * 30 });
+    // No record is compressed before the header says that there may be some.
+    assert(test.it.store.space.usedBytes - plain > 50 * 3000);
+    assertEquals(test.header().readableBy, 1);
     await settle(test.clock, test.it.store.disk!.upgrade.settle());
+    assertEquals(test.header().readableBy, 2);
     const before = test.it.store.space.usedBytes;
     for (let number = 150; number < 200; number++) test.it.put(number, { sizeBytes: 10 + number * 30 });
     assert(test.it.store.space.usedBytes - before < 50 * 200);

@@ -216,6 +216,25 @@ describe("RecordCompression", () => {
     it.expand(noBody, 0);
   });
 
+  it("expand() makes no room for more than the largest record, whatever a record says", () => {
+    let askedBytes = 0;
+    const it = new RecordCompression({ ...settings, compression: "zstd" }, {
+      ...compute,
+      zstdExpand: (_, sizeBytes) => void (askedBytes = sizeBytes),
+    });
+    const { bytes, units } = record(new Uint8Array(5000));
+    it.compress(bytes, units);
+    const head = new FlatRecord();
+    head.open(it.bytes, 0);
+    for (const sizeMib of [8, 64]) {
+      const copy = it.bytes.slice();
+      const bodySize = sizeMib * 1024 * 1024 + 16 - head.binsAt % 16;
+      new DataView(copy.buffer).setUint32(head.binsAt + 1, bodySize, true);
+      assertEquals(it.expand(copy, 0), undefined);
+      assertEquals(askedBytes, 0);
+    }
+  });
+
   it("does without zstd where the platform has none, and leaves records as they are", () => {
     const it = new RecordCompression({ ...settings, compression: "zstd" }, {
       ...compute,

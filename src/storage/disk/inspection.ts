@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ConfigError, type CorruptionError, isBlank } from "../../base/mod.ts";
+import { ConfigError, type CorruptionError, isBlank, utf8Decode } from "../../base/mod.ts";
 import type { Compute, DiskFile } from "../../port/mod.ts";
 import { type BlockContent, type BlockUnit, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
 import { BlockCipher } from "./block_cipher.ts";
@@ -383,6 +383,9 @@ function notOurs(area: Uint8Array, path: string): string {
     return `"${path}" begins with zeros: it is no data file of aerie, or a node has not used it yet`;
   }
   const page = area.subarray(0, PAGE_SIZE_BYTES);
+  if (isCheckpointMap(page)) {
+    return `"${path}" is the map of an index checkpoint; give the data file beside it`;
+  }
   const hasMagic = [0, PAGE_SIZE_BYTES].some((at) => {
     const copy = area.subarray(at, at + PAGE_SIZE_BYTES);
     return copy.length === PAGE_SIZE_BYTES && !isBlank(copy.subarray(0, 8)) && startsLikeHeader(copy);
@@ -394,6 +397,11 @@ function notOurs(area: Uint8Array, path: string): string {
   return `"${path}" is no data file of aerie: it begins with ${
     hexOf(page.subarray(0, 8))
   }, not with "AERIEDEV"`;
+}
+
+function isCheckpointMap(page: Uint8Array): boolean {
+  const magic = utf8Decode(page.subarray(0, 8));
+  return magic === "AERIEIDX" || magic === "AERIEIDE";
 }
 
 function faultOf({ site: { offsetBytes, expected, found } }: CorruptionError): InspectedFault {
