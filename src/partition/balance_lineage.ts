@@ -155,8 +155,8 @@ export class LineageDecider {
     const name = `${copies.map((copy) => this.#nameOf(copy)).join()};${own && this.#nameOf(own)};` +
       `${merge.familyCount};${merge.isFollower}`;
     const { isByTime, next, merged } = this.#once(name, () => this.#decide(copies, own, merge));
-    const { BY_TIME, SUPERSEDED } = MERGE_RULE;
-    this.rules[partition] = (isByTime ? BY_TIME : 0) | (merge.isSuperseded ? SUPERSEDED : 0);
+    const { BY_TIME, SUPERSEDED, MERGES } = MERGE_RULE;
+    this.rules[partition] = MERGES | (isByTime ? BY_TIME : 0) | (merge.isSuperseded ? SUPERSEDED : 0);
     this.next.set(partition, next);
     this.merged.set(partition, merged);
   }

@@ -39,6 +39,8 @@ export const MERGE_RULE = {
   BY_TIME: 1,
   /** The final master's own copy is a subset of one that is merged: what comes stays. */
   SUPERSEDED: 2,
+  /** There are copies to be merged. */
+  MERGES: 4,
 } as const;
 
 /** Of a copy that began empty. */

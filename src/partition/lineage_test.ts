@@ -217,7 +217,7 @@ describe("a balance with lineages", () => {
     form(nodes, 1);
     for (const [index, node] of nodes.entries()) form([node], 2 + index);
     const { duplicates, mergeRules } = form(nodes, 4);
-    assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION]], [1, 0]);
+    assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION]], [1, MERGE_RULE.MERGES]);
   });
 
   it("merges three copies by one rule, when one of them is only in doubt with another", () => {
@@ -227,7 +227,7 @@ describe("a balance with lineages", () => {
       table.versions.setWords(PARTITION, 1, nodes[0].table === table ? MASTER : 0);
     }
     for (const [index, node] of nodes.entries()) form([node], 2 + index);
-    assertEquals(form(nodes, 5).mergeRules[PARTITION], 0);
+    assertEquals(form(nodes, 5).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
     const again = makeNodes(3);
     form(again, 1);
     for (const { table } of again) {
@@ -249,7 +249,7 @@ describe("a balance with lineages", () => {
       table.versions.setWords(PARTITION, 1, nodes[0].table === table ? MASTER : 0);
     }
     for (const [index, node] of nodes.entries()) form([node], 2 + index);
-    assertEquals(form(nodes, 5).mergeRules[PARTITION], 0);
+    assertEquals(form(nodes, 5).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
     for (const { table } of nodes) table.versions.isolate();
     assertEquals(form(nodes, 6).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
   });

@@ -288,6 +288,12 @@ export class PartitionTable {
     return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.BY_TIME) !== 0;
   }
 
+  /** Whether copies were to be merged and this node has not received the result: what it has alone may lose yet. */
+  isMerging(partition: number): boolean {
+    const merges = ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.MERGES) !== 0;
+    return merges && !this.isComplete(partition);
+  }
+
   /** Whether what this final master had before it received anything is a subset of what it receives. */
   isSuperseded(partition: number): boolean {
     return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.SUPERSEDED) !== 0;

@@ -251,6 +251,11 @@ export class NamespaceStore {
     return this.writeEpoch | MERGED_EPOCH_BIT;
   }
 
+  /** A record that was written before is sent to the replicas of the present cluster, which take it for written in it. */
+  markWritten(entry: EntryRef): void {
+    entry.setWriteEpoch(this.writeEpoch);
+  }
+
   /** A new cluster begins: what is written from now on is told from what was there. */
   beginWriteEpoch(): void {
     this.writeEpoch = this.writeEpoch % WRITE_EPOCH_MAX + 1;

@@ -2,6 +2,8 @@
  * Replicas that did not confirm a write: the record is sent to them again, as it is now, until they have it or are no
  * replicas any more. A replica with a newer copy than ours gives it to us first.
  *
+ * While copies of the partition are merged a repair waits: the record takes part in the merge like all others.
+ *
  * Without this two complete copies could differ until the next write of the record: migrations compare copies of
  * different families alone.
  *
@@ -136,6 +138,8 @@ class Repair implements RwAsk, Waiter {
       this.#end();
       return false;
     }
+    // Sent as a replica write it would win by time, whatever the merge says; migration carries it.
+    if (namespace.partitions.isMerging(partition)) return false;
     if (nowMs < this.#nextMs || namespace.inFlight.isHeld(digest, 0)) return false;
     if (this.#id >= 0) namespace.peerStats.reReplTimeout++;
     this.#nextMs = nowMs + this.#retryMs;

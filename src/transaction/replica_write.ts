@@ -211,7 +211,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     const { store } = namespace;
     if (!store.find(digest, 0, entryHere)) return;
     // Whoever changed the record here has not asked this write: its outcome is no longer what it was.
-    if (entryHere.lastUpdateMs !== lastUpdateOf({ bytes: this.#flat, at: 0 })) return this.#endInDoubt();
+    if (!this.#isOwn()) return this.#endInDoubt();
     const set = store.sets.byId(entryHere.setId);
     const raised = this.#flat.slice();
     setFlatLastUpdate(raised, 0, Math.max(store.nextLastUpdateMs(entryHere, set), lastUpdateMs + 1));
@@ -245,7 +245,15 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   onCluster(): void {
     const { namespace, partition } = this.record;
     if (namespace.partitions.admit(partition) !== ResultCode.OK) return this.#endInDoubt();
-    if (this.#flat !== undefined || this.#isGone) this.#ask();
+    if (this.#flat === undefined && !this.#isGone) return;
+    // The replicas take it for a write of this cluster, and so must whoever merges copies here.
+    if (this.#find() && this.#isOwn()) namespace.store.markWritten(entryHere);
+    this.#ask();
+  }
+
+  /** Whether the record under the shared entry is what this write has stored. */
+  #isOwn(): boolean {
+    return this.#flat !== undefined && entryHere.lastUpdateMs === lastUpdateOf({ bytes: this.#flat, at: 0 });
   }
 
   #endInDoubt(): void {

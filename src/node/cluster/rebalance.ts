@@ -51,13 +51,14 @@ export class Rebalancer {
   apply(result: ExchangeResult, namespaces: readonly Namespace[]): void {
     this.#hashes ??= new RowHashes();
     this.#hashes.keepOnly(result.succession);
-    for (const { settings, partitions } of namespaces) {
+    for (const { settings, partitions, store } of namespaces) {
       const input = balanceInput(result, {
         namespace: settings.name,
         self: this.#self,
         hashes: this.#hashes,
       });
       const balance = computeBalance(input);
+      store.beginWriteEpoch();
       partitions.apply(balance);
       this.#tell(settings.name, balance);
     }

@@ -12,8 +12,8 @@
  * | copies that nobody needs | `copy_drops.ts` |
  *
  * Duties of the caller: give messages of type migrate, `onDrain` of the fabric, `stop` before versions are told in an
- * exchange, `begin` after the tables follow their balance. Source: clustering reference, sections 10.8 to 10.12 and 12;
- * docs/cluster.md.
+ * exchange, `begin` after the tables follow their balance and the stores have begun a write epoch.
+ * Source: clustering reference, sections 10.8 to 10.12 and 12; docs/cluster.md.
  *
  * @module
  */
@@ -162,7 +162,6 @@ export class Migrator {
     this.#balancedMs = this.#options.ports.clock.monotonicMs();
     this.#signals.begin(view.clusterKey);
     for (const at of this.#namespaces.values()) {
-      at.namespace.store.beginWriteEpoch();
       if (this.#isCurrent(at.namespace)) this.#plan(at);
     }
     this.#immigrations.begin(view.clusterKey, { delta: this.#isDelta });

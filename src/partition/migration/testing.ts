@@ -346,6 +346,7 @@ export class TestCluster {
     for (let partition = 0; kept !== undefined && partition < PARTITION_COUNT; partition++) {
       if (!kept.includes(partition)) balance.versions.set(partition, undefined);
     }
+    member.it.store.beginWriteEpoch();
     member.partitions.apply(balance);
     member.clusterKey = view.clusterKey;
     const unfinished = [...member.writes];
