@@ -8,6 +8,8 @@
 import { assert, utf8 } from "../src/base/mod.ts";
 import { loadSettings } from "../src/config/mod.ts";
 import { type AerieNode, createNode } from "../src/node/mod.ts";
+import { COLLECTION, type SecondaryIndex } from "../src/sindex/mod.ts";
+import { PARTICLE } from "../src/wire/mod.ts";
 import { createLog, createPlatform } from "../src/platform/mod.ts";
 import type { Address, Connection, ConnectionHandler, Network } from "../src/port/mod.ts";
 
@@ -107,6 +109,29 @@ export class LoopbackNode {
   /** Registers the text of module `bench`. */
   registerModule(source: string): void {
     this.#node.udf.set("bench.lua", utf8(source));
+  }
+
+  /** Makes an index of an integer bin in the first namespace, and waits until it is built. */
+  async createIndex(binName: string): Promise<SecondaryIndex> {
+    const { indexes } = this.#node.namespaces[0];
+    indexes.create(
+      {
+        kind: "value",
+        setName: undefined,
+        binName,
+        type: PARTICLE.INTEGER,
+        collection: COLLECTION.DEFAULT,
+        context: undefined,
+        expression: undefined,
+      },
+      binName,
+    );
+    const index = indexes.byName(binName)!;
+    while (!index.isReady) {
+      for (let turn = this.#turns.shift(); turn !== undefined; turn = this.#turns.shift()) turn();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    return index;
   }
 
   /** Stops the node. */

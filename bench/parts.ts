@@ -14,6 +14,7 @@ import { dataPrinter, interferenceLines, macroHeading, macroLines, microLine, st
 import { type InterferenceOptions, measureInterference } from "./scan_interference.ts";
 import { measureStart } from "./start_time.ts";
 import { restartPart } from "./restart.ts";
+import { sindexPart } from "./sindex.ts";
 import { storagePart } from "./storage.ts";
 
 const MICRO: MicroOptions = {
@@ -99,6 +100,7 @@ const start: BenchPart = {
 export const PARTS: readonly BenchPart[] = [
   micro,
   data,
+  sindexPart,
   macro,
   scan,
   start,

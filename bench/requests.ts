@@ -5,13 +5,28 @@
  * @module
  */
 
-import { ByteBuffer, type Digester, utf8 } from "../src/base/mod.ts";
-import { BATCH_FLAG, FIELD, INFO1, INFO2, OP, PARTICLE, RequestWriter } from "../src/wire/mod.ts";
+import { ByteBuffer, type Digester, PARTITION_COUNT, utf8 } from "../src/base/mod.ts";
+import {
+  AS_MSG_HEADER_SIZE,
+  BATCH_FLAG,
+  FIELD,
+  INFO1,
+  INFO2,
+  INFO3,
+  OP,
+  PARTICLE,
+  RequestWriter,
+} from "../src/wire/mod.ts";
 
 /** Namespace of all benchmark records. */
 export const NAMESPACE = "test";
 /** Set of all benchmark records. */
 export const SET = "bench";
+
+/** Name of the one bin of all benchmark records. */
+export const BIN = "a";
+
+const INTEGER_SIZE_BYTES = 8;
 
 /** The value of a record's one bin: an integer, or a blob of so many bytes. */
 export type ValueShape = "integer" | number;
@@ -44,7 +59,7 @@ export class RequestMaker {
     if (shape === "integer") {
       this.#integerOp(OP.WRITE, record);
     } else {
-      const at = this.#writer.beginOp(OP.WRITE, "a");
+      const at = this.#writer.beginOp(OP.WRITE, BIN);
       this.#buffer.append(new Uint8Array(shape).fill(record));
       this.#writer.endOp(at, PARTICLE.BLOB);
     }
@@ -55,7 +70,7 @@ export class RequestMaker {
   operate(record: number): Uint8Array {
     this.#begin(record, { info1: INFO1.READ, info2: INFO2.WRITE });
     this.#integerOp(OP.INCR, 1);
-    this.#writer.endOp(this.#writer.beginOp(OP.READ, "a"), PARTICLE.NULL);
+    this.#writer.endOp(this.#writer.beginOp(OP.READ, BIN), PARTICLE.NULL);
     return this.#finish();
   }
 
@@ -105,11 +120,41 @@ export class RequestMaker {
   }
 
   #integerOp(op: number, value: number): void {
-    const at = this.#writer.beginOp(op, "a");
+    const at = this.#writer.beginOp(op, BIN);
     this.#buffer.appendU32(0);
     this.#buffer.appendU32(value);
     this.#writer.endOp(at, PARTICLE.INTEGER);
   }
+}
+
+/** Asks for the records of the set whose value is in a range, or for all. */
+export function queryRequest(range: { from: number; to: number } | undefined): Uint8Array {
+  const buffer = new ByteBuffer(4 * PARTITION_COUNT + AS_MSG_HEADER_SIZE);
+  const writer = new RequestWriter(buffer);
+  writer.begin({ info1: INFO1.READ, info2: 0, info3: INFO3.PARTITION_DONE });
+  writer.textField(FIELD.NAMESPACE, NAMESPACE);
+  writer.textField(FIELD.SET, SET);
+  const partitions = new Uint8Array(2 * PARTITION_COUNT);
+  const view = new DataView(partitions.buffer);
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    view.setUint16(2 * partition, partition, true);
+  }
+  writer.field(FIELD.PID_ARRAY, partitions);
+  if (range !== undefined) {
+    const at = writer.beginField(FIELD.INDEX_RANGE);
+    buffer.appendU8(1);
+    buffer.appendU8(BIN.length);
+    buffer.appendText(BIN);
+    buffer.appendU8(PARTICLE.INTEGER);
+    for (const value of [range.from, range.to]) {
+      buffer.appendU32(INTEGER_SIZE_BYTES);
+      buffer.appendU32(0);
+      buffer.appendU32(value);
+    }
+    writer.endField(at);
+  }
+  writer.finish();
+  return buffer.toBytes();
 }
 
 /** The key of a record as it is hashed: particle type and eight bytes. */

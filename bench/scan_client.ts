@@ -8,38 +8,14 @@
  * @module
  */
 
-import { ByteBuffer, PARTITION_COUNT, readU48 } from "../src/base/mod.ts";
-import {
-  AS_MSG_HEADER_SIZE,
-  FIELD,
-  INFO1,
-  INFO3,
-  PROTO_HEADER_SIZE,
-  RequestWriter,
-} from "../src/wire/mod.ts";
+import { readU48 } from "../src/base/mod.ts";
+import { AS_MSG_HEADER_SIZE, INFO3, PROTO_HEADER_SIZE } from "../src/wire/mod.ts";
 import { benchFile } from "./processes.ts";
-import { NAMESPACE, SET } from "./requests.ts";
+import { queryRequest } from "./requests.ts";
 
 const READ_SIZE_BYTES = 1024 * 1024;
 /** Offset of the third byte of flags in a frame. */
 const INFO3_AT = PROTO_HEADER_SIZE + 3;
-
-/** Asks for all records of the set. */
-export function scanRequest(): Uint8Array {
-  const buffer = new ByteBuffer(4 * PARTITION_COUNT);
-  const writer = new RequestWriter(buffer);
-  writer.begin({ info1: INFO1.READ, info2: 0, info3: INFO3.PARTITION_DONE });
-  writer.textField(FIELD.NAMESPACE, NAMESPACE);
-  writer.textField(FIELD.SET, SET);
-  const partitions = new Uint8Array(2 * PARTITION_COUNT);
-  const view = new DataView(partitions.buffer);
-  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-    view.setUint16(2 * partition, partition, true);
-  }
-  writer.field(FIELD.PID_ARRAY, partitions);
-  writer.finish();
-  return buffer.toBytes();
-}
 
 /** Follows the frames of an answer. */
 export class AnswerEnd {
@@ -137,7 +113,7 @@ type TextDecoding = ReadableWritablePair<string, Uint8Array>;
 class ScanLoop {
   receivedBytes = 0;
   readonly #port: number;
-  readonly #request = scanRequest();
+  readonly #request = queryRequest(undefined);
   readonly #buffer = new Uint8Array(READ_SIZE_BYTES);
   #conn: Deno.Conn | undefined;
   #isStopped = true;
