@@ -221,8 +221,8 @@ describe("loadSettings() with a file", () => {
     ],
     [
       "a setting has no effect",
-      small + "service {\n  enable-health-check true\n}\n",
-      "f:8: warning: service.enable-health-check: is accepted and has no effect",
+      small + "service {\n  keep-caps-ssd-health true\n}\n",
+      "f:8: warning: service.keep-caps-ssd-health: is accepted and has no effect",
     ],
     [
       "there are 33 namespaces",

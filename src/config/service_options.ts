@@ -177,7 +177,10 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
   debugAllocations: bool(false, { status: "accepted", doc: "stock: allocation accounting" }),
   disableUdfExecution: bool(false, { status: "accepted", doc: "refuse all UDF calls" }),
   enableBenchmarksFabric: bool(false, { status: "accepted", dynamic: true, doc: "fabric histograms" }),
-  enableHealthCheck: bool(false, { status: "accepted", dynamic: true, doc: "outlier detection" }),
+  enableHealthCheck: bool(false, {
+    dynamic: true,
+    doc: "look for devices and peers that are slower than others; see health-outliers",
+  }),
   enableHistInfo: bool(false, { dynamic: true, doc: "histogram of info command times" }),
   enforceBestPractices: bool(false, {
     status: "accepted",

@@ -103,17 +103,18 @@ export const statisticsCommands: readonly InfoRow[] = [
   },
   {
     name: "health-outliers",
-    reply: "empty",
-    doc: "peers and devices that stand out; a node alone has nothing to compare",
+    reply: "id=DEVICE|NODE:[namespace=NS:]confidence_pct=C:reason=STAT;...",
+    doc: "peers and devices that stand out; needs enable-health-check, and others to compare with",
     askedBy: "asadm",
-    answer: () => "",
+    answer: ({ node }) => node.health.outliersText(),
   },
   {
     name: "health-stats",
-    reply: "empty",
-    doc: "what health-outliers compares",
+    reply: "stat=STAT:value=V[:device=D][:node=N][:namespace=NS];...",
+    doc:
+      "what health-outliers compares: microseconds and counts of the last 30 ticks; needs enable-health-check",
     askedBy: "people who look for faults",
-    answer: () => "",
+    answer: ({ node }) => node.health.statsText(),
   },
   {
     name: "index-pressure",

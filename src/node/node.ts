@@ -29,6 +29,7 @@ import { Namespace, PeerTransactions } from "../transaction/mod.ts";
 import { UdfModules } from "../udf/mod.ts";
 import { PEER_MESSAGE, SMD_MODULE } from "../wire/mod.ts";
 import { ClusterRuntime } from "./cluster/mod.ts";
+import { HealthMonitor } from "./health.ts";
 import { CpuSampler } from "./cpu_sampler.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { guardConnections, guardPorts } from "./guard.ts";
@@ -94,6 +95,8 @@ export class AerieNode {
   readonly latencies: LatencyReporter;
   /** How busy machine and process are. */
   readonly cpu: CpuSampler;
+  /** Devices and peers that stand out. */
+  readonly health: HealthMonitor;
   /** Monotonic time of the start. */
   readonly startedMs: number;
   /** Where in its life the node is. */
@@ -154,6 +157,8 @@ export class AerieNode {
       udf: this.udf,
     });
     this.cpu = new CpuSampler(this.ports);
+    const health = this.health = new HealthMonitor({ settings: settings.service, namespaces });
+    this.cluster.addListener({ onAdjacent: (node, isAdjacent) => health.onAdjacent(node, isAdjacent) });
     const { batchIndexHistogram: batchIndex, infoHistogram: info } = this.stats;
     this.latencies = new LatencyReporter({ namespaces: this.namespaces, batchIndex, info }, this.ports.clock);
     this.#ticker = new Ticker(this);

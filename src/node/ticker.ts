@@ -24,10 +24,11 @@ export class Ticker {
 
   /** The first lines come after one interval. */
   start(): void {
-    const { ports, settings, latencies, cpu, cluster } = this.#node;
+    const { ports, settings, latencies, cpu, cluster, health } = this.#node;
     this.#timer = ports.clock.after(settings.service.tickerInterval * 1000, () => {
       latencies.endSlice();
       cpu.sample();
+      health.sample();
       cluster.rates.sample(cluster.fabric.statistics, ports.clock.monotonicMs());
       if (ports.log.enabled("info", "info")) {
         for (const line of tickerLines(this.#node)) ports.log.write("info", "info", line);

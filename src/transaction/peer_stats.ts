@@ -5,7 +5,8 @@
  * @module
  */
 
-import { ResultCode } from "../base/mod.ts";
+import { PEER_NODE_COUNT_MAX, ResultCode } from "../base/mod.ts";
+import type { NodeId } from "../wire/mod.ts";
 import { KIND, type Kind, ORIGIN, type Origin } from "./stats.ts";
 
 /** Outcomes of requests that were sent on. */
@@ -42,6 +43,22 @@ export class PeerStats {
   reReplTimeout = 0;
   /** Writes whose replicas did not all answer in time: the client was told TIMEOUT, in doubt. */
   inDoubt = 0;
+
+  /** Replica writes that were confirmed at the first question and how long that took in all, by node; kept for health checks. */
+  readonly replicaTimes: Map<NodeId, { sumMs: number; count: number }> = new Map();
+
+  /** Notes how long a replica needed to confirm a write. */
+  noteReplicaTime(node: NodeId, durationMs: number): void {
+    const time = this.replicaTimes.get(node);
+    if (time === undefined) {
+      if (this.replicaTimes.size < PEER_NODE_COUNT_MAX) {
+        this.replicaTimes.set(node, { sumMs: durationMs, count: 1 });
+      }
+      return;
+    }
+    time.sumMs += durationMs;
+    time.count++;
+  }
 
   /** Counts the end of a request that was sent on. */
   addProxy(origin: Origin, resultCode: number): void {

@@ -73,6 +73,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   readonly #peers: PeerTransactions;
   readonly #note: WriteNote;
   readonly #deferral: Deferral;
+  readonly #beginMs: number;
   readonly #deadlineMs: number;
   /** The flat record without padding; undefined of a record that is gone, and until its bytes were read. */
   #flat: Uint8Array | undefined;
@@ -100,7 +101,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     this.record = options.record;
     this.#note = options.note;
     this.#deferral = options.deferral;
-    const nowMs = peers.clock.monotonicMs();
+    const nowMs = this.#beginMs = peers.clock.monotonicMs();
     this.#deadlineMs = nowMs + options.note.budgetMs;
     this.#retryMs = options.record.namespace.service.transactionRetryMs;
     this.#retryAtMs = nowMs + this.#retryMs;
@@ -178,6 +179,10 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     const resultCode = message.resultCode ?? ResultCode.UNKNOWN;
     if (resultCode === ResultCode.OK || PLANTED.refusalCountsAsDone) {
       if (!this.#done.includes(from)) this.#done = [...this.#done, from];
+      const { service, peerStats } = this.record.namespace;
+      if (service.enableHealthCheck) {
+        peerStats.noteReplicaTime(from, this.#peers.clock.monotonicMs() - this.#beginMs);
+      }
       if (this.#waiting().length === 0) this.#end(ResultCode.OK);
     } else if (resultCode === ResultCode.GENERATION) {
       this.#askCopy(from);

@@ -54,6 +54,8 @@ export class BlockReader {
   bytes: Uint8Array = new Uint8Array(0);
   /** Reads begun. */
   readCount = 0;
+  /** Reads that have ended and the time that they took in all, per device. */
+  readonly times: readonly { sumMs: number; count: number }[];
   readonly #options: BlockReaderOptions;
   readonly #staged = new Map<number, StagedRead>();
   readonly #queue: StagedRead[] = [];
@@ -64,6 +66,7 @@ export class BlockReader {
   /** @param options blocks, and whom to tell */
   constructor(options: BlockReaderOptions) {
     this.#options = options;
+    this.times = options.blocks.devices.map(() => ({ sumMs: 0, count: 0 }));
   }
 
   /**
@@ -119,9 +122,10 @@ export class BlockReader {
   }
 
   async #run(read: StagedRead): Promise<void> {
-    const { blocks, onFault } = this.#options;
+    const { blocks, clock, onFault } = this.#options;
     const { file } = blocks.device(read.block);
     const offset = blocks.deviceOffset(read.block) + blocks.offsetOf(read.location);
+    const startMs = clock.monotonicMs();
     try {
       const countBytes = await file.read(offset, read.bytes);
       // When the block has begun another life meanwhile, those who waited find the record elsewhere.
@@ -130,6 +134,9 @@ export class BlockReader {
       read.failed = true;
       onFault(error as Error, read.block);
     }
+    const time = this.times[blocks.deviceOf[read.block]];
+    time.sumMs += clock.monotonicMs() - startMs;
+    time.count++;
     this.#runningCount--;
     this.#finish(read);
     this.#pump();
