@@ -83,11 +83,11 @@ export const identityCommands: readonly InfoRow[] = [
   },
   {
     name: "build_time",
-    reply: "text, empty",
-    doc: "time of the build, which is not recorded",
+    reply: "unknown",
+    doc: "time of the build, which is not recorded; some clients stumble over an empty value",
     askedBy: "asadm",
     deprecated: "release",
-    answer: () => "",
+    answer: () => "unknown",
   },
   {
     name: "build_sha",

@@ -91,13 +91,13 @@ export function planQuery(message: RecordRequest, namespace: Namespace): QueryPl
     const chosen = checkPartitions(plan);
     if (chosen !== ResultCode.OK) return chosen;
   }
+  if (kind !== QUERY_JOB.BASIC && plan.namesSet && plan.set === undefined) return ResultCode.NOT_FOUND;
   if (namesIndex(request)) {
     const asked = planIndexQuery(request, namespace, plan.namesSet ? plan.setName : undefined);
     if (typeof asked === "number") return asked;
     if (plan.digests.length > 0 && !request.has(FIELD.BVAL_ARRAY)) return ResultCode.PARAMETER;
     plan.index = asked;
   }
-  if (kind !== QUERY_JOB.BASIC && plan.namesSet && plan.set === undefined) return ResultCode.NOT_FOUND;
   if (kind === QUERY_JOB.AGGREGATION || kind === QUERY_JOB.UDF_BACKGROUND) {
     const callable = checkFunction(request, namespace);
     if (callable !== ResultCode.OK) return callable;

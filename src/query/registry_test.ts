@@ -67,6 +67,13 @@ Deno.test("startQuery refuses what can't be served, with the stock server's code
       set: "nope",
       fields: [[FIELD.UDF_FILENAME, utf8("m")], [FIELD.UDF_OP, hex("02")]],
     }, NOT_FOUND],
+    ["background job over an unknown set and without its index", {
+      info1: 0,
+      info2: INFO2.WRITE,
+      set: "nope",
+      fields: [[FIELD.INDEX_RANGE, hex(INTEGER_RANGE)]],
+      ops: [{ op: OP.TOUCH }],
+    }, NOT_FOUND],
     ["background job over an unknown set", {
       info1: 0,
       info2: INFO2.WRITE,

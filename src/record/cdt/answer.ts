@@ -246,7 +246,10 @@ function listOtherRanks(machine: CdtMachine, isReverse: boolean): void {
     pushRunEitherWay(machine, after, view.count - after, isReverse);
   } else {
     listOthers(machine);
-    ranksOfSequence(machine, isReverse);
+    ranksOfSequence(machine, false);
+    // What a list of values left over comes in rank order.
+    if (selection.kind === KIND.SCATTER) sequence.subarray(0, sequenceCount).sort();
+    if (isReverse) reverseFrom(machine, 0);
   }
 }
 

@@ -293,11 +293,12 @@ function otherRanks(container: Container, chosen: Chosen, others: number[]): num
   const order = run(0, values.length).sort((left, right) =>
     compare(values[left], values[right]) || left - right
   );
-  return others.map((index) =>
+  const ranks = others.map((index) =>
     container instanceof MapModel
       ? order.indexOf(index)
       : values.filter((value) => compare(value, values[index]) < 0).length
   );
+  return chosen.kind === "scattered" ? ranks.sort((left, right) => left - right) : ranks;
 }
 
 function reverseOtherRanks(
