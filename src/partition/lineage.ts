@@ -41,6 +41,8 @@ export const MERGE_RULE = {
   SUPERSEDED: 2,
   /** There are copies to be merged. */
   MERGES: 4,
+  /** They have been, and this node, which is no replica, has nothing that counts any more. */
+  SETTLED: 8,
 } as const;
 
 /** Of a copy that began empty. */

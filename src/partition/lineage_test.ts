@@ -253,4 +253,24 @@ describe("a balance with lineages", () => {
     for (const { table } of nodes) table.versions.isolate();
     assertEquals(form(nodes, 6).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
   });
+
+  it("isMerging() ends at nodes without a copy, and isSettledElsewhere() begins when a copy is given up", () => {
+    const nodes = makeNodes(4);
+    form(nodes, 1);
+    for (const [index, { table }] of nodes.entries()) {
+      table.versions.setWords(PARTITION, index === 3 ? 0 : 1, 0);
+    }
+    for (const [index, node] of nodes.slice(0, 3).entries()) form([node], 2 + index);
+    const { duplicates } = form(nodes, 6);
+    assertEquals(duplicates.size(PARTITION) > 0, true);
+    const holder = nodes.find(({ table }) =>
+      !table.isReplica(PARTITION) && table.versions.exists(PARTITION)
+    )!;
+    const others = nodes.filter(({ table }) => !table.versions.exists(PARTITION));
+    for (const { table } of others) assert(!table.isMerging(PARTITION));
+    assert(holder.table.isMerging(PARTITION) && !holder.table.isSettledElsewhere(PARTITION));
+    holder.table.endEmigration(PARTITION, holder.table.finalMaster(PARTITION)!);
+    assertEquals(holder.table.allDone(PARTITION), "drop");
+    assert(!holder.table.isMerging(PARTITION) && holder.table.isSettledElsewhere(PARTITION));
+  });
 });

@@ -290,8 +290,14 @@ export class PartitionTable {
 
   /** Whether copies were to be merged and this node has not received the result: what it has alone may lose yet. */
   isMerging(partition: number): boolean {
-    const merges = ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.MERGES) !== 0;
-    return merges && !this.isComplete(partition);
+    const rules = this.balance?.mergeRules[partition] ?? 0;
+    const merges = (rules & (MERGE_RULE.MERGES | MERGE_RULE.SETTLED)) === MERGE_RULE.MERGES;
+    return merges && this.versions.exists(partition) && !this.isComplete(partition);
+  }
+
+  /** Whether the replicas of a partition have all that counts of this node's copy, and it is none of them. */
+  isSettledElsewhere(partition: number): boolean {
+    return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.SETTLED) !== 0;
   }
 
   /** Whether what this final master had before it received anything is a subset of what it receives. */
@@ -406,6 +412,7 @@ export class PartitionTable {
     const balance = this.#expectBalance();
     if (this.#emigrations[partition] > 0) return "refused";
     if (this.#isReplica(partition)) return "keep";
+    balance.mergeRules[partition] |= MERGE_RULE.SETTLED;
     if (balance.quiesced[balance.selfIndex] === 1 && this.versions.exists(partition)) {
       this.#setVersion(partition, VERSION_BIT.SUBSET);
       return "keep";

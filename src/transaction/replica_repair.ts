@@ -134,7 +134,7 @@ class Repair implements RwAsk, Waiter {
     if (this.#wantsAll) { for (const node of replicas) this.#nodes.add(node); }
     this.#wantsAll = false;
     for (const node of this.#nodes) if (!replicas.includes(node)) this.#nodes.delete(node);
-    if (this.#nodes.size === 0) {
+    if (this.#nodes.size === 0 || namespace.partitions.isSettledElsewhere(partition)) {
       this.#end();
       return false;
     }
