@@ -202,6 +202,12 @@ export const CDT_PARAM_COUNT_MAX = 1_048_576;
 /** Elements that an answer may list: a sorted list repeats elements that were asked for more than once. */
 export const CDT_ANSWER_COUNT_MAX = 4 * 1_048_576;
 
+/**
+ * Numbers in the persisted index of a list or map: so many take three bytes each, and no record is larger than 8 MiB. What
+ * would need more gets no index, so that a request can't make much room be taken for what is refused then.
+ */
+export const CDT_INDEX_NUMBER_COUNT_MAX = Math.floor(8 * 1_048_576 / 3);
+
 /** Elements of a list that an index beyond its end may pad with nil: no record is larger than 8 MiB. */
 export const CDT_PAD_COUNT_MAX = 8 * 1_048_576;
 

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { ByteBuffer } from "../../base/mod.ts";
+import { type ByteBuffer, CDT_INDEX_NUMBER_COUNT_MAX } from "../../base/mod.ts";
 import {
   FLAG,
   headSize,
@@ -58,13 +58,15 @@ export class ContainerBuilder {
    * @param view what it is made from; located, if the new container gets an index
    * @param out receives it, at its end
    * @param count entries that it will have
-   * @param flags flags of its header element; with PERSIST_INDEX it gets an index
+   * @param flags flags of its header element; with PERSIST_INDEX it gets an index, if that is not larger than a record
    */
   begin(view: ContainerView, out: ByteBuffer, count: number, flags: number): void {
     this.#view = view;
     this.#out = out;
     this.#isMap = view.isMap;
     this.#count = count;
+    const numberCount = count * (hasOrder(flags, view.isMap) ? 2 : 1);
+    if (numberCount > CDT_INDEX_NUMBER_COUNT_MAX) flags &= ~FLAG.PERSIST_INDEX;
     this.#flags = flags;
     this.#isIndexed = (flags & FLAG.PERSIST_INDEX) !== 0;
     const contentSize = view.end - view.contentAt;
@@ -75,8 +77,7 @@ export class ContainerBuilder {
     }
     this.#runs = 0;
     if (this.#runFrom.length > KEPT_COUNT_MAX) this.#makeRunRoom(64);
-    const indexSizeMax = count * WIDTH_MAX * (hasOrder(flags, view.isMap) ? 2 : 1);
-    const room = INDEXED_HEAD_SIZE_MAX + indexSizeMax;
+    const room = INDEXED_HEAD_SIZE_MAX + numberCount * WIDTH_MAX;
     out.length = this.#contentAt = out.reserve(room + contentSize) + room;
   }
 

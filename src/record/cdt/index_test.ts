@@ -165,6 +165,16 @@ describe("a persisted index", () => {
     }
   });
 
+  it("is not made when it would be larger than a record", () => {
+    const count = 3_000_000;
+    const sent = new Uint8Array(8 + count).fill(0xc0);
+    sent.set([0xdd, 0, (count + 1) >> 16, (count + 1) >> 8 & 0xff, (count + 1) & 0xff, 0xc7, 0, 0x10]);
+    const out = new ByteBuffer();
+    assertEquals(appendStoredBin({ bytes: sent, at: 0, end: sent.length }, false, out), 5 + count);
+    assert(!isPersisted(out.bytes, 0, out.length));
+    assert(out.bytes.length <= 16 * 2 ** 20, `${out.bytes.length} bytes of room`);
+  });
+
   it("is made anew when a client sends one, whatever it is", () => {
     const good = withIndex(encode(mapOf(40, 3)));
     const { at, size } = dataRange(good);
