@@ -63,6 +63,12 @@ export const PLANTED = {
   mergeDecidedTwice: false,
   /** A start takes the index from a checkpoint without reading what was written since. */
   staleCheckpointTrusted: false,
+  /** Replies do not wait for the flush that they should wait for. */
+  ackBeforeFlush: false,
+  /** A block of which nothing is current is free before what replaced its records is synced. */
+  freedDeadBlock: false,
+  /** Tombstones are removed whatever their age. */
+  tombstoneTooYoung: false,
 };
 
 /** Name of a switch of {@linkcode PLANTED}. */

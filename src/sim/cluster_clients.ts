@@ -51,6 +51,8 @@ export class ClusterClients {
   recorder: EpochHistory;
   /** The loops work, or rest. */
   isWorking = false;
+  /** They rest although they would work. */
+  isPaused = false;
   /** Operations that ended without a certain answer. */
   readonly #loops: WorkloadLoop[] = [];
   readonly #world: SimWorld;
@@ -149,7 +151,7 @@ export class ClusterClients {
     const limitMs = this.#options.timeoutMs * 3 + LATE_MAX_MS;
     for (;;) {
       await sleep(clock, random.unit() * this.#options.thinkMaxMs);
-      if (!this.isWorking) continue;
+      if (!this.isWorking || this.isPaused) continue;
       this.#busyCount++;
       const startMs = clock.monotonicMs();
       await loop.step();

@@ -5,12 +5,14 @@
  */
 import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
 import { covers, VERSION_BIT, VERSION_LINEAGE_MASK } from "../partition/mod.ts";
-import type { EntryRef } from "../storage/mod.ts";
+import { EntryRef, LOADED, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 
 /** Nobody removes records by their age within this time of their expiry, whatever the clocks say. */
 const EXPIRY_SLACK_S = 3;
+
+const EMPTY = new Uint8Array(32);
 
 /** Offset of the byte with the tree id, in a flat record. */
 const TREE_ID_AT = 7;
@@ -40,12 +42,60 @@ export function digestKey(digest: Uint8Array): string {
   return text;
 }
 
+/** Bytes of records that a node has on its device alone, by node and digest. */
+export type StoredBytes = ReadonlyMap<ClusterMember, ReadonlyMap<string, Uint8Array>>;
+
+/** Reads what is on devices alone; the nodes must be quiet. */
+export async function readStored(members: readonly ClusterMember[]): Promise<StoredBytes> {
+  const stored = new Map<ClusterMember, Map<string, Uint8Array>>();
+  for (const member of members) {
+    const found = new Map<string, Uint8Array>();
+    stored.set(member, found);
+    for (const digest of digestsOnDevice(member)) {
+      const bytes = await readRecord(member, digest);
+      if (bytes !== undefined) found.set(digestKey(digest), bytes);
+    }
+  }
+  return stored;
+}
+
+function digestsOnDevice({ store: { index, space } }: ClusterMember): Uint8Array[] {
+  const digests: Uint8Array[] = [];
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    index.forEach(partition, undefined, (entry: EntryRef) => {
+      if (space.peek(entry.location, entry.sizeUnits) !== undefined) return true;
+      const digest = new Uint8Array(20);
+      entry.copyDigest(digest, 0);
+      digests.push(digest);
+      return true;
+    });
+  }
+  return digests;
+}
+
+/** Undefined when the record is gone meanwhile, or can't be read. */
+async function readRecord({ store }: ClusterMember, digest: Uint8Array): Promise<Uint8Array | undefined> {
+  const entry = new EntryRef();
+  for (;;) {
+    if (!store.find(digest, 0, entry)) return undefined;
+    let wake = () => {};
+    const woken = new Promise<void>((resolve) => void (wake = resolve));
+    const loaded = store.load(entry, { wake: () => wake() });
+    if (loaded === LOADED.FAILED) return undefined;
+    const { flat } = store;
+    if (loaded === LOADED.HERE) {
+      return flat.bytes.slice(flat.at, flat.at + entry.sizeUnits * UNIT_SIZE_BYTES);
+    }
+    await woken;
+  }
+}
+
 /** All copies on these nodes; the bytes are copied. */
-export function collectCopies(members: readonly ClusterMember[]): CopiesByDigest {
+export function collectCopies(members: readonly ClusterMember[], stored?: StoredBytes): CopiesByDigest {
   const copies = new Map<string, RecordCopy[]>();
   for (const member of members) {
     const others = members.filter((other) => other !== member);
-    forEachCopy(member, others, (digest, copy) => {
+    forEachCopy(member, { others, stored: stored?.get(member) }, (digest, copy) => {
       const key = digestKey(digest);
       const list = copies.get(key);
       if (list === undefined) copies.set(key, [copy]);
@@ -57,7 +107,10 @@ export function collectCopies(members: readonly ClusterMember[]): CopiesByDigest
 
 function forEachCopy(
   member: ClusterMember,
-  others: readonly ClusterMember[],
+  { others, stored }: {
+    others: readonly ClusterMember[];
+    stored: ReadonlyMap<string, Uint8Array> | undefined;
+  },
   visit: (digest: Uint8Array, copy: RecordCopy) => void,
 ): void {
   const { store } = member;
@@ -75,7 +128,9 @@ function forEachCopy(
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
         isCovered,
-        bytes: withoutTreeId(space.peek(entry.location, entry.sizeUnits)!.slice()),
+        bytes: withoutTreeId(
+          space.peek(entry.location, entry.sizeUnits)?.slice() ?? stored?.get(digestKey(digest)) ?? EMPTY,
+        ),
       });
       return true;
     });
@@ -150,6 +205,8 @@ export interface ReplicaCheck {
   readonly names: ReadonlyMap<string, string>;
   /** A member takes no tombstones: masters keep theirs, replicas just drop the record. */
   readonly hasStockLike: boolean;
+  /** What is on devices alone. */
+  readonly stored?: StoredBytes | undefined;
 }
 
 /**
@@ -161,12 +218,14 @@ export interface ReplicaCheck {
 export function checkReplicas(members: readonly ClusterMember[], options: ReplicaCheck): CopiesByDigest {
   const { names } = options;
   checkOwnership(members);
-  const copies = collectCopies(members);
+  const copies = collectCopies(members, options.stored);
   for (const [key, list] of copies) {
     const isDropped = options.hasStockLike && list.every(({ isTombstone }) => isTombstone);
     if (isDropped || list.some((copy) => mayBeExpired(copy, members)) || list.every(isOver)) continue;
-    const digest = list[0].bytes.subarray(8, 28);
-    const partition = partitionId(digest, 0);
+    const partition = partitionId(
+      Uint8Array.of(parseInt(key.slice(0, 2), 16), parseInt(key.slice(2, 4), 16)),
+      0,
+    );
     const name = names.get(key) ?? key;
     const holders = list.map(({ member }) => member.id).sort().join(" ");
     const replicas = members.filter((member) => isReplica(member, partition)).map(({ id }) => id).sort().join(

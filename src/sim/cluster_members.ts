@@ -19,8 +19,12 @@ const HEARTBEAT_PORT = 3002;
 const TICKER_INTERVAL_S = 3600;
 
 /** Where a node keeps its records, when it does. */
-const DATA_FILE = "/data/test.dat";
+export const DATA_FILE = "/data/test.dat";
 const FILE_SIZE_BYTES = 16 * 1024 * 1024;
+
+/** Tombstones on devices go as soon as no node can be away any more. */
+const RAID_PERIOD_S = 3;
+const RAID_AGE_S = 45;
 
 /** Memory for records of each node. */
 const DATA_SIZE_BYTES = 64 * 1024 * 1024;
@@ -185,7 +189,10 @@ export class ClusterMembers {
       replicationFactor,
       conflictPolicy,
       hasFiles,
+      isOnDevice = false,
+      commits = false,
     } = this.#shape;
+    const files = { files: [DATA_FILE], filesize: FILE_SIZE_BYTES };
     const seeds = this.all.slice(0, nodeCount).filter((other) => other.index !== index);
     return defaultSettings({
       service: { nodeId: id, tickerInterval: TICKER_INTERVAL_S },
@@ -208,11 +215,10 @@ export class ClusterMembers {
         partitionTreeSprigs: 16,
         nsupPeriod: 1,
         allowTtlWithoutNsup: true,
-        storage: {
-          kind: "memory",
-          dataSize: DATA_SIZE_BYTES,
-          ...(hasFiles ? { files: [DATA_FILE], filesize: FILE_SIZE_BYTES } : {}),
-        },
+        ...(isOnDevice ? { tombRaiderPeriod: RAID_PERIOD_S, tombRaiderEligibleAge: RAID_AGE_S } : {}),
+        storage: isOnDevice
+          ? { kind: "device", ...files, commitToDevice: commits }
+          : { kind: "memory", dataSize: DATA_SIZE_BYTES, ...(hasFiles ? files : {}) },
       }],
     });
   }

@@ -7,7 +7,14 @@
 import { createDigester, setPartitionCount } from "../base/mod.ts";
 import type { Compute } from "../port/mod.ts";
 import { ClusterClients } from "./cluster_clients.ts";
-import { checkPolicy, checkReplicas, collectCopies, type CopiesByDigest } from "./cluster_copies.ts";
+import {
+  checkPolicy,
+  checkReplicas,
+  collectCopies,
+  type CopiesByDigest,
+  readStored,
+  type StoredBytes,
+} from "./cluster_copies.ts";
 import {
   checkSafe,
   checkSplit,
@@ -207,6 +214,7 @@ class ClusterRun {
     this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
     const strikes = new Strikes(this.#targets(), epoch);
     this.#clients.isWorking = true;
+    this.#clients.isPaused = false;
     strikes.start();
     await simulation.runFor(epoch.durationMs);
     let before: CopiesByDigest | undefined;
@@ -215,7 +223,7 @@ class ClusterRun {
       // What a node that is down has in its files may win too, and can't be seen here.
       const isHidden = this.#schedule.shape.hasFiles &&
         this.#members.all.some((one) => one.startCount > 0 && !one.isUp);
-      before = isHidden ? undefined : collectCopies(this.#members.up);
+      before = isHidden ? undefined : collectCopies(this.#members.up, await this.#readStored());
       strikes.end();
     } else {
       strikes.end();
@@ -233,6 +241,7 @@ class ClusterRun {
       clients: this.#clients.machines,
       replicationFactor: this.#schedule.shape.replicationFactor,
       counters: this.#counters,
+      pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),
       noteQuiesce: () => void (this.#hadQuiesced = true),
       truncate: () => void this.#clients.truncate().catch((error) => this.fail(error)),
       isWhole: () => this.#whyNotWhole() === undefined,
@@ -306,7 +315,8 @@ class ClusterRun {
     for (const { machine } of this.#members.all) this.#wall.note(machine);
     const { names, keys } = this.#clients;
     const { conflictPolicy: policy, stockLikeNode } = this.#schedule.shape;
-    const after = checkReplicas(members, { names, hasStockLike: stockLikeNode >= 0 });
+    const stored = await this.#readStored();
+    const after = checkReplicas(members, { names, hasStockLike: stockLikeNode >= 0, stored });
     const inDoubt = (key: string) => this.#history.isInDoubt(key);
     checkTruncated(members, after, names);
     const markMs = truncationMark(members[0]);
@@ -329,6 +339,12 @@ class ClusterRun {
       this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
     }
     this.#operationCount += this.#history.count;
+  }
+
+  /** What nodes have on their devices alone. */
+  #readStored(): Promise<StoredBytes> | undefined {
+    if (!this.#schedule.shape.isOnDevice) return undefined;
+    return this.#world.simulation.runUntilSettled(readStored(this.#members.up));
   }
 
   #checkKey(

@@ -64,6 +64,10 @@ const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["truncate", 2],
 ];
 
+/** Faults of disks: with files; and where every acknowledged write is synced. */
+const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [["slow-disk", 4], ["vanish", 6]];
+const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout", 8]];
+
 /** Bounds of the duration of each kind, in milliseconds. */
 const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "slow": [500, 6000],
@@ -89,6 +93,9 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "client-cut": [200, 3000],
   "skew": [0, 0],
   "truncate": [0, 0],
+  "slow-disk": [500, 6000],
+  "corrupt": [200, 4000],
+  "blackout": [0, 0],
 };
 
 /** Shortest node timeout that a shape may have: brief faults must stay below it. */
@@ -125,7 +132,7 @@ export function makeSchedule(seed: number, nodeCounts: { min: number; max: numbe
   for (let at = 0; at < epochCount; at++) {
     const kind = random.chance(0.6) ? "safe" : "split";
     const least = at === epochCount - 1 ? Math.max(2, FAULT_COUNT_MIN - faultCount) : 2;
-    const faults = makeFaults(random, { kind, durationMs, count: random.between(least, least + 5) });
+    const faults = makeFaults(random, { kind, durationMs, shape, count: random.between(least, least + 5) });
     faultCount += faults.length;
     epochs.push({ kind, durationMs, faults });
   }
@@ -145,7 +152,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     heartbeatTimeoutCount,
     conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
     stockLikeNode: random.chance(0.12) ? random.below(nodeCount) : -1,
-    hasFiles: random.chance(0.3),
+    ...makeStorage(random),
     truncatedKeyCount: 6,
     hasIndex: random.fork("index").chance(0.25),
     ...(random.fork("clock").chance(0.3) ? { clockStepMs: random.fork("step").pick([50, 250, 1000]) } : {}),
@@ -159,15 +166,32 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
   };
 }
 
+/** A third has files; of those half keep records there alone, and half of those sync before they answer. */
+function makeStorage(random: SeededRandom): Pick<ClusterShape, "hasFiles" | "isOnDevice" | "commits"> {
+  const hasFiles = random.chance(0.36);
+  const own = random.fork("storage");
+  const isOnDevice = hasFiles && own.chance(0.6);
+  return { hasFiles, isOnDevice, commits: isOnDevice && own.chance(0.6) };
+}
+
 function pickLikely<T>(random: SeededRandom, choices: readonly (readonly [T, number])[]): T {
   return choices[random.pickWeighted(choices.map(([, weight]) => weight))][0];
 }
 
 function makeFaults(
   random: SeededRandom,
-  { kind, durationMs, count }: { kind: Epoch["kind"]; durationMs: number; count: number },
+  { kind, durationMs, shape, count }: {
+    kind: Epoch["kind"];
+    durationMs: number;
+    shape: ClusterShape;
+    count: number;
+  },
 ): PlannedFault[] {
-  const choices = kind === "safe" ? SAFE_FAULTS : SPLIT_FAULTS;
+  const choices = [
+    ...(kind === "safe" ? SAFE_FAULTS : SPLIT_FAULTS),
+    ...(shape.isOnDevice ? DISK_FAULTS : []),
+    ...(shape.commits && kind === "safe" ? COMMIT_FAULTS : []),
+  ];
   const weights = choices.map(([, weight]) => weight);
   const faults: PlannedFault[] = [];
   for (let at = 0; at < count; at++) {

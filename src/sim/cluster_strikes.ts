@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ClusterMember, ClusterMembers } from "./cluster_members.ts";
+import { type ClusterMember, type ClusterMembers, DATA_FILE } from "./cluster_members.ts";
 import { isInPhase, isInQuiescedPlace, isQuiesced, type PhaseCounters } from "./cluster_phases.ts";
 import type { ClusterPhase, Epoch, PlannedFault } from "./cluster_types.ts";
 import { EventKind } from "./simulation.ts";
@@ -25,6 +25,16 @@ const PROVOCATION_MS = 1500;
 const RECLUSTER_AGAIN_MS = 2000;
 const RECLUSTER_COUNT_MAX = 10;
 
+/** The power is off for longer than any call of a client takes. */
+const BLACKOUT_MS = 4000;
+const SLOW_BEFORE_BLACKOUT_MS = 600;
+/** As the amount of a slow disk: the second of three. */
+const SLOW_BEFORE_BLACKOUT = 1;
+const RESUME_LOOK_MS = 100;
+
+/** Bits that turn over when a file is damaged. */
+const CORRUPTION_COUNT = 4;
+
 /** A fault that would take the last copy waits for full replication this long, then it is left out. */
 const BUDGET_WAIT_MS = 9000;
 const BUDGET_LOOK_MS = 100;
@@ -41,6 +51,8 @@ export interface StrikeTargets {
   isWhole(): boolean;
   /** A node gives its masterships up, but keeps what it has. */
   noteQuiesce(): void;
+  /** Clients ask nothing, until they are told to go on. */
+  pauseClients(isPaused: boolean): void;
   /** A client truncates the set that is there for it. */
   truncate(): void;
   /** Nodes may have and may keep what was given up: it can take effect until the epoch is over. */
@@ -106,6 +118,39 @@ export class Strikes {
     );
   }
 
+  #slowDisk({ machine: { disk: { conditions } } }: ClusterMember, durationMs: number, amount: number): void {
+    const { latencyMaxUs, syncMaxUs } = conditions;
+    conditions.latencyMaxUs = [5000, 50_000, 300_000][amount % 3];
+    conditions.syncMaxUs = [50_000, 500_000, 2_000_000][amount % 3];
+    this.#undoLater(durationMs, () => Object.assign(conditions, { latencyMaxUs, syncMaxUs }));
+  }
+
+  /** Disks become slow, so that much is not synced yet, and then the power goes. */
+  #blackOutSoon(up: readonly ClusterMember[]): void {
+    for (const member of up) this.#slowDisk(member, SLOW_BEFORE_BLACKOUT_MS, SLOW_BEFORE_BLACKOUT);
+    this.#later(SLOW_BEFORE_BLACKOUT_MS, () => {
+      if (!this.#ended && this.#mayBlackOut()) this.#blackOut(this.#targets.members.up);
+    });
+  }
+
+  /**
+   * The power goes everywhere at once, and clients wait until the cluster is whole again: a node that is back before the
+   * others would serve what it has, and go a way of its own.
+   */
+  #blackOut(up: readonly ClusterMember[]): void {
+    const { members, pauseClients } = this.#targets;
+    pauseClients(true);
+    for (const member of up) member.die(true);
+    const resume = () => {
+      if (this.#ended || this.#targets.isWhole()) pauseClients(false);
+      else this.#later(RESUME_LOOK_MS, resume);
+    };
+    this.#undoLater(BLACKOUT_MS, () => {
+      for (const member of up) members.start(member);
+      resume();
+    });
+  }
+
   /** Brings a phase on by what costs no copies: the cluster is made anew, or a node gives its masterships up. */
   #provoke(phase: ClusterPhase, choice: number): void {
     if (phase === "replica write") return;
@@ -124,13 +169,24 @@ export class Strikes {
     const up = members.up;
     if (up.length === 0) return;
     const member = up[fault.node % up.length];
-    if (costsCopies(fault) && !this.#mayLose(member)) {
+    const isLeft = fault.kind === "blackout"
+      ? !this.#mayBlackOut()
+      : costsCopies(fault) && !this.#mayLose(member);
+    if (isLeft) {
       if (this.#nowMs() < deadlineMs) this.#later(BUDGET_LOOK_MS, () => this.#strike(fault, deadlineMs));
       return;
     }
     counters.note(fault.kind, members.all);
     this.count++;
     this.#happen(fault, member, up);
+  }
+
+  /** Whether all nodes run, none is behind, and the epoch allows for the time that it takes. */
+  #mayBlackOut(): boolean {
+    const { members } = this.#targets;
+    if (this.#targets.isWhole()) this.#failed.clear();
+    return this.#failed.size === 0 &&
+      members.all.every((one) => one.startCount === 0 || (one.isUp && !one.isFrozen && !isQuiesced(one)));
   }
 
   /** Whether acknowledged writes survive when this node goes too. */
@@ -179,6 +235,10 @@ export class Strikes {
         return this.#jump(member, amount, other);
       case "drift":
         return this.#drift(member, amount, other);
+      case "slow-disk":
+        return this.#slowDisk(member, durationMs, amount);
+      case "blackout":
+        return this.#blackOutSoon(up);
       case "skew":
         return this.#skew(member, amount, other);
       case "truncate":
@@ -212,6 +272,10 @@ export class Strikes {
       case "kill":
       case "vanish":
         member.die(kind === "vanish");
+        return startAgain();
+      case "corrupt":
+        member.machine.disk.corruptSome(DATA_FILE, CORRUPTION_COUNT);
+        member.die(true);
         return startAgain();
       case "stop":
         return member.stop(startAgain);
@@ -343,5 +407,5 @@ type Pair = readonly [SimMachine, SimMachine];
 
 /** Whether a node loses its records, or others go on without it. */
 function costsCopies({ kind }: PlannedFault): boolean {
-  return kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep";
+  return kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" || kind === "corrupt";
 }

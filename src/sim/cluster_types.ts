@@ -36,6 +36,9 @@ export const CLUSTER_FAULTS = [
   "quiesce",
   "client-cut",
   "truncate",
+  "slow-disk",
+  "corrupt",
+  "blackout",
 ] as const;
 
 /** One of {@linkcode CLUSTER_FAULTS}. */
@@ -92,6 +95,10 @@ export interface ClusterShape {
   readonly stockLikeNode: number;
   /** Nodes keep what they have in files, and find it when they start again; else they start empty. */
   readonly hasFiles: boolean;
+  /** Records are in files alone, not in memory besides; only with files. */
+  readonly isOnDevice?: boolean;
+  /** Replies wait until what they tell of is synced; only with records in files alone. */
+  readonly commits?: boolean;
   /** Partitions, 4096 by default; fewer make a run cheap. */
   readonly partitionCount?: number;
   readonly keyCount: number;

@@ -190,6 +190,19 @@ export class SimDisk {
     content.synced[offsetBytes] ^= 1;
   }
 
+  /** Turns some bits of what was written to a file over, wherever. */
+  corruptSome(path: string, count: number): void {
+    const written = this.#files.get(path)?.synced ?? new Uint8Array(0);
+    for (let time = 0; time < count && written.length > 0; time++) {
+      let offset = this.#random.below(written.length);
+      // Most of a file is empty: from a place at random to what was written.
+      for (let step = 0; written[offset] === 0 && step < written.length; step++) {
+        offset = (offset + 1) % written.length;
+      }
+      this.corrupt(path, offset);
+    }
+  }
+
   /** The power goes: what was not synced is lost, kept or torn. */
   losePower(): void {
     for (const content of this.#files.values()) content.losePower(this.#random);

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { PLANTED } from "../base/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import { type BackgroundTask, SLICE_PAUSE_MS } from "./background.ts";
 import { RecordWalk } from "./record_walk.ts";
@@ -26,7 +27,8 @@ export class TombRaid implements BackgroundTask {
   constructor(store: NamespaceStore, mayRaid: () => boolean) {
     this.#store = store;
     this.#mayRaid = mayRaid;
-    const oldestMs = store.nowMs() - store.settings.tombRaiderEligibleAge * 1000;
+    const ageMs = PLANTED.tombstoneTooYoung ? 0 : store.settings.tombRaiderEligibleAge * 1000;
+    const oldestMs = store.nowMs() - ageMs;
     this.#walk = new RecordWalk(
       store,
       (entry) => entry.isTombstone && entry.lastUpdateMs <= oldestMs ? "tomb-raider" : undefined,

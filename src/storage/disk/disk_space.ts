@@ -10,7 +10,7 @@
  * @module
  */
 
-import { assert, CorruptionError, readU32 } from "../../base/mod.ts";
+import { assert, CorruptionError, PLANTED, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
 import type { ChangeOrigin, Clock, Compute, Log, Random, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
@@ -494,6 +494,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
 
   /** Background jobs take nothing: what is synced meanwhile leaves the list here. */
   #addHold(unit: FlushUnit): void {
+    if (PLANTED.ackBeforeFlush) return;
     if (this.holds.length >= HOLD_COUNT_MAX) {
       this.holds.splice(0, Infinity, ...this.holds.filter(({ isDurable }) => !isDurable));
     }
@@ -620,7 +621,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     if (this.blocks.usedBytes[block] === 0) {
       this.#cache.drop(block);
       this.sparse.forget(block);
-      this.blocks.wait(block, this.#position);
+      this.blocks.wait(block, PLANTED.freedDeadBlock ? 0 : this.#position);
       this.#settleWaiting();
       this.onPressure?.();
     } else if (this.sparse.consider(block)) {

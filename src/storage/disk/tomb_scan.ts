@@ -10,6 +10,7 @@
  * @module
  */
 
+import { PLANTED } from "../../base/mod.ts";
 import type { Clock } from "../../port/mod.ts";
 import { type BackgroundTask, SLICE_PAUSE_MS } from "../background.ts";
 import { ENTRY_FLAG, EntryRef } from "../entry.ts";
@@ -48,7 +49,8 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
     this.#store = store;
     this.#space = store.disk!;
     this.#mayRaid = mayRaid;
-    const oldestMs = store.nowMs() - store.settings.tombRaiderEligibleAge * 1000;
+    const ageMs = PLANTED.tombstoneTooYoung ? 0 : store.settings.tombRaiderEligibleAge * 1000;
+    const oldestMs = store.nowMs() - ageMs;
     this.#mark = new RecordWalk(store, (entry) => {
       const isDoomed = entry.isTombstone && entry.lastUpdateMs <= oldestMs;
       if (isDoomed) this.#markedCount++;
