@@ -102,7 +102,8 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
   const entry = entryHere;
   const exists = store.find(record.bytes, record.digestAt, entry);
   if (exists) {
-    const order = compareCopies(store, { record, entry }, options);
+    const isGone = store.isTruncated(entry) && !PLANTED.replaceIgnoresTruncation;
+    const order = isGone ? 1 : compareCopies(store, { record, entry }, options);
     if (order === undefined) return REPLACED.SUSPENDED;
     if (order === 0) {
       if (isMerge(options) && !isWritten(store, entry)) entry.setWriteEpoch(store.mergedEpoch);

@@ -218,6 +218,13 @@ describe("replaceRecord()", () => {
     }
   });
 
+  it("lets a record that a truncation covers, and that is not swept yet, win nothing", () => {
+    const it = storeWith({ generation: 60, lutMs: LUT });
+    it.store.truncate(undefined, LUT + 1);
+    assertEquals(replace(it, copy({ generation: 1, lutMs: LUT + 2 })), REPLACED.APPLIED);
+    assertEquals(replace(it, copy({ generation: 70, lutMs: LUT + 1 })), REPLACED.TRUNCATED);
+  });
+
   it("lets what was written in the present cluster lose by time alone", () => {
     const it = storeWith({ generation: 9, lutMs: LUT });
     it.store.beginWriteEpoch();
