@@ -94,6 +94,10 @@ class PlatformFile implements DiskFile {
     return attempt("resize", this.#path, () => this.#handle.truncate(sizeBytes));
   }
 
+  isThere(): Promise<boolean> {
+    return attempt("look at", this.#path, async () => (await this.#handle.stat()).nlink > 0);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

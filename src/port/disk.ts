@@ -18,6 +18,8 @@ export interface DiskFile {
   truncate(sizeBytes: number): Promise<void>;
   /** Closes the file. */
   close(): Promise<void>;
+  /** Whether the file still has a name: one that was removed works until it is closed, and is gone then. */
+  isThere?(): Promise<boolean>;
 }
 
 /** How to open a file. */

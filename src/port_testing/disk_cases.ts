@@ -43,6 +43,14 @@ export const diskCases: readonly PortCase[] = [
       await (await disk.open(`${folder}/mine`, options)).close();
     },
   ),
+  diskCase("isThere() tells that an open file was removed", async (disk, folder) => {
+    const file = await disk.open(`${folder}/gone`, { write: true, create: true });
+    assertEquals(await file.isThere?.(), true);
+    await disk.remove(`${folder}/gone`);
+    assertEquals(await file.isThere?.(), false);
+    await file.write(0, Uint8Array.of(1));
+    await file.close();
+  }),
   diskCase("write() past the end leaves zeros between", async (disk, folder) => {
     const file = await disk.open(`${folder}/gap`, { write: true, create: true });
     await file.write(4, Uint8Array.of(1));

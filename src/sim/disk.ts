@@ -208,6 +208,11 @@ export class SimDisk {
     for (const content of this.#files.values()) content.losePower(this.#random);
   }
 
+  /** Whether a path leads to a content; used by {@linkcode SimFile}. */
+  has(path: string, content: FileContent): boolean {
+    return this.#files.get(path) === content;
+  }
+
   /** Runs an operation of a file after its time; used by {@linkcode SimFile}. */
   operate<T>(owner: EventOwner, what: string, path: string, action: () => T): Promise<T> {
     const { latencyMaxUs, syncMaxUs } = this.conditions;
@@ -372,6 +377,10 @@ class SimFile implements DiskFile {
       "resize",
       () => this.#writable ? this.#content.resize(sizeBytes) : this.#refuseWrite(),
     );
+  }
+
+  isThere(): Promise<boolean> {
+    return this.#operate("look at", () => this.#disk.has(this.#path, this.#content));
   }
 
   close(): Promise<void> {

@@ -236,6 +236,20 @@ describe("a node whose only file", () => {
     });
   }
 
+  it("is removed while it is in use: serves on, and says what will be lost", async () => {
+    const test = new OneFile(37);
+    await test.start();
+    for (let number = 0; number < 5; number++) assertEquals(await test.put(number), 0);
+    await test.pass(70);
+    assertEquals(test.log.includes("was removed"), false);
+    await test.run(test.member.process.ports.disk.remove(FILE));
+    await test.pass(70);
+    assertStringIncludes(test.log, `"${FILE}" was removed or replaced while it is in use`);
+    for (let number = 0; number < 5; number++) assertEquals(await test.get(number), number);
+    await test.restart();
+    assertEquals(await test.get(1), "none");
+  });
+
   it("belongs to another namespace, or has no sound header: the node does not start, and says which and why", async () => {
     const test = new OneFile(36);
     await test.start();

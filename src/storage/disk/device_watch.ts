@@ -40,6 +40,8 @@ const TRIAL_PERIOD_MS = 10_000;
 const FAILED_PROBE_COUNT = 3;
 /** Places that a probe reads. */
 const PROBE_PLACE_COUNT = 4;
+/** Time between two looks at whether files still have their names. */
+const NAME_PERIOD_MS = 60_000;
 /** Spreads the places of probes over a device. */
 const PROBE_STRIDE = 7919;
 
@@ -81,6 +83,7 @@ export class DeviceWatch {
   readonly #options: DeviceWatchOptions;
   readonly #devices: Watched[];
   #probePlace = 0;
+  #namesMs = 0;
 
   /** @param options devices and whom to tell */
   constructor(options: DeviceWatchOptions) {
@@ -148,7 +151,10 @@ export class DeviceWatch {
   /** Looks at all devices; called each second. */
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
+    const looksAtNames = nowMs - this.#namesMs >= NAME_PERIOD_MS;
+    if (looksAtNames) this.#namesMs = nowMs;
     for (const device of this.#devices.keys()) {
+      if (looksAtNames) this.#lookAtName(device);
       if (this.states[device] === DEVICE_STATE.FAILED) continue;
       this.#lookAtWrites(device, nowMs);
       this.#lookAtReads(device, nowMs);
@@ -255,6 +261,20 @@ export class DeviceWatch {
       return false;
     }
     return isGood;
+  }
+
+  /** A file that was removed goes on to work, and is gone with the process: somebody must hear of it before. */
+  #lookAtName(device: number): void {
+    const { file } = this.#options.blocks.devices[device];
+    file.isThere?.().then((isThere) => {
+      if (isThere) return;
+      this.#write(
+        "critical",
+        device,
+        "was removed or replaced while it is in use. Nothing is lost before the node stops, and everything in it then: " +
+          "make a backup now, or let other nodes take over (quiesce:) before you stop it",
+      );
+    }, () => {});
   }
 
   #fail(device: number): void {

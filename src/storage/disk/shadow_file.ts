@@ -79,6 +79,11 @@ export class ShadowedFile implements DiskFile {
   }
 
   /** See {@linkcode DiskFile}. */
+  async isThere(): Promise<boolean> {
+    return await this.#first.isThere?.() !== false && await this.#shadow.isThere?.() !== false;
+  }
+
+  /** See {@linkcode DiskFile}. */
   close(): Promise<void> {
     return this.#both((file) => file.close());
   }
