@@ -67,7 +67,7 @@ export class LoopbackNode {
     const platform = await createPlatform({ log });
     const turns: (() => void)[] = [];
     const clock = { ...platform.clock, nextTurn: (run: () => void) => void turns.push(run) };
-    const flags = [{ name: "service.node-id", value: "a1" }];
+    const flags = [{ name: "--service.node-id", value: "a1" }];
     const { settings } = loadSettings({ flags });
     // A map of 100,000 entries with an index is larger than records are by default.
     for (const namespace of settings.namespaces) namespace.maxRecordSize = RECORD_SIZE_MAX_BYTES;
