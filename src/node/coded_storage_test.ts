@@ -1,5 +1,6 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type EmbeddedNode, open } from "../../mod.ts";
+import { createPlatform } from "../platform/mod.ts";
 
 const RECORD_COUNT = 200;
 
@@ -85,3 +86,19 @@ for (const kind of ["device", "memory"] as const) {
     }
   });
 }
+
+Deno.test("set-config refuses compression by zstd where the runtime has none", async () => {
+  const ports = await createPlatform({ log: { enabled: () => false, write() {} } });
+  const node = await open({
+    settings: {
+      service: { nodeId: "A1" },
+      namespaces: [{ name: "test", storage: { dataSize: 16 * 2 ** 20 } }],
+    },
+    ports: { ...ports, compute: { ...ports.compute, hasZstd: () => false } },
+  });
+  const change = (method: string) =>
+    node.client.info(`set-config:context=namespace;id=test;compression=${method}`);
+  await assertRejects(() => change("zstd"), Error, "use lz4");
+  assertEquals(await change("lz4"), "ok");
+  await node.close();
+});

@@ -30,6 +30,11 @@ function changeConfig({ node, command }: InfoContext): string {
     node.cluster.resetHeartbeat();
     return OK;
   }
+  if (
+    pairs.some(([name, value]) => name === "compression" && value === "zstd") && !node.ports.compute.hasZstd()
+  ) {
+    return "ERROR:4:invalid set-config parameter: compression is zstd, which this runtime does not have, use lz4";
+  }
   const result = setConfig(node.settings, pairs);
   if (result.ok) {
     result.changed.forEach((change) => logChange(node, change));
