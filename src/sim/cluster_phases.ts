@@ -99,6 +99,19 @@ export class PhaseCounters {
     );
   }
 
+  /** Names the pairs of a fault that struck and a phase that met fewer times than this. */
+  rarePairs(countMin: number): string {
+    const pairs: string[] = [];
+    for (const fault of CLUSTER_FAULTS) {
+      if (this.count(fault) === 0) continue;
+      for (const phase of CLUSTER_PHASES) {
+        const count = this.count(fault, phase);
+        if (count < countMin) pairs.push(`${fault} × ${phase} ${count}`);
+      }
+    }
+    return pairs.join(", ");
+  }
+
   #add(fault: ClusterFault, phase: ClusterPhase | ""): void {
     const key = `${fault}/${phase}`;
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);

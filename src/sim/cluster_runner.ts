@@ -48,6 +48,9 @@ const FAILURE_COUNT_MAX = 5;
 /** Runs that making a failing schedule smaller may take. */
 const SHRINK_RUN_COUNT_MAX = 60;
 
+/** Times that each kind of fault should meet each phase, over all seeds of a run. */
+const PAIR_COUNT_WANTED = 20;
+
 /** Seeds between two lines of progress. */
 const PROGRESS_EVERY_SEEDS = 20;
 
@@ -245,6 +248,10 @@ class ClusterRunner {
       print(`  ${this.#unknownCount} histories had too many possibilities to be checked`);
     }
     print(this.#counters.table());
+    const rare = this.#counters.rarePairs(PAIR_COUNT_WANTED);
+    print(
+      rare === "" ? "  every pair met often enough" : `  met fewer than ${PAIR_COUNT_WANTED} times: ${rare}`,
+    );
     print(this.#failureCount === 0 ? "  all clean" : `  ${this.#failureCount} FAILED`);
   }
 }
