@@ -1,5 +1,5 @@
 /**
- * Planted bugs: switches that turn single rules of the cluster off, so that a test of the tests can see whether the
+ * Planted bugs: switches that turn single rules of cluster and storage off, so that a test of the tests can see whether the
  * simulator notices. All are off; only tests and the simulator may turn one on, and the code asks with one property read.
  *
  * @module
@@ -76,6 +76,12 @@ export type PlantedBug = keyof typeof PLANTED;
 
 /** Names of all switches. */
 export const PLANTED_BUGS: readonly PlantedBug[] = Object.keys(PLANTED) as PlantedBug[];
+
+/** Bugs of one node's devices: histories with power cuts find them; simulated clusters keep their records in memory. */
+const DEVICE_BUGS: readonly PlantedBug[] = ["staleCheckpointTrusted"];
+
+/** Names of the switches that break rules of the cluster. */
+export const CLUSTER_BUGS: readonly PlantedBug[] = PLANTED_BUGS.filter((bug) => !DEVICE_BUGS.includes(bug));
 
 /**
  * Turns one switch on and all others off; undefined turns all off. For tests only.

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { plantBug, PLANTED_BUGS, type PlantedBug, utf8, utf8Decode } from "../base/mod.ts";
+import { CLUSTER_BUGS, plantBug, type PlantedBug, utf8, utf8Decode } from "../base/mod.ts";
 import { benchCluster } from "./cluster_bench.ts";
 import { PhaseCounters } from "./cluster_phases.ts";
 import { type ClusterReport, runCluster } from "./cluster_run.ts";
@@ -54,9 +54,9 @@ const PAIR_COUNT_WANTED = 20;
 /** Seeds between two lines of progress. */
 const PROGRESS_EVERY_SEEDS = 20;
 
-/** Names of all planted bugs. */
+/** Names of all bugs that clusters are planted with. */
 export function plantedBugs(): readonly string[] {
-  return PLANTED_BUGS;
+  return CLUSTER_BUGS;
 }
 
 /** Runs seeds of clusters; resolves to the number of failures, or with a planted bug to 0 when it was found. */
