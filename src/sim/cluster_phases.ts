@@ -99,17 +99,17 @@ export class PhaseCounters {
     );
   }
 
-  /** Names the pairs of a fault that struck and a phase that met fewer times than this. */
-  rarePairs(countMin: number): string {
-    const pairs: string[] = [];
+  /** The pairs of a fault that struck and a phase that met fewer times than this, the rarest first. */
+  rarePairs(countMin: number): string[] {
+    const pairs: { text: string; count: number }[] = [];
     for (const fault of CLUSTER_FAULTS) {
       if (this.count(fault) === 0) continue;
       for (const phase of CLUSTER_PHASES) {
         const count = this.count(fault, phase);
-        if (count < countMin) pairs.push(`${fault} × ${phase} ${count}`);
+        if (count < countMin) pairs.push({ text: `${fault} × ${phase} ${count}`, count });
       }
     }
-    return pairs.join(", ");
+    return pairs.sort((left, right) => left.count - right.count).map(({ text }) => text);
   }
 
   #add(fault: ClusterFault, phase: ClusterPhase | ""): void {

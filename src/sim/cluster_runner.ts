@@ -50,6 +50,8 @@ const SHRINK_RUN_COUNT_MAX = 60;
 
 /** Times that each kind of fault should meet each phase, over all seeds of a run. */
 const PAIR_COUNT_WANTED = 20;
+/** Pairs that are named when they met too rarely. */
+const PAIR_LINE_COUNT = 30;
 
 /** Seeds between two lines of progress. */
 const PROGRESS_EVERY_SEEDS = 20;
@@ -249,8 +251,9 @@ class ClusterRunner {
     }
     print(this.#counters.table());
     const rare = this.#counters.rarePairs(PAIR_COUNT_WANTED);
+    const some = rare.slice(0, PAIR_LINE_COUNT).join(", ");
     print(
-      rare === "" ? "  every pair met often enough" : `  met fewer than ${PAIR_COUNT_WANTED} times: ${rare}`,
+      `  ${rare.length} pairs met fewer than ${PAIR_COUNT_WANTED} times${some === "" ? "" : `: ${some}`}`,
     );
     print(this.#failureCount === 0 ? "  all clean" : `  ${this.#failureCount} FAILED`);
   }
