@@ -77,7 +77,7 @@ export type PlantedBug = keyof typeof PLANTED;
 /** Names of all switches. */
 export const PLANTED_BUGS: readonly PlantedBug[] = Object.keys(PLANTED) as PlantedBug[];
 
-/** Bugs of one node's devices: histories with power cuts find them; simulated clusters keep their records in memory. */
+/** Bugs of one node's devices, for the histories of a store with power cuts (`storage/disk/crash_test.ts`). */
 const DEVICE_BUGS: readonly PlantedBug[] = ["staleCheckpointTrusted"];
 
 /** Names of the switches that break rules of the cluster. */
