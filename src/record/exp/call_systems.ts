@@ -137,6 +137,8 @@ function runContainer(machine: CdtMachine, { scope, call, bin, binType, isModify
     out.copy(bin);
     return binType;
   }
+  // A list that is appended to itself again and again doubles each time.
+  if (machine.newSize > BUILT_SIZE_MAX_BYTES) return UNKNOWN;
   out.setRange(scope.scratch.bytes, machine.newAt, machine.newSize);
   return machine.newIsMap ? MAP : LIST;
 }

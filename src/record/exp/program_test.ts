@@ -167,6 +167,19 @@ Deno.test("calls reach lists, maps, bits and HLLs; what goes wrong inside is unk
   assertEquals(flipped, Uint8Array.of(0xf0, 0x0f));
 });
 
+Deno.test("a list that doubles again and again is unknown once no record could hold it", () => {
+  // let x0 = l, x1 = x0 with all of x0 appended, and so on; then the count of the last.
+  const doubled = (times: number): Term => {
+    const names = Array.from({ length: times + 1 }, (_, at) => new Name(`x${at}`));
+    const v = (at: number): Term => [124, names[at]!];
+    const doublings = names.slice(1).flatMap((name, at): Term[] => [name, [127, 4, 64, [2, v(at)], v(at)]]);
+    return [125, names[0]!, bin(4, "l"), ...doublings, [127, 2, 0, [16], v(times)]];
+  };
+  const scope = scopeOf({ l: [1, 2, 3, 4] });
+  assertEquals(evaluate(doubled(10), scope), 4096n);
+  assertEquals(evaluate(doubled(40), scope), "unknown");
+});
+
 Deno.test("a call on nil builds what is not there", () => {
   const built = evaluate([127, 4, 64, [1, 9], null], NONE);
   assertEquals(built, Uint8Array.of(0x91, 9));
