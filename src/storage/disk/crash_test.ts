@@ -121,7 +121,8 @@ describe("a store on a disk whose power is cut", () => {
     } finally {
       plantBug(undefined);
     }
-    assert(complaint.includes("not one of"), `The model would not see anything: ${complaint}`);
+    // An entry that leads to a place used anew gives another version, or none that can be read.
+    assert(/not one of|can be read/.test(complaint), `The model would not see anything: ${complaint}`);
   });
 
   it("notices when a copy is damaged that should be safe", async () => {
