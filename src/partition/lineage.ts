@@ -21,7 +21,7 @@
  * anything is in doubt.
  *
  * The lists are in memory alone. After a start a copy claims to be incomplete: it contains nothing then, and is merged by
- * time. Source: issue of split-brain merges; clustering reference, sections 10.3 to 10.6 and 13.1; docs/cluster.md.
+ * time. Source: clustering reference, sections 10.3 to 10.6 and 13.1; docs/cluster.md.
  *
  * @module
  */
