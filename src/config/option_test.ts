@@ -6,6 +6,7 @@ import { editDistance, nearestName } from "./nearest.ts";
 import { obsoleteNames } from "./obsolete.ts";
 import { kebabCase, type Option, pluralName } from "./option.ts";
 import { bareSettings, defaultSettings } from "./settings.ts";
+import { deviceStorageOptions, memoryStorageOptions } from "./storage_options.ts";
 import { parseValue, sameValue } from "./value.ts";
 import { settingEntries } from "./walk.ts";
 
@@ -40,6 +41,12 @@ describe("the option table", () => {
   it("lists no obsolete name as an option", () => {
     const names = new Set(rows.map(([, row]) => row.name));
     assertEquals([...obsoleteNames.keys()].filter((name) => names.has(name)), []);
+  });
+
+  it("gives both storage engines devices and files with shadows", () => {
+    for (const table of [memoryStorageOptions, deviceStorageOptions]) {
+      assertEquals(["device", "file"].map((name) => table.byName.get(name)?.wordsMax), [2, 2]);
+    }
   });
 
   it("describes every field of the settings, and nothing else", () => {

@@ -14,7 +14,10 @@ import {
   MIB,
   ms,
   oneOf,
+  type OptionsOf,
+  type OptionSpec,
   type OptionTable,
+  type OptionValue,
   percent,
   size,
   text,
@@ -96,8 +99,8 @@ export interface DeviceStorageOptions extends Omit<MemoryStorageOptions, "dataSi
   sindexStartupDeviceScan: boolean;
 }
 
-/** Rows of `namespace.storage-engine memory`. */
-export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOptions>({
+/** Rows that both engines have. */
+const sharedRows: OptionsOf<Omit<MemoryStorageOptions, "dataSize">> = {
   commitToDevice: bool(false, { doc: "replies wait until what they tell of is synced" }),
   compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
     dynamic: true,
@@ -115,10 +118,6 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
     range: [1, 9],
     special: [0],
     doc: "zstd level (9 when 0)",
-  }),
-  dataSize: size(GIB, {
-    range: [16 * MIB, 256 * TIB],
-    doc: "memory for records; a hard limit. With files or devices their size counts instead",
   }),
   defragLwmPct: percent(50, {
     dynamic: true,
@@ -191,109 +190,32 @@ export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOpti
     unit: "µs",
     doc: "microseconds between reads",
   }),
-});
+};
+
+/** Rows of `namespace.storage-engine memory`. */
+export const memoryStorageOptions: OptionTable = defineOptions<MemoryStorageOptions>(inOrder({
+  ...sharedRows,
+  dataSize: size(GIB, {
+    range: [16 * MIB, 256 * TIB],
+    doc: "memory for records; a hard limit. With files or devices their size counts instead",
+  }),
+}));
 
 /** Rows of `namespace.storage-engine device`. */
-export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOptions>({
+export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOptions>(inOrder({
+  ...sharedRows,
   cacheReplicaWrites: bool(false, {
     status: "accepted",
     dynamic: true,
     doc: "prole writes enter the post-write cache",
   }),
   coldStartEmpty: bool(false, { doc: "ignore stored data at start" }),
-  commitToDevice: bool(false, { doc: "replies wait until what they tell of is synced" }),
-  compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
-    dynamic: true,
-    doc:
-      "how records are compressed on devices and in files, when that makes them smaller; older ones stay as they are",
-  }),
-  compressionAcceleration: int(0, {
-    dynamic: true,
-    range: [1, 65537],
-    special: [0],
-    doc: "lz4: the higher, the faster and the larger (1 when 0)",
-  }),
-  compressionLevel: int(0, {
-    dynamic: true,
-    range: [1, 9],
-    special: [0],
-    doc: "zstd level (9 when 0)",
-  }),
-  defragLwmPct: percent(50, {
-    dynamic: true,
-    range: [1, 99],
-    doc: "blocks less full than this are defragmented",
-  }),
-  defragQueueMin: int(0, {
-    dynamic: true,
-    doc: "defrag only when the queue is longer",
-  }),
-  defragSleep: int(1000, {
-    dynamic: true,
-    unit: "µs",
-    doc: "microseconds between defrag reads of flush-size",
-  }),
-  defragStartupMinimum: int(0, {
-    status: "accepted",
-    range: [0, 99],
-    doc: "wait at start until this percent is free",
-  }),
-  devices: list({
-    name: "device",
-    doc: "raw device",
-  }),
-  directFiles: bool(false, { status: "accepted", doc: "O_DIRECT for files" }),
-  disableOdsync: bool(false, {
-    doc: "no sync after flushes; after a power cut more may be lost, see docs/format/device.md",
-  }),
-  enableBenchmarksStorage: bool(false, { status: "accepted", dynamic: true, doc: "device histograms" }),
-  encryption: oneOf(["aes-128", "aes-256"], "aes-128", {
-    doc: "cipher of new devices and files; used with encryption-key-file",
-  }),
-  encryptionKeyFile: text("", {
-    secret: true,
-    doc: "key of 16 bytes or more, a path, env:NAME or env-b64:NAME; makes new devices and files encrypted",
-  }),
-  encryptionOldKeyFile: text("", {
-    secret: true,
-    doc:
-      "the key before, for one start: devices that it opens are opened by encryption-key-file from then on",
-  }),
-  evictUsedPct: percent(0, {
-    dynamic: true,
-    doc: "evict above this used percent, 0 = off",
-  }),
-  files: list({
-    name: "file",
-    wordsMax: 2,
-    doc: "file path, made when it is missing; a second path is its shadow, which gets the same content",
-  }),
-  filesize: size(0, {
-    range: DEVICE_SIZE_RANGE,
-    special: [0],
-    doc: "size of each file",
-  }),
-  flushMaxMs: ms(1000, {
-    dynamic: true,
-    range: [0, 1000],
-    doc: "what was written is flushed after this time at the latest; 0: only full units",
-  }),
-  flushSize: size(MIB, {
-    dynamic: true,
-    range: [4 * KIB, 8 * MIB],
-    powerOfTwo: true,
-    doc: "write unit, power of two",
-  }),
   indexCheckpointBytesPerHour: size(256 * MIB, {
     dynamic: true,
     range: [MIB, TIB],
     special: [0],
     doc:
       "bytes per hour that checkpoints of the primary index may write, which make starts fast; 0: no checkpoints",
-  }),
-  maxWriteCache: size(64 * MIB, {
-    dynamic: true,
-    doc: "bytes waiting to be written before 18",
   }),
   postWriteCache: size(256 * MIB, {
     dynamic: true,
@@ -306,108 +228,20 @@ export const deviceStorageOptions: OptionTable = defineOptions<DeviceStorageOpti
   }),
   serializeTombRaider: bool(false, { status: "accepted", doc: "one device at a time" }),
   sindexStartupDeviceScan: bool(false, { status: "accepted", doc: "build sindexes by device scan" }),
-  stopWritesAvailPct: percent(5, {
-    dynamic: true,
-    doc: "stop writes below this contiguous free percent",
-  }),
-  stopWritesUsedPct: percent(70, {
-    dynamic: true,
-    doc: "stop writes at this used percent",
-  }),
-  tombRaiderSleep: int(1000, {
-    dynamic: true,
-    unit: "µs",
-    doc: "microseconds between reads",
-  }),
-});
+}));
 
 /** Rows of `namespace.storage-engine pmem`. */
-export const pmemStorageOptions: OptionTable = defineNames({
-  commitToDevice: bool(false, { status: "unsupported", doc: "flush each write first" }),
-  compression: oneOf(["none", "lz4", "snappy", "zstd"], "none", {
-    status: "unsupported",
-    dynamic: true,
-    doc: "record compression",
-  }),
-  compressionAcceleration: int(0, {
-    status: "unsupported",
-    dynamic: true,
-    range: [1, 65537],
-    special: [0],
-    doc: "lz4 trade-off",
-  }),
-  compressionLevel: int(0, {
-    status: "unsupported",
-    dynamic: true,
-    range: [1, 9],
-    special: [0],
-    doc: "zstd level (9 when 0)",
-  }),
-  defragLwmPct: percent(50, {
-    status: "unsupported",
-    dynamic: true,
-    range: [1, 99],
-    doc: "blocks less full than this are defragmented",
-  }),
-  defragQueueMin: int(0, {
-    status: "unsupported",
-    dynamic: true,
-    doc: "defrag only when the queue is longer",
-  }),
-  defragSleep: int(1000, {
-    status: "unsupported",
-    dynamic: true,
-    unit: "µs",
-    doc: "microseconds between defrag reads of flush-size",
-  }),
-  defragStartupMinimum: int(0, {
-    status: "unsupported",
-    range: [0, 99],
-    doc: "wait at start until this percent is free",
-  }),
-  directFiles: bool(false, { status: "unsupported", doc: "O_DIRECT for files" }),
-  disableOdsync: bool(false, { status: "unsupported", doc: "no O_DSYNC" }),
-  enableBenchmarksStorage: bool(false, { status: "unsupported", dynamic: true, doc: "device histograms" }),
-  encryption: oneOf(["aes-128", "aes-256"], "aes-128", { status: "unsupported", doc: "cipher" }),
-  encryptionKeyFile: text("", { secret: true, status: "unsupported", doc: "key source; enables encryption" }),
-  encryptionOldKeyFile: text("", { secret: true, status: "unsupported", doc: "previous key for rotation" }),
-  evictUsedPct: percent(0, {
-    status: "unsupported",
-    dynamic: true,
-    doc: "evict above this used percent, 0 = off",
-  }),
-  files: list({ name: "file", status: "unsupported", wordsMax: 2, doc: "file path, optional shadow file" }),
-  filesize: size(0, {
-    status: "unsupported",
-    range: [128 * MIB, 2 * TIB],
-    special: [0],
-    doc: "size of each file",
-  }),
-  flushMaxMs: ms(1000, {
-    status: "unsupported",
-    dynamic: true,
-    range: [0, 1000],
-    doc: "partial block flush after this idle time",
-  }),
-  maxWriteCache: size(64 * MIB, {
-    status: "unsupported",
-    dynamic: true,
-    doc: "bytes waiting to be written before 18",
-  }),
-  stopWritesAvailPct: percent(5, {
-    status: "unsupported",
-    dynamic: true,
-    doc: "stop writes below this contiguous free percent",
-  }),
-  stopWritesUsedPct: percent(70, {
-    status: "unsupported",
-    dynamic: true,
-    doc: "stop writes at this used percent",
-  }),
-  tombRaiderSleep: int(1000, {
-    status: "unsupported",
-    dynamic: true,
-    unit: "µs",
-    doc: "microseconds between reads",
-  }),
-});
+export const pmemStorageOptions: OptionTable = defineNames(unsupported(sharedRows, ["devices", "flushSize"]));
+
+/** Rows in get-config's order, which is the alphabet's. */
+function inOrder<T>(rows: OptionsOf<T>): OptionsOf<T> {
+  const sorted = Object.entries(rows).sort(([left], [right]) => left < right ? -1 : 1);
+  return Object.fromEntries(sorted) as OptionsOf<T>;
+}
+
+/** Rows of an engine that aerie does not have. */
+function unsupported(rows: object, without: readonly string[]): Record<string, OptionSpec<OptionValue>> {
+  const kept = Object.entries<OptionSpec<OptionValue>>(rows as Record<string, OptionSpec<OptionValue>>)
+    .filter(([field]) => !without.includes(field));
+  return Object.fromEntries(kept.map(([field, spec]) => [field, { ...spec, status: "unsupported" }]));
+}

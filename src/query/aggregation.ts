@@ -20,29 +20,13 @@ import type { Clock, Timer } from "../port/mod.ts";
 import { LOADED, type Waiter } from "../storage/mod.ts";
 import { argumentsOf, FAILURE, liveRecord, type Namespace, SUCCESS } from "../transaction/mod.ts";
 import type { Script, UdfValue } from "../udf/mod.ts";
-import { FIELD, INFO3, OP, PARTICLE, type ReplyWriter } from "../wire/mod.ts";
+import { FIELD, INFO3, OP, PARTICLE } from "../wire/mod.ts";
+import type { ForegroundOptions } from "./foreground.ts";
 import type { QueryPlan } from "./plan.ts";
-import type { QueryProgress, QueryStatus } from "./progress.ts";
+import type { QueryStatus } from "./progress.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { RecordGather } from "./record_gather.ts";
-import type { QueryRegistry } from "./registry.ts";
 import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
-
-/** What an aggregation needs besides its plan. */
-export interface AggregationOptions {
-  /** Namespace asked. */
-  namespace: Namespace;
-  /** Where replies go. */
-  reply: ReplyWriter;
-  /** Woken when the suspended query may go on. */
-  waiter: Waiter;
-  /** Time. */
-  clock: Clock;
-  /** The node's queries. */
-  jobs: QueryRegistry;
-  /** What is known about the query. */
-  progress: QueryProgress;
-}
 
 /** No partition. */
 const NONE = -1;
@@ -50,7 +34,7 @@ const NONE = -1;
 /** One aggregation. */
 export class AggregationJob implements Waiter {
   readonly #plan: QueryPlan;
-  readonly #options: AggregationOptions;
+  readonly #options: ForegroundOptions;
   readonly #namespace: Namespace;
   readonly #gather: RecordGather;
   readonly #rate: RateLimit;
@@ -62,7 +46,7 @@ export class AggregationJob implements Waiter {
   #timer: Timer | undefined;
 
   /** @param plan checked; the query begins to count in `options.jobs` */
-  constructor(plan: QueryPlan, options: AggregationOptions) {
+  constructor(plan: QueryPlan, options: ForegroundOptions) {
     this.#plan = plan;
     this.#options = options;
     this.#namespace = options.namespace;

@@ -34,10 +34,10 @@ import {
 } from "../storage/mod.ts";
 import { EntryFacts, type Namespace } from "../transaction/mod.ts";
 import { FIELD, INFO1, INFO3, type ReplyWriter } from "../wire/mod.ts";
+import type { ForegroundOptions } from "./foreground.ts";
 import type { QueryPlan } from "./plan.ts";
 import type { QueryProgress, QueryStatus } from "./progress.ts";
 import { RateLimit } from "./rate_limit.ts";
-import type { QueryRegistry } from "./registry.ts";
 import { QUERY_KIND, QUERY_OUTCOME, type QueryOutcome } from "./stats.ts";
 import { fillGeoRanges, type IndexQuery } from "./index_range.ts";
 import { IndexMatch, needsMatch } from "./index_match.ts";
@@ -63,19 +63,7 @@ const PARTITION_WORK = 4;
 const STOP = { NONE: 0, SLICE_OVER: 1, PENDING: 2, RATE: 3, ENOUGH: 4 } as const;
 
 /** What a scan needs besides its plan. */
-export interface ScanOptions {
-  /** Namespace asked. */
-  namespace: Namespace;
-  /** Where replies go. */
-  reply: ReplyWriter;
-  /** Woken when the suspended scan may go on. */
-  waiter: Waiter;
-  /** Time. */
-  clock: Clock;
-  /** The node's queries. */
-  jobs: QueryRegistry;
-  /** What is known about the scan. */
-  progress: QueryProgress;
+export interface ScanOptions extends ForegroundOptions {
   /** Closes the connection of a client that does not read. */
   close: () => void;
 }

@@ -7,29 +7,17 @@
 import { FIELD, INFO3, type RecordRequest, type ReplyWriter } from "../wire/mod.ts";
 import { ResultCode, utf8Decode } from "../base/mod.ts";
 import type { Address, Clock } from "../port/mod.ts";
-import type { Waiter } from "../storage/mod.ts";
-import type { Namespace } from "../transaction/mod.ts";
 import { AggregationJob } from "./aggregation.ts";
 import { BackgroundJob } from "./background.ts";
+import type { ForegroundOptions } from "./foreground.ts";
 import { planQuery, QUERY_JOB, type QueryJobKind, type QueryPlan } from "./plan.ts";
 import { type QueryJobType, QueryProgress } from "./progress.ts";
-import type { QueryRegistry } from "./registry.ts";
 import { ScanJob } from "./scan.ts";
 
 /** What a query needs. */
-export interface QueryOptions {
-  /** Namespace asked. */
-  namespace: Namespace;
-  /** Where replies go. */
-  reply: ReplyWriter;
-  /** Woken when a suspended query may go on. */
-  waiter: Waiter;
-  /** Time. */
-  clock: Clock;
+export interface QueryOptions extends Omit<ForegroundOptions, "progress"> {
   /** Runs a slice in a later turn, in turn with the jobs of all connections; it is told when its time is over. */
   schedule: (run: (deadlineMs: number) => void) => void;
-  /** The node's queries. */
-  jobs: QueryRegistry;
   /** Who asks. */
   remote: Address;
   /** Closes the connection of a client that does not read. */
