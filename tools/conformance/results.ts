@@ -1,5 +1,5 @@
 /**
- * Outcomes of tests: those of the stock server, those of a run, and the list of tests that must pass.
+ * Outcomes of tests: those of the stock server, those of a run, and which of them must pass.
  *
  * @module
  */
@@ -35,53 +35,14 @@ export interface TestResult extends StockTest {
   passedAtSecondTry?: boolean;
 }
 
-/** The list in `testdata/conformance/must_pass.json`; names by file. */
-export interface MustPass {
-  /** Tests that must pass. */
-  mustPass: Record<string, string[]>;
-  /** Tests that pass on the stock server but need not here, each with its reason. */
-  exceptions: Record<string, Record<string, string>>;
-  /** Exceptions only for a hook around them, which must pass when such hooks do nothing. */
-  withoutSetup: Record<string, string[]>;
-}
-
-/**
- * The list for a cluster: without the tests that need not pass there, which become exceptions.
- *
- * @param list of one node
- * @param exceptions by file and name, with their reasons
- */
-export function exceptForClusters(list: MustPass, exceptions: MustPass["exceptions"]): MustPass {
-  const keep = (names: Record<string, string[]>) =>
-    Object.fromEntries(
-      Object.entries(names).map(([file, all]) => [
-        file,
-        all.filter((name) => exceptions[file]?.[name] === undefined),
-      ]),
-    );
-  const merged = { ...list.exceptions };
-  for (const [file, names] of Object.entries(exceptions)) merged[file] = { ...merged[file], ...names };
-  return { mustPass: keep(list.mustPass), exceptions: merged, withoutSetup: keep(list.withoutSetup) };
-}
-
-const TESTDATA = new URL("../../testdata/conformance/", import.meta.url);
-
-/** Where the list of tests that must pass is. */
-export const MUST_PASS_FILE: URL = new URL("must_pass.json", TESTDATA);
+const STOCK_RESULTS = new URL(
+  "../../testdata/conformance/stock-client-suite-results.json",
+  import.meta.url,
+);
 
 /** Reads the outcomes of the stock server, in file order. */
 export async function readStock(): Promise<StockTest[]> {
-  return JSON.parse(await Deno.readTextFile(new URL("stock-client-suite-results.json", TESTDATA)));
-}
-
-/** Reads the list of tests that must pass; an empty one when there is none yet. */
-export async function readMustPass(): Promise<MustPass> {
-  try {
-    return JSON.parse(await Deno.readTextFile(MUST_PASS_FILE));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { mustPass: {}, exceptions: {}, withoutSetup: {} };
-    throw error;
-  }
+  return JSON.parse(await Deno.readTextFile(STOCK_RESULTS));
 }
 
 /** Gives each test of a list a name that is unique in its file. */
@@ -130,13 +91,15 @@ function outcomesOf(run: FileRun): FileOutcomes {
   return { tests, brokenBy: [run.brokenBy, ...hookErrors].filter(Boolean).join("; ") || "never ran" };
 }
 
-/**
- * Tests that did not pass and must.
- *
- * @param results of a run
- * @param names the tests that must pass, by file
- */
-export function regressionsOf(results: readonly TestResult[], names: MustPass["mustPass"]): TestResult[] {
-  const wanted = new Map(Object.entries(names).map(([file, list]) => [file, new Set(list)]));
-  return results.filter((test) => wanted.get(test.file)?.has(test.name) && test.outcome !== "pass");
+/** Tests that need not pass, by file and name, with their reasons. */
+export type Exceptions = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** Whether a test must pass: it passes on the stock server and is no exception. */
+export function mustPass(test: TestResult, exceptions: Exceptions): boolean {
+  return test.stock === "pass" && exceptions[test.file]?.[test.name] === undefined;
+}
+
+/** Tests that did not pass and must. */
+export function regressionsOf(results: readonly TestResult[], exceptions: Exceptions): TestResult[] {
+  return results.filter((test) => mustPass(test, exceptions) && test.outcome !== "pass");
 }

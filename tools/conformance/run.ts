@@ -19,19 +19,13 @@ export interface ReportLine {
   file: string;
   /** Full title. */
   title: string;
-  /** Full title of the suite around it. */
-  suite: string;
-  /** When it began, in milliseconds since 1970. */
-  startMs?: number;
-  /** When it ended, in milliseconds since 1970. */
-  endMs: number;
 }
 
 /** What came out of one file. */
 export interface FileRun {
   /** The file. */
   file: string;
-  /** Hooks and tests in the order of their end. */
+  /** Failed hooks, and tests, in the order of their end. */
   lines: ReportLine[];
   /** How long it took. */
   elapsedMs: number;
@@ -49,8 +43,6 @@ export interface RunOptions {
   port: number;
   /** Only tests whose full title contains this text. */
   grep?: string;
-  /** Hooks that register UDFs or create indexes do nothing. */
-  skipSetup?: boolean;
   /** Limit for one file, in milliseconds. */
   fileTimeoutMs: number;
 }
@@ -96,7 +88,6 @@ export async function runFile(file: string, options: RunOptions): Promise<FileRu
     env: {
       AERIE_REPORT: report,
       AEROSPIKE_VERSION_OVERRIDE: VERSION,
-      AERIE_SKIP_SETUP: options.skipSetup ? "1" : "0",
       npm_package_version: CLIENT_VERSION,
       OPTIONS: `--host ${options.host} --port ${options.port}`,
     },

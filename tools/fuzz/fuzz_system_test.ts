@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { utf8Decode } from "../../src/base/mod.ts";
 import { INFO3, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
 import { startNode } from "../node_process.ts";
-import { isQuery } from "../replay/features.ts";
+import { isQuery } from "../replay/request_kinds.ts";
 import { FrameConnection } from "../replay/frame_connection.ts";
 import { decodeMessages, frameBody, frameType } from "../replay/message.ts";
 import { CLIENT_SUITE_RECORDING, readRecording } from "../replay/recording.ts";

@@ -9,7 +9,7 @@
 
 import { utf8, utf8Decode } from "../../src/base/mod.ts";
 import { FIELD, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
-import { isQuery } from "../replay/features.ts";
+import { isQuery } from "../replay/request_kinds.ts";
 import { FrameConnection } from "../replay/frame_connection.ts";
 import { concat, decodeMessages, fieldOf, frameBody, frameOf, frameType } from "../replay/message.ts";
 import { mutate, type Mutation } from "./mutate.ts";

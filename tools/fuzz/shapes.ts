@@ -7,7 +7,7 @@
 
 import { utf8Decode } from "../../src/base/mod.ts";
 import { FIELD, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
-import { isBatch } from "../replay/features.ts";
+import { isBatch } from "../replay/request_kinds.ts";
 import {
   decodeBatchRows,
   decodeMessages,

@@ -9,7 +9,7 @@
 
 import { toHex, utf8Decode } from "../../src/base/mod.ts";
 import { FIELD, INFO2, INFO3, PARTICLE, PROTO_TYPE_AS_MSG, TTL_KEEP } from "../../src/wire/mod.ts";
-import { isBatch, isQuery } from "./features.ts";
+import { isBatch, isQuery } from "./request_kinds.ts";
 import {
   decodeMessages,
   fieldOf,

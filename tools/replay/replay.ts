@@ -8,7 +8,7 @@
 import { CITRUSLEAF_EPOCH_S, utf8, utf8Decode } from "../../src/base/mod.ts";
 import { INFO3, PROTO_TYPE_AS_MSG, PROTO_TYPE_INFO } from "../../src/wire/mod.ts";
 import { compareAnswers, type Difference } from "./compare.ts";
-import { isBatch, isQuery } from "./features.ts";
+import { isBatch, isQuery } from "./request_kinds.ts";
 import { FrameConnection } from "./frame_connection.ts";
 import { decodeMessages, frameBody, frameOf, frameType, type Message, messageText } from "./message.ts";
 import { isQueryShow, saysActive, saysDone } from "./query_show.ts";

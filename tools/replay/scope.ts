@@ -22,7 +22,7 @@ import {
   PROTO_TYPE_INFO,
   TTL_KEEP,
 } from "../../src/wire/mod.ts";
-import { isBatch, isQuery } from "./features.ts";
+import { isBatch, isQuery } from "./request_kinds.ts";
 import { decodeBatchRows, decodeMessages, fieldOf, frameBody, frameType, type Message } from "./message.ts";
 import type { Exchange } from "./recording.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import { CITRUSLEAF_EPOCH_S, toHex } from "../../src/base/mod.ts";
-import { isQuery } from "./features.ts";
+import { isQuery } from "./request_kinds.ts";
 import { INFO3, PROTO_HEADER_SIZE, PROTO_TYPE_AS_MSG } from "../../src/wire/mod.ts";
 import {
   concat,
