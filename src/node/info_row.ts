@@ -112,18 +112,13 @@ export class InfoContext {
   }
 
   /**
-   * Sets an item of the cluster-wide metadata, null removes it. This node acts on it at once.
+   * Sets an item of the cluster-wide metadata, null removes it.
    *
-   * @returns `ok`, when there are other members once all of them have the item
+   * @returns `ok`, once all members have the item
    */
-  keep(module: number, key: string, value: string | null): string | PendingAnswer {
-    const { cluster, metadata } = this.node;
-    if (cluster.size === 1) {
-      metadata.set(module, key, value);
-      return OK;
-    }
+  keep(module: number, key: string, value: string | null): PendingAnswer {
     const pending = new PendingAnswer();
-    metadata.set(module, key, value, (result) => pending.settle(KEEP_ANSWERS[result]));
+    this.node.metadata.set(module, key, value, (result) => pending.settle(KEEP_ANSWERS[result]));
     return pending;
   }
 

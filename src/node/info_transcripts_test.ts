@@ -34,8 +34,8 @@ class Player {
       if (!/^(#|>|>>|!)( |$)/.test(line) && line !== "") continue;
       // Answers are never empty lines, so these only part the groups of the transcript.
       this.#out.push(line);
-      if (line.startsWith("> ")) this.#out.push(`  ${this.#connection.ask(line.slice(2)) || "(empty)"}`);
-      else if (line.startsWith(">> ")) this.#askForItems(line.slice(3));
+      if (line.startsWith("> ")) this.#out.push(`  ${(await this.#ask(line.slice(2))) || "(empty)"}`);
+      else if (line.startsWith(">> ")) await this.#askForItems(line.slice(3));
       else if (line.startsWith("! ")) await this.#act(line.slice(2).split(" "));
     }
     return this.#out.join("\n");
@@ -47,8 +47,12 @@ class Player {
     this.#loggedCount = this.#test.logLines.length;
   }
 
-  #askForItems(command: string): void {
-    for (const item of this.#connection.ask(command).split(";")) this.#out.push(`  ${item}`);
+  #ask(command: string): Promise<string> {
+    return this.#connection.askAndWait(command);
+  }
+
+  async #askForItems(command: string): Promise<void> {
+    for (const item of (await this.#ask(command)).split(";")) this.#out.push(`  ${item}`);
   }
 
   async #act([action, ...words]: string[]): Promise<void> {

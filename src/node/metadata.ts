@@ -3,9 +3,9 @@
  * (`smd_truncate.ts`, `smd_evict.ts`, `smd_sindex.ts`, `smd_udf.ts`). Items are kept in the work directory, so
  * that a mark or an index is there again after a restart, before any record is.
  *
- * A command acts on this node at once. With other members its answer waits until all have the item and their disks have
- * kept it. Alone it does not wait: a node that dies within these milliseconds forgets the item; one that stops in order
- * does not.
+ * A node acts on what the cluster has agreed on and on nothing else, also when it is the one that asks: what is not
+ * agreed upon in time may never be, and a node that had removed records by a mark of its own would differ from the other
+ * copies for ever. The answer to a command waits until all members have the item and their disks have kept it.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import type { Namespace } from "../transaction/mod.ts";
 import type { UdfModules } from "../udf/mod.ts";
 import { decodeSmd, FABRIC_CHANNEL, PEER_MESSAGE, SMD_MODULE } from "../wire/mod.ts";
 import type { ClusterRuntime } from "./cluster/mod.ts";
-import type { SmdChange, SmdModuleHandler } from "./smd_module_handler.ts";
+import type { SmdModuleHandler } from "./smd_module_handler.ts";
 import { EvictModule } from "./smd_evict.ts";
 import { SindexModule } from "./smd_sindex.ts";
 import { TruncateModule } from "./smd_truncate.ts";
@@ -61,8 +61,6 @@ export interface NodeMetadataOptions {
 /** An item that this node is setting. */
 interface Asked {
   module: number;
-  key: string;
-  value: string | null;
   onDone?: (result: SmdSetResult) => void;
 }
 
@@ -79,7 +77,7 @@ export class NodeMetadata {
   /** Settles when the last write that was begun is over. */
   #writing: Promise<void> = Promise.resolve();
   #request = 0;
-  /** What commands of this node set, by request, until it is known everywhere: the node has acted on it already. */
+  /** What commands of this node set, by request, until it is known everywhere or time is up. */
   readonly #asked = new Map<number, Asked>();
 
   /** Acts on what was kept. */
@@ -115,14 +113,13 @@ export class NodeMetadata {
   }
 
   /**
-   * Sets an item of a module, null removes it; the node acts on it at once.
+   * Sets an item of a module, null removes it.
    *
-   * @param onDone told how it ended, once: at the latest after two seconds
+   * @param onDone told how it ended, once: at the latest after two seconds. With "ok" all members act on it
    */
   set(module: number, key: string, value: string | null, onDone?: (result: SmdSetResult) => void): void {
     const request = ++this.#request;
-    this.#asked.set(request, { module, key, value, ...(onDone === undefined ? {} : { onDone }) });
-    this.#handlers.get(module)!.apply([{ key, value }]);
+    this.#asked.set(request, { module, ...(onDone === undefined ? {} : { onDone }) });
     this.#step({ kind: "set", request, module, key, value });
   }
 
@@ -169,7 +166,7 @@ export class NodeMetadata {
       case "log":
         return this.#ports.log.write(effect.level === "debug" ? "debug" : effect.level, "smd", effect.text);
       case "apply":
-        return this.#apply(effect.module, effect.items);
+        return this.#handlers.get(effect.module)!.apply(effect.items);
       case "send":
         for (const node of effect.to) {
           this.#cluster.send({ node, channel: FABRIC_CHANNEL.META }, effect.message);
@@ -181,25 +178,12 @@ export class NodeMetadata {
   }
 
   #setDone({ request, result }: Extract<SmdEffect, { kind: "set-done" }>): void {
-    const { module, key, value, onDone } = this.#asked.get(request)!;
+    const { module, onDone } = this.#asked.get(request)!;
     this.#asked.delete(request);
     onDone?.(result);
-    if (result === "refused") this.#warn(module, "too many at once, or a name too long");
-    const handler = this.#handlers.get(module)!;
-    const agreed = this.#smd.content(module)!.items.find((item) => item.key === key);
-    // What others have set meanwhile was not acted on. What did not come through ends only where content is followed.
-    const isOwn = agreed === undefined ? result === "ok" : agreed.value === value;
-    const holds = agreed !== undefined && (result === "ok" || agreed.value !== null);
-    if (!isOwn && (holds || handler.followsContent)) {
-      this.#apply(module, [{ key, value: agreed?.value ?? null }]);
-    }
-  }
-
-  /** Acts on items, but for those that this node is just setting: it has acted on the last value already. */
-  #apply(module: number, items: readonly SmdChange[]): void {
-    const asked = [...this.#asked.values()];
-    const isAsked = (key: string) => asked.some((other) => other.module === module && other.key === key);
-    this.#handlers.get(module)!.apply(items.filter(({ key }) => !isAsked(key)));
+    if (result !== "refused") return;
+    const { subject } = this.#handlers.get(module)!;
+    this.#ports.log.write("warning", "smd", `${subject} is not set: too many at once, or a name too long`);
   }
 
   async #persist(module: number, revision: number): Promise<void> {

@@ -15,8 +15,6 @@ export class EvictModule implements SmdModuleHandler {
   readonly module: number = SMD_MODULE.EVICT;
   /** See {@linkcode SmdModuleHandler}. */
   readonly subject: string = "the depth of evictions";
-  /** See {@linkcode SmdModuleHandler}; evicted records don't come back. */
-  readonly followsContent: boolean = false;
   readonly #namespaces: readonly Namespace[];
 
   /** @param namespaces whose records are evicted */

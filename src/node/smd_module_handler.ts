@@ -15,11 +15,9 @@ export interface SmdModuleHandler {
   readonly module: number;
   /** What is lost when its items can't be kept, as the beginning of a sentence. */
   readonly subject: string;
-  /** What this node has set and the cluster did not agree on is undone. */
-  readonly followsContent: boolean;
   /**
-   * Acts on items: on those that were kept, before any record is there; at once on those that this node sets; on all that
-   * the cluster agrees on. Doing so again changes nothing.
+   * Acts on items: on those that were kept, before any record is there, then on all that the cluster agrees on. Doing so
+   * again changes nothing.
    */
   apply(items: readonly SmdChange[]): void;
 }

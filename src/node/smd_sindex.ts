@@ -17,8 +17,6 @@ export class SindexModule implements SmdModuleHandler {
   readonly module: number = SMD_MODULE.SINDEX;
   /** See {@linkcode SmdModuleHandler}. */
   readonly subject: string = "the definition of an index";
-  /** See {@linkcode SmdModuleHandler}. */
-  readonly followsContent: boolean = true;
   readonly #namespaces: readonly Namespace[];
   readonly #log: Log;
 

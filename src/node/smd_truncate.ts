@@ -22,8 +22,6 @@ export class TruncateModule implements SmdModuleHandler {
   readonly module: number = SMD_MODULE.TRUNCATE;
   /** See {@linkcode SmdModuleHandler}. */
   readonly subject: string = "a truncation mark";
-  /** See {@linkcode SmdModuleHandler}; records that are gone for clients don't come back. */
-  readonly followsContent: boolean = false;
   readonly #namespaces: readonly Namespace[];
 
   /** @param namespaces whose records are marked */

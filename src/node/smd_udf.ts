@@ -16,8 +16,6 @@ export class UdfModule implements SmdModuleHandler {
   readonly module: number = SMD_MODULE.UDF;
   /** See {@linkcode SmdModuleHandler}. */
   readonly subject: string = "a module of functions";
-  /** See {@linkcode SmdModuleHandler}. */
-  readonly followsContent: boolean = true;
   readonly #modules: UdfModules;
   readonly #log: Log;
 

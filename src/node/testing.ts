@@ -41,6 +41,9 @@ import type { SessionKind } from "./session.ts";
 
 const MIB = 1024 * 1024;
 
+/** Turns of the promises within which a disk that keeps nothing has kept it. */
+const TURNS_TO_KEEP = 100;
+
 /** One client of a {@linkcode TestNode}. */
 export class TestConnection implements Connection {
   readonly remote: Address = { host: "127.0.0.1", port: 50_000 };
@@ -90,6 +93,17 @@ export class TestConnection implements Connection {
   ask(command: string): string {
     const body = this.infoBody(command);
     return body.startsWith(`${command}\t`) ? body.slice(command.length + 1, -1) : body;
+  }
+
+  /** As {@linkcode TestConnection.ask}, for what is answered when something has been kept on the disk, too. */
+  async askAndWait(command: string): Promise<string> {
+    const early = this.ask(command);
+    if (early !== "") return early;
+    for (let turn = 0; turn < TURNS_TO_KEEP && this.received.length === 0; turn++) await Promise.resolve();
+    this.#clock.advance(0);
+    const body = utf8Decode(this.received.toBytes().subarray(PROTO_HEADER_SIZE));
+    this.received.reset();
+    return body.slice(command.length + 1, -1);
   }
 
   /** Sends a line of text, to the plain info port. */

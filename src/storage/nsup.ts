@@ -22,7 +22,7 @@ export interface NsupCycleOptions {
   startMs: number;
   /** Where the outcome is told. */
   log: Log;
-  /** Lets all nodes evict up to a void-time, in seconds since 2010; this node has agreed to it when the call returns. */
+  /** Lets all nodes evict up to a void-time, in seconds since 2010; they may have agreed when the call returns, or later. */
   agreeEviction: (voidTime: number) => void;
   /** Only evicts, as far as the nodes have agreed. */
   followsAgreement?: boolean;
@@ -58,7 +58,7 @@ export class NsupCycle implements BackgroundTask {
     if (options.followsAgreement) {
       this.#walk = this.#follow();
       const { evictTtlS } = store.supervision;
-      this.#write("info", `evicting records with less than ${evictTtlS} s to live, as another node does`);
+      this.#write("info", `evicting records with less than ${evictTtlS} s to live, as the nodes have agreed`);
       return;
     }
     this.#lives = store.supervision.hwmBreached ? evictionHistogram(store.settings) : undefined;
@@ -120,6 +120,8 @@ export class NsupCycle implements BackgroundTask {
     this.#write("warning", `${mark}: evicting records with less than ${depth.ttlS} s to live`);
     const voidTime = this.#nowS + depth.ttlS - 1;
     if (voidTime > supervision.smdEvictVoidTime) this.#agreeEviction(voidTime);
+    // What is agreed on later is followed then, as what another node has asked for.
+    if (voidTime > supervision.smdEvictVoidTime) return false;
     this.#walk = this.#follow();
     return true;
   }

@@ -39,8 +39,8 @@ export interface SupervisorOptions {
   /** Whether tombstones may be removed now: false while migrations run. */
   mayRaidTombstones?: () => boolean;
   /**
-   * Lets all nodes evict up to a void-time, in seconds since 2010: `Supervision.agreeEviction` here when it returns, and
-   * elsewhere when they hear of it. Absent where there are no others.
+   * Lets all nodes evict up to a void-time, in seconds since 2010: `Supervision.agreeEviction` is called on each when
+   * they have agreed, here perhaps before this returns. Absent where there are no others.
    */
   agreeEviction?: (voidTime: number) => void;
 }

@@ -21,7 +21,11 @@ class Supervised extends TestStore {
   readonly supervisor: NamespaceSupervisor;
   mayRaid = true;
 
-  constructor(options: Parameters<typeof testSettings>[0] = {}) {
+  /** @param agreeEviction what asks the other nodes; absent when there are none */
+  constructor(
+    options: Parameters<typeof testSettings>[0] = {},
+    agreeEviction?: (voidTime: number) => void,
+  ) {
     super({ settings: testSettings(options) });
     const host = { memory: () => this.memory } as Host;
     this.supervisor = new NamespaceSupervisor({
@@ -30,6 +34,7 @@ class Supervised extends TestStore {
       host,
       log: this.log,
       mayRaidTombstones: () => this.mayRaid,
+      ...(agreeEviction === undefined ? {} : { agreeEviction }),
     });
     this.supervisor.start();
     // Each reading of the clock takes 0.1 ms: a slice of 1 ms ends after ten of them.
@@ -197,6 +202,22 @@ describe("eviction", () => {
     assertEquals(supervision.smdEvictVoidTime, supervision.evictVoidTime);
     supervision.agreeEviction(0);
     assertEquals([supervision.evictVoidTime, supervision.evictTtlS], [0, 0]);
+  });
+
+  it("removes nothing before the nodes have agreed how deep it goes", () => {
+    const wanted: number[] = [];
+    const it = new Supervised(SMALL, (voidTime) => void wanted.push(voidTime));
+    fill(it);
+    it.clock.advance(14_000);
+    const { supervision } = it.store;
+    assertEquals([wanted.length, supervision.hwmBreached, supervision.evictedObjects], [1, true, 0]);
+    supervision.agreeEviction(wanted[0]);
+    it.clock.advance(2000);
+    assert(
+      supervision.evictedObjects > 480 && supervision.evictedObjects <= 500,
+      `${supervision.evictedObjects}`,
+    );
+    assertEquals(supervision.evictVoidTime, wanted[0]);
   });
 
   it("follows what other nodes have agreed on, below the mark too, within a second or two", () => {

@@ -1,0 +1,59 @@
+/** Whole nodes: what one of them asks for counts when the cluster has agreed on it, and not before. */
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { SMD_MODULE } from "../../wire/mod.ts";
+import { agreement, type Member, startThree } from "./testing.ts";
+
+function marks(members: readonly Member[]): number[] {
+  return members.map(({ node }) => node.namespaces[0]!.store.sets.byName("demo")?.truncateLutMs ?? 0);
+}
+
+/** Sets a mark of now for the set `demo`, and notes how that ended. */
+function truncate({ node }: Member, results: string[]): number {
+  const lutMs = node.namespaces[0]!.store.nowMs();
+  node.metadata.set(SMD_MODULE.TRUNCATE, "test|demo", String(lutMs), (result) => results.push(result));
+  return lutMs;
+}
+
+describe("NodeMetadata.set()", () => {
+  it("leaves a node that can't reach its principal without a mark of its own", async () => {
+    const { world, members } = await startThree(41, undefined, (settings) => {
+      settings.network.heartbeat.timeout = 60;
+    });
+    const { simulation, network } = world;
+    await simulation.runFor(3000);
+    const [asker, ...others] = [members[0]!, members[1]!, members[2]!];
+    for (const other of others) network.blockWay(asker.machine, other.machine);
+    const results: string[] = [];
+    const lutMs = truncate(asker, results);
+    await simulation.runFor(1900);
+    assertEquals([results, marks(members)], [[], [0, 0, 0]]);
+    await simulation.runFor(200);
+    assertEquals([results, marks(members)], [["timeout"], [0, 0, 0]]);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    // What it sent arrives after all: then the mark holds everywhere.
+    for (const other of others) network.unblock(asker.machine, other.machine);
+    await simulation.runFor(2000);
+    assertEquals([results, marks(members)], [["timeout"], [lutMs, lutMs, lutMs]]);
+  });
+
+  it("gives a node that was cut off for good the marks of the others, and them its own", async () => {
+    const { world, members } = await startThree(42);
+    const { simulation, network } = world;
+    await simulation.runFor(3000);
+    const [asker, ...others] = [members[0]!, members[1]!, members[2]!];
+    for (const other of others) network.block(asker.machine, other.machine);
+    await simulation.runFor(6000);
+    assertEquals(agreement([asker]), "true a1");
+    const results: string[] = [];
+    truncate(others[0]!, results);
+    await simulation.runFor(1000);
+    const lutMs = truncate(asker, results);
+    await simulation.runFor(1000);
+    assertEquals(results, ["ok", "ok"]);
+    for (const other of others) network.unblock(asker.machine, other.machine);
+    await simulation.runFor(8000);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    assertEquals(marks(members), [lutMs, lutMs, lutMs]);
+  });
+});
