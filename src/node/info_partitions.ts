@@ -20,6 +20,9 @@ import type { InfoContext, InfoRow } from "./info_row.ts";
 const HEADER = "namespace:partition:state:n_replicas:replica:succession:n_dupl:working_master:proxy_dst:" +
   "emigrates:lead_emigrates:immigrates:records:tombstones:regime:tree_id:version:final_version";
 
+/** What column `replica` says where this node holds none; readers take the column for a number. */
+const NO_REPLICA = -1;
+
 function partitionInfo({ node }: InfoContext): string {
   const rows = [HEADER];
   for (const namespace of node.namespaces) {
@@ -39,7 +42,7 @@ function rowOf({ settings, partitions, store }: Namespace, partition: number): s
     partition,
     stateOf(partitions, partition),
     effectiveReplicationFactor,
-    place < effectiveReplicationFactor ? place : "-",
+    place < effectiveReplicationFactor ? place : NO_REPLICA,
     place,
     partitions.duplicates(partition).length,
     master === undefined ? 0 : shownNodeId(master),
