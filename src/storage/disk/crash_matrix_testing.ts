@@ -6,15 +6,20 @@
  */
 
 import { assert } from "../../base/mod.ts";
-import { CrashHistory, type CrashOptions } from "./crash_testing.ts";
+import type { StartReport } from "./cold_start.ts";
+import { CrashHistory, type CrashOptions, type CutMoment } from "./crash_testing.ts";
 
 /** A combination of settings. */
 export type CrashSettings = Omit<CrashOptions, "seed">;
 
-const CUTS_PER_HISTORY = 8;
-const OPERATIONS_MAX = 4000;
-/** Writes and syncs between two cuts at most; without commit each stands for many more changes. */
-const CUT_WITHIN = { commit: 200, noCommit: 40 } as const;
+/** Lives of a history: each ends with a power cut or a stop in order. */
+const LIFE_COUNT = 8;
+/** Writes and syncs of a life at most; without commit each stands for many more changes. */
+const LIFE_OPERATIONS_MAX = { commit: 200, noCommit: 40 } as const;
+/** Operations on records in a life at most. */
+const RECORD_OPERATIONS_MAX = 4000;
+/** After one of so many cuts the store is used again, and the power goes once more. */
+const SECOND_CUT_PERIOD = 16;
 
 /** All combinations. */
 export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as const).flatMap((kind) =>
@@ -32,52 +37,130 @@ export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as co
 
 /** A combination in words. */
 export function crashName(
-  { kind, commit, fileCount = 1, compression, encryption, checkpoints }: CrashSettings,
+  { kind, commit, fileCount = 1, shadows, compression, encryption, checkpoints }: CrashSettings,
 ): string {
   return [
     kind,
     commit ? "commit" : "no commit",
-    `${fileCount} files`,
+    `${fileCount} files${shadows ? " with shadows" : ""}`,
     `compression ${compression ?? "none"}`,
     `encryption ${encryption ?? "none"}`,
     `checkpoints ${checkpoints ?? "at stops"}`,
   ].join(", ");
 }
 
-/** The history of a seed: its settings follow from the seed, so that successive seeds go through all combinations. */
+/**
+ * The settings of a seed's history: successive seeds go through all combinations, and what is not in them varies, so that
+ * each meets everything in time.
+ */
 export function crashSettings(seed: number): CrashSettings {
   const round = Math.floor(seed / crashMatrix.length);
-  const settings = crashMatrix[seed % crashMatrix.length];
+  const vary = <T>(values: readonly T[], period: number): T =>
+    values[(Math.floor(seed / period) + round) % values.length];
   return {
-    ...settings,
-    checkpoints: (["always", "at stops", "never"] as const)[Math.floor(round / 2) % 3],
-    fileCount: 1 + round % 2,
+    ...crashMatrix[seed % crashMatrix.length],
+    checkpoints: vary(["always", "at stops", "never"] as const, 3),
+    fileCount: vary([1, 2], 5),
+    shadows: vary([false, false, false, true], 11),
     // Large values fill blocks, so that these are emptied and written again.
-    valueSizeMax: [5000, 30_000, 1000][round % 3],
+    valueSizeMax: vary([5000, 30_000, 1000], 7),
   };
 }
 
+/** What became of a history. */
+export interface CutReport {
+  /** Power cuts. */
+  cutCount: number;
+  /** Starts after them, by kind. */
+  starts: Record<StartReport["kind"], number>;
+}
+
+/** How often the power goes. */
+export interface CutOptions {
+  /** At each write and sync whose number is a multiple of this; 1 unless given. */
+  every?: number;
+}
+
 /**
- * Runs one history with some power cuts.
+ * Runs one history of several lives. In the moment of each write and sync, those of starts and stops among them, the
+ * power goes on a copy of the disk: a store is started from it, and all its records are compared with the model.
  *
- * @returns number of cuts
  * @throws {AssertionError} when anything is not as the model says; the message has seed and settings
  */
-export async function cutPower(seed: number): Promise<number> {
-  const settings = crashSettings(seed);
-  const history = new CrashHistory({ ...settings, seed });
-  const within = settings.commit ? CUT_WITHIN.commit : CUT_WITHIN.noCommit;
+export async function cutPower(seed: number, options: CutOptions = {}): Promise<CutReport> {
   try {
-    await history.open();
-    for (let cut = 0; cut < CUTS_PER_HISTORY; cut++) {
-      const distance = 1 + (Math.imul(seed, 7919) + cut * 104_729 >>> 0) % within;
-      history.disk.crashAt = history.disk.operationCount + distance;
-      await history.run(OPERATIONS_MAX);
-      if (cut % 5 === 4 && !history.disk.isDown) await history.restart();
-      else await history.crash();
-    }
+    return await new CutHistory(seed, options).run();
   } catch (error) {
-    assert(false, `${crashName(settings)}, seed ${seed}: ${(error as Error).message}`);
+    assert(false, `${crashName(crashSettings(seed))}, seed ${seed}: ${(error as Error).message}`);
   }
-  return history.crashCount;
+}
+
+class CutHistory {
+  readonly #options: CrashOptions;
+  readonly #every: number;
+  readonly #history: CrashHistory;
+  readonly #report: CutReport = { cutCount: 0, starts: { cold: 0, fast: 0, replay: 0 } };
+  readonly #moments: CutMoment[] = [];
+  #operation = 0;
+
+  constructor(seed: number, { every = 1 }: CutOptions) {
+    this.#options = { ...crashSettings(seed), seed };
+    this.#every = every;
+    this.#history = new CrashHistory(this.#options);
+  }
+
+  async run(): Promise<CutReport> {
+    const history = this.#history;
+    const { seed, commit } = this.#options;
+    const max = commit ? LIFE_OPERATIONS_MAX.commit : LIFE_OPERATIONS_MAX.noCommit;
+    this.#watch();
+    await history.open();
+    await this.#cutAll();
+    for (let life = 0; life < LIFE_COUNT; life++) {
+      const { disk } = history;
+      const end = disk.operationCount + 1 + (Math.imul(seed, 7919) + life * 104_729 >>> 0) % max;
+      const stops = (seed + life) % 3 === 0;
+      if (!stops) disk.crashAt = end;
+      await history.run(RECORD_OPERATIONS_MAX, async () => {
+        await this.#cutAll();
+        return disk.operationCount >= end;
+      });
+      if (stops) await history.restart();
+      else await history.crash();
+      await this.#cutAll();
+    }
+    this.#add(history);
+    return this.#report;
+  }
+
+  /** Notes the moment of each write and sync, through all lives. */
+  #watch(): void {
+    this.#history.disk.onOperation = (cut) => {
+      const operation = ++this.#operation;
+      if (operation % this.#every === 0) this.#moments.push(this.#history.moment(cut, operation));
+    };
+  }
+
+  async #cutAll(): Promise<void> {
+    for (const moment of this.#moments.splice(0)) {
+      const history = new CrashHistory(this.#options, moment);
+      try {
+        await history.open();
+        await history.check();
+        this.#report.cutCount++;
+        if (this.#report.cutCount % SECOND_CUT_PERIOD === 0) {
+          await history.run(10);
+          await history.crash();
+        }
+      } catch (error) {
+        assert(false, `write or sync ${moment.operation}: ${(error as Error).message}`);
+      }
+      this.#add(history);
+    }
+  }
+
+  #add({ starts, crashCount }: CrashHistory): void {
+    this.#report.cutCount += crashCount;
+    for (const kind of ["cold", "fast", "replay"] as const) this.#report.starts[kind] += starts[kind];
+  }
 }

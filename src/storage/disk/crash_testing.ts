@@ -46,6 +46,8 @@ export interface CrashOptions {
   commit: boolean;
   /** Files of the namespace. */
   fileCount?: number;
+  /** Each file has a shadow. */
+  shadows?: boolean;
   /** Records. */
   keyCount?: number;
   /** Largest value in bytes. */
@@ -56,6 +58,19 @@ export interface CrashOptions {
   encryption?: StorageSettings["encryption"];
   /** When checkpoints of the index are made: never, at stops in order (the default), or all the time. */
   checkpoints?: "never" | "at stops" | "always";
+}
+
+/** What a history knows in the moment in which the power goes. */
+export interface CutMoment {
+  /** The disk as a start finds it. */
+  disk: CrashDisk;
+  /** Number of the write or sync, over all lives of the history. */
+  operation: number;
+  /** What may be found. */
+  known: Known[];
+  nowMs: number;
+  value: number;
+  compression: StorageSettings["compression"];
 }
 
 const MIB = 1024 * 1024;
@@ -89,12 +104,18 @@ export class CrashHistory {
   readonly #entry = new EntryRef();
   #value = 0;
 
-  /** @param options what kind of history */
-  constructor(options: CrashOptions) {
+  /**
+   * @param options what kind of history
+   * @param moment a power cut of another history of this kind, which goes on here
+   */
+  constructor(options: CrashOptions, moment?: CutMoment) {
     this.#options = options;
-    this.#random = new TestRandom(options.seed);
-    this.disk = new CrashDisk(new TestRandom(options.seed ^ 0x5bd1e995));
-    const files = Array.from({ length: options.fileCount ?? 1 }, (_, index) => `/data/${index}.dat`);
+    this.#random = new TestRandom(options.seed ^ (moment?.operation ?? 0));
+    this.disk = moment?.disk ?? new CrashDisk(new TestRandom(options.seed ^ 0x5bd1e995));
+    const files = Array.from(
+      { length: options.fileCount ?? 1 },
+      (_, index) => options.shadows ? `/data/${index}.dat /shadow/${index}.dat` : `/data/${index}.dat`,
+    );
     this.#settings = testSettings({
       maxRecordSize: 256 * 1024,
       partitionTreeSprigs: 16,
@@ -113,8 +134,27 @@ export class CrashHistory {
         indexCheckpointBytesPerHour: options.checkpoints === "never" ? 0 : 1024 * 1024 * MIB,
       },
     });
+    if (moment !== undefined) {
+      this.clock.advance(moment.nowMs);
+      this.#value = moment.value;
+      this.#settings.storage.compression = moment.compression;
+      this.#known = moment.known;
+      return;
+    }
     this.disk.place(KEY_PATH, utf8("sixteen bytes or more of a key"));
     this.#known = Array.from({ length: options.keyCount ?? 60 }, () => ({ versions: [undefined], safe: 0 }));
+  }
+
+  /** What is known when the power goes now, at a write or sync; this history goes on. */
+  moment(cut: (random: TestRandom) => CrashDisk, operation: number): CutMoment {
+    return {
+      disk: cut(new TestRandom(this.#options.seed ^ Math.imul(operation, 0x9e3779b1))),
+      operation,
+      known: this.#known.map(({ versions, safe }) => ({ versions: versions.slice(safe), safe: 0 })),
+      nowMs: this.clock.monotonicMs(),
+      value: this.#value,
+      compression: this.#settings.storage.compression,
+    };
   }
 
   /** Opens the store and loads it. */
@@ -187,12 +227,16 @@ export class CrashHistory {
     await this.check();
   }
 
-  /** Runs random operations until the power is gone, or some number of them is done. */
-  async run(count: number): Promise<void> {
+  /** Runs random operations until the power is gone, some number of them is done, or `isOver`, asked after each, says so. */
+  async run(
+    count: number,
+    isOver: () => Promise<boolean> = () => Promise.resolve(false),
+  ): Promise<void> {
     const defragmentation = new DiskDefragmentationTask(this.store);
     for (let done = 0; done < count && !this.disk.isDown; done++) {
       await this.#operate(defragmentation);
       if (this.failure !== undefined) throw this.failure;
+      if (await isOver()) return;
     }
   }
 
@@ -221,7 +265,7 @@ export class CrashHistory {
   #put(number: number): void {
     const { store } = this;
     const entry = this.#entry;
-    const digest = testDigest(number);
+    const digest = digestOf(number);
     const exists = store.find(digest, 0, entry);
     const live = exists && store.isLive(entry, store.nowMs());
     const value = ++this.#value;
@@ -268,7 +312,7 @@ export class CrashHistory {
 
   #remove(number: number): void {
     const { store } = this;
-    const digest = testDigest(number);
+    const digest = digestOf(number);
     if (!store.find(digest, 0, this.#entry) || !store.isLive(this.#entry, store.nowMs())) return;
     this.#note(number, store.bury(digest, 0, this.#entry, { origin: "client" }), undefined);
   }
@@ -331,7 +375,7 @@ export class CrashHistory {
     for (const [number, known] of this.#known.entries()) {
       const found = await this.#read(number);
       const at = this.#place(known, found, nowMs);
-      assert(at >= 0, this.#complaint(number, known, found));
+      if (at < 0) assert(false, this.#complaint(number, known, found));
       known.versions = [known.versions[at]];
       known.safe = 0;
     }
@@ -362,7 +406,7 @@ export class CrashHistory {
     const { store } = this;
     const entry = this.#entry;
     for (let tries = 0; tries < 100; tries++) {
-      if (!store.find(testDigest(number), 0, entry) || !store.isLive(entry, store.nowMs())) return undefined;
+      if (!store.find(digestOf(number), 0, entry) || !store.isLive(entry, store.nowMs())) return undefined;
       const loaded = store.load(entry, { wake: () => {} });
       assert(loaded !== LOADED.FAILED, `record ${number} can be read: ${this.log.lines.at(-1)}`);
       if (loaded === LOADED.HERE) return this.#decode();
@@ -399,6 +443,13 @@ export class CrashHistory {
       `the blocks hold ${disk!.usedBytes} bytes, the entries say ${usedBytes}`,
     );
   }
+}
+
+const digests: Uint8Array[] = [];
+
+/** The digest of a record; made once. */
+function digestOf(number: number): Uint8Array {
+  return digests[number] ??= testDigest(number);
 }
 
 /** The bytes of a value: of every three one that compresses well, one that does somewhat, and one that does not. */

@@ -13,6 +13,10 @@
  * | both have one, of one device | | higher header sequence → the other; equal: nothing |
  * | both have one, of two devices | | refused |
  *
+ * After a power cut the two may differ in what was being written. Nobody waited for that in vain, but a start serves what
+ * it finds on the first. So that no later start takes the shadow for newer and undoes it, the first always gets a header
+ * before the shadow does.
+ *
  * @module
  */
 
@@ -26,6 +30,8 @@ import {
   PAGE_SIZE_BYTES,
 } from "./layout.ts";
 
+/** Both copies of the header. */
+const HEADERS_SIZE_BYTES = 2 * PAGE_SIZE_BYTES;
 /** Copied at a time. */
 const CHUNK_SIZE_BYTES = HEADER_AREA_SIZE_BYTES;
 
@@ -58,9 +64,12 @@ export class ShadowedFile implements DiskFile {
     }
   }
 
-  /** See {@linkcode DiskFile}. */
-  write(offset: number, source: Uint8Array): Promise<void> {
-    return this.#both((file) => file.write(offset, source));
+  /** See {@linkcode DiskFile}. A header is synced on the first before the shadow gets it. */
+  async write(offset: number, source: Uint8Array): Promise<void> {
+    if (offset >= HEADERS_SIZE_BYTES) return await this.#both((file) => file.write(offset, source));
+    await this.#first.write(offset, source);
+    await this.#first.sync();
+    await this.#shadow.write(offset, source);
   }
 
   /** See {@linkcode DiskFile}. */
@@ -137,7 +146,7 @@ export async function joinShadow(first: Side, shadow: Side, options: JoinOptions
 
 /** The newer sound copy of the header; undefined when there is none. A file that can't be read has none. */
 async function headerOf(file: DiskFile): Promise<DeviceHeader | undefined> {
-  const bytes = new Uint8Array(2 * PAGE_SIZE_BYTES);
+  const bytes = new Uint8Array(HEADERS_SIZE_BYTES);
   try {
     await file.read(0, bytes);
   } catch {
@@ -152,7 +161,7 @@ async function headerOf(file: DiskFile): Promise<DeviceHeader | undefined> {
 
 async function copy(from: Side, to: Side, { sizeBytes, namespace, log }: JoinOptions): Promise<void> {
   log.write("warning", "drv_ssd", `{${namespace}} "${to.path}" is filled from "${from.path}"`);
-  await to.file.write(0, new Uint8Array(2 * PAGE_SIZE_BYTES));
+  await to.file.write(0, new Uint8Array(HEADERS_SIZE_BYTES));
   await to.file.sync();
   const bytes = new Uint8Array(CHUNK_SIZE_BYTES);
   const before = new Uint8Array(CHUNK_SIZE_BYTES);

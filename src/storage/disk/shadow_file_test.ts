@@ -1,8 +1,9 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ConfigError, ResultCode } from "../../base/mod.ts";
 import { createCompute } from "../../platform/mod.ts";
 import { TestClock, TestLog, TestRandom, testSettings, TestStore } from "../testing.ts";
+import { decodeHeader } from "./layout.ts";
 import { loadStore, openStore } from "./open_store.ts";
 import { splitShadow } from "./shadow_file.ts";
 import { CrashDisk, settle, testPorts } from "./testing.ts";
@@ -63,6 +64,12 @@ class Shadowed {
   }
 }
 
+/** The highest sequence of the sound copies of a header. */
+function headerSequence(bytes: Uint8Array): number {
+  const headers = [0, 4096].map((at) => decodeHeader(bytes.subarray(at, at + 4096)));
+  return Math.max(...headers.map((header) => header?.sequence ?? -1));
+}
+
 describe("splitShadow()", () => {
   it("takes two paths apart, and leaves a path with blanks alone", () => {
     assertEquals(splitShadow("/dev/sda /dev/sdb"), { path: "/dev/sda", shadow: "/dev/sdb" });
@@ -114,6 +121,23 @@ describe("a file with a shadow", () => {
     const before = test.disk.content(SHADOW).slice();
     await assertRejects(() => test.open(), ConfigError, `"${SHADOW}" is no shadow of "${FIRST}"`);
     assertEquals(test.disk.content(SHADOW), before);
+  });
+
+  it("has no newer header on the shadow, in whatever moment the power goes", async () => {
+    const test = new Shadowed();
+    await test.open();
+    const cuts: CrashDisk[] = [];
+    test.disk.onOperation = (cut) => {
+      for (let seed = 0; seed < 8; seed++) cuts.push(cut(new TestRandom(cuts.length)));
+    };
+    await test.close();
+    await test.open();
+    assert(cuts.length > 40);
+    for (const disk of cuts) {
+      const [own, other] = [FIRST, SHADOW].map((path) => headerSequence(disk.content(path)));
+      assert(own >= other, `${own} is not older than ${other}`);
+    }
+    await test.close();
   });
 
   it("is read from the shadow when the first one can't be read", async () => {

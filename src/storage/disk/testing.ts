@@ -9,6 +9,7 @@ import { assert } from "../../base/mod.ts";
 import type { Disk, DiskFile } from "../../port/mod.ts";
 import { createCompute } from "../../platform/mod.ts";
 import type { OpenStoreOptions } from "./open_store.ts";
+import { PagedBytes } from "./paged_bytes_testing.ts";
 import type { TestClock, TestRandom } from "../testing.ts";
 
 const SECTOR_SIZE_BYTES = 512;
@@ -20,8 +21,8 @@ export const testPorts: Pick<OpenStoreOptions, "compute" | "host"> = {
 };
 
 interface FileState {
-  bytes: Uint8Array;
-  durable: Uint8Array;
+  bytes: PagedBytes;
+  durable: PagedBytes;
   unsynced: { offset: number; bytes: Uint8Array }[];
 }
 
@@ -45,6 +46,11 @@ export class CrashDisk implements Disk {
   readCount = 0;
   /** Bytes that were read. */
   readBytes = 0;
+  /**
+   * Called at each write and sync before it changes anything. The argument gives the disk as it is when the power goes
+   * in that moment; this disk goes on. The disk after a power cut has it, too.
+   */
+  onOperation: ((cut: (random: TestRandom) => CrashDisk) => void) | undefined;
   readonly #files: Map<string, FileState>;
   readonly #random: TestRandom;
 
@@ -58,7 +64,9 @@ export class CrashDisk implements Disk {
   restarted(): CrashDisk {
     this.isDown = true;
     for (const file of this.#files.values()) this.#losePower(file);
-    return new CrashDisk(this.#random, this.#files);
+    const disk = new CrashDisk(this.#random, this.#files);
+    disk.onOperation = this.onOperation;
+    return disk;
   }
 
   /** Paths of all files. */
@@ -68,14 +76,14 @@ export class CrashDisk implements Disk {
 
   /** Content of a file, to look at or to damage. */
   content(path: string): Uint8Array {
-    return this.#files.get(path)!.bytes;
+    return this.#files.get(path)!.bytes.flat();
   }
 
   open(path: string, options: { create?: boolean } = {}): Promise<DiskFile> {
     let file = this.#files.get(path);
     if (file === undefined) {
       if (options.create !== true) return Promise.reject(coded("ENOENT", path));
-      file = { bytes: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
+      file = { bytes: new PagedBytes(), durable: new PagedBytes(), unsynced: [] };
       this.#files.set(path, file);
     }
     return Promise.resolve(this.#handle(path, file));
@@ -85,19 +93,19 @@ export class CrashDisk implements Disk {
     await this.#never();
     const file = this.#files.get(path);
     if (file === undefined) throw coded("ENOENT", path);
-    return file.bytes.slice();
+    const bytes = new Uint8Array(file.bytes.length);
+    file.bytes.read(0, bytes);
+    return bytes;
   }
 
   /** Puts a file there that is safe at once: a key. */
   place(path: string, bytes: Uint8Array): void {
-    this.#files.set(path, { bytes: bytes.slice(), durable: bytes.slice(), unsynced: [] });
+    this.#files.set(path, safeFile(bytes));
   }
 
   replaceFile(path: string, content: Uint8Array): Promise<void> {
     const bytes = content.slice();
-    return this.#change(path, () => {
-      this.#files.set(path, { bytes, durable: bytes.slice(), unsynced: [] });
-    });
+    return this.#change(path, (files) => void files.set(path, safeFile(bytes)));
   }
 
   list(): Promise<string[]> {
@@ -109,27 +117,28 @@ export class CrashDisk implements Disk {
   }
 
   remove(path: string): Promise<void> {
-    return this.#change(path, () => void this.#files.delete(path));
+    return this.#change(path, (files) => void files.delete(path));
   }
 
   #handle(path: string, file: FileState): DiskFile {
     return {
       read: (offset, target) => this.#read(path, file, offset, target),
-      write: (offset, source) =>
-        this.#change(path, () => {
-          grow(file, offset + source.length);
-          file.bytes.set(source, offset);
-          file.unsynced.push({ offset, bytes: source.slice() });
-        }),
+      write: (offset, source) => {
+        const bytes = source.slice();
+        return this.#changeFile(path, file, (state) => {
+          state.bytes.write(offset, bytes);
+          state.unsynced.push({ offset, bytes });
+        });
+      },
       sync: () =>
-        this.#change(path, () => {
-          for (const { offset, bytes } of file.unsynced) file.durable.set(bytes, offset);
-          file.unsynced = [];
+        this.#changeFile(path, file, (state) => {
+          for (const { offset, bytes } of state.unsynced) state.durable.write(offset, bytes);
+          state.unsynced = [];
         }),
       size: () => Promise.resolve(file.bytes.length),
       truncate: (sizeBytes) => {
-        file.bytes = resized(file.bytes, sizeBytes);
-        file.durable = resized(file.durable, sizeBytes);
+        file.bytes.resize(sizeBytes);
+        file.durable.resize(sizeBytes);
         return Promise.resolve();
       },
       close: () => this.#never() ?? Promise.resolve(),
@@ -142,18 +151,27 @@ export class CrashDisk implements Disk {
     const isFaulty = this.faultyPath === "" || this.faultyPath === path;
     if (this.hangs && isFaulty) await new Promise(() => {});
     if (this.readError !== "" && isFaulty) throw coded(this.readError, path);
-    const part = file.bytes.subarray(offset, offset + target.length);
-    this.readBytes += part.length;
-    target.set(part);
-    return part.length;
+    const count = file.bytes.read(offset, target);
+    this.readBytes += count;
+    return count;
   }
 
-  async #change(path: string, apply: () => void): Promise<void> {
+  /** A change of a file that is open: also when it has no name any more. */
+  #changeFile(path: string, file: FileState, apply: (state: FileState) => void): Promise<void> {
+    return this.#change(path, (files) => {
+      const isNamed = this.#files.get(path) === file;
+      const state = files === this.#files ? file : isNamed ? files.get(path) : undefined;
+      if (state !== undefined) apply(state);
+    });
+  }
+
+  async #change(path: string, apply: (files: Map<string, FileState>) => void): Promise<void> {
     if (this.isDown) await this.#never();
     this.operationCount++;
+    this.onOperation?.((random) => this.#cut(random, apply));
     // The operation at which the power goes may have reached the device or not.
     if (this.operationCount >= this.crashAt) {
-      if (this.#random.below(2) === 0) apply();
+      if (this.#random.below(2) === 0) apply(this.#files);
       this.isDown = true;
       await this.#never();
     }
@@ -162,7 +180,17 @@ export class CrashDisk implements Disk {
     const isFaulty = this.faultyPath === "" || this.faultyPath === path;
     if (this.hangs && isFaulty) await new Promise(() => {});
     if (this.writeError !== "" && isFaulty) throw coded(this.writeError, path);
-    apply();
+    apply(this.#files);
+  }
+
+  /** A copy of the disk whose power went during a change. */
+  #cut(random: TestRandom, apply: (files: Map<string, FileState>) => void): CrashDisk {
+    const files = new Map<string, FileState>();
+    for (const [path, { bytes, durable, unsynced }] of this.#files) {
+      files.set(path, { bytes: bytes.copy(), durable: durable.copy(), unsynced: unsynced.slice() });
+    }
+    if (random.below(2) === 0) apply(files);
+    return new CrashDisk(random, files).restarted();
   }
 
   /** A promise that never settles once the power is gone. */
@@ -174,34 +202,25 @@ export class CrashDisk implements Disk {
     for (const { offset, bytes } of file.unsynced) {
       const fate = this.#random.below(3);
       if (fate === 0) continue;
-      if (fate === 1) file.durable.set(bytes, offset);
+      if (fate === 1) file.durable.write(offset, bytes);
       else this.#tear(file.durable, offset, bytes);
     }
-    for (const { offset, bytes } of file.unsynced) {
-      file.bytes.set(file.durable.subarray(offset, offset + bytes.length), offset);
-    }
+    if (file.unsynced.length > 0) file.bytes = file.durable.copy();
     file.unsynced = [];
   }
 
   /** Each sector of a torn write arrives or does not. */
-  #tear(target: Uint8Array, offset: number, bytes: Uint8Array): void {
+  #tear(target: PagedBytes, offset: number, bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += SECTOR_SIZE_BYTES) {
-      if (this.#random.below(2) === 0) target.set(bytes.subarray(at, at + SECTOR_SIZE_BYTES), offset + at);
+      if (this.#random.below(2) === 0) target.write(offset + at, bytes.subarray(at, at + SECTOR_SIZE_BYTES));
     }
   }
 }
 
-function resized(bytes: Uint8Array, sizeBytes: number): Uint8Array {
-  const result = new Uint8Array(sizeBytes);
-  result.set(bytes.subarray(0, sizeBytes));
-  return result;
-}
-
-/** A file is as long as what was written to it. */
-function grow(file: FileState, sizeBytes: number): void {
-  if (sizeBytes <= file.bytes.length) return;
-  file.bytes = resized(file.bytes, sizeBytes);
-  file.durable = resized(file.durable, sizeBytes);
+function safeFile(content: Uint8Array): FileState {
+  const durable = new PagedBytes();
+  durable.write(0, content);
+  return { bytes: durable.copy(), durable, unsynced: [] };
 }
 
 function coded(code: string, path: string): Error {
