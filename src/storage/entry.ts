@@ -15,7 +15,8 @@
  * | 12   | 12+6  | set id; tree id                                                           |
  * | 12   | 8     | bits 24-31: write epoch                                                   |
  * | 13   | 32    | priority of the entry in its tree                                         |
- * | 14-15|       | spare (transactions)                                                      |
+ * | 14   | 32    | order time, lower bits; see `ENTRY_FLAG.OVERRULES`                       |
+ * | 15   | 8     | order time, upper bits                                                   |
  *
  * @module
  */
@@ -39,6 +40,8 @@ export const WORD = {
   LUT_HIGH_GENERATION_FLAGS: 11,
   SET_AND_TREE: 12,
   PRIORITY: 13,
+  ORDER_LOW: 14,
+  ORDER_HIGH: 15,
 } as const;
 
 /** Flag bits of an entry. */
@@ -53,6 +56,8 @@ export const ENTRY_FLAG = {
   DOOMED: 0x08,
   /** While a start replays blocks: the entry is from a checkpoint, its record was not found yet. */
   UNCONFIRMED: 0x10,
+  /** On a device the record took the place of a later copy: a start goes by its order time. */
+  OVERRULES: 0x20,
 } as const;
 
 const SIZE_BITS = 20;
@@ -95,6 +100,22 @@ export class EntryRef {
   get lastUpdateMs(): number {
     return (this.words[this.base + WORD.LUT_HIGH_GENERATION_FLAGS] >>> 24) * TWO_TO_32 +
       this.words[this.base + WORD.LUT_LOW];
+  }
+
+  /**
+   * Time by which a start tells which copy of a record on a device was stored last, in ms since 2010: the last update
+   * time, unless the record took the place of a later copy.
+   */
+  get orderMs(): number {
+    if ((this.flags & ENTRY_FLAG.OVERRULES) === 0) return this.lastUpdateMs;
+    return (this.words[this.base + WORD.ORDER_HIGH] & 0xff) * TWO_TO_32 + this.words[this.base + WORD.ORDER_LOW];
+  }
+
+  /** Sets the order time; the version was set before. */
+  setOrder(orderMs: number): void {
+    this.words[this.base + WORD.ORDER_LOW] = orderMs % TWO_TO_32;
+    this.words[this.base + WORD.ORDER_HIGH] = Math.floor(orderMs / TWO_TO_32);
+    this.setFlags(ENTRY_FLAG.OVERRULES, true);
   }
 
   /** Generation, 1 to 65535. */

@@ -401,7 +401,7 @@ export class NamespaceStore {
   nextLastUpdateMs(entry: EntryRef | undefined, set: SetInfo | undefined): number {
     let lastUpdateMs = Math.max(this.nowMs(), this.truncateLutMs + 1, this.lastUpdateFloorMs);
     if (entry !== undefined && !PLANTED.noLutRule) {
-      lastUpdateMs = Math.max(lastUpdateMs, entry.lastUpdateMs + 1);
+      lastUpdateMs = Math.max(lastUpdateMs, entry.orderMs + 1);
     }
     if (set !== undefined) lastUpdateMs = Math.max(lastUpdateMs, set.truncateLutMs + 1);
     return lastUpdateMs;
@@ -471,7 +471,10 @@ export class NamespaceStore {
     const flatFlags = readU32LE(this.#encoded.bytes, FLAT_FLAGS_AT);
     const units = (flatFlags & FLAT_FLAG.SIZE_BITS) + 1;
     const { space } = this;
-    const location = space.append(this.#encoded.bytes, units, write.origin);
+    const orderMs = exists && space.keepsOldCopies ? orderOver(write, entry) : 0;
+    const location = orderMs === 0
+      ? space.append(this.#encoded.bytes, units, write.origin)
+      : this.disk!.appendOverruling(this.#encoded.bytes, units, { orderMs, origin: write.origin });
     if (location <= NO_LOCATION) {
       return location === NO_LOCATION ? ResultCode.OUT_OF_SPACE : ResultCode.DEVICE_OVERLOAD;
     }
@@ -489,6 +492,7 @@ export class NamespaceStore {
     const flags = ((flatFlags & FLAT_FLAG.BINS) === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
       ((flatFlags & FLAT_FLAG.KEY) !== 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
     entry.setVersion(write.lastUpdateMs, write.generation, flags);
+    if (orderMs !== 0) entry.setOrder(orderMs);
     entry.setWriteEpoch(writeEpoch);
     this.index.touch(entry.handle);
     this.#count(entry, write.digest, write.digestAt);
@@ -515,7 +519,9 @@ export class NamespaceStore {
   expunge(digest: Uint8Array, at: number, entry: EntryRef, cause: TombstoneCause): boolean {
     const { origin } = cause;
     const isOver = origin === "expiry" || origin === "eviction";
-    const mayComeBack = isOver ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 : origin === "replica";
+    // A later copy that it overrules may not be covered by the truncation.
+    const isOverruling = origin === "truncate" && (entry.flags & ENTRY_FLAG.OVERRULES) !== 0;
+    const mayComeBack = isOver ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 : origin === "replica" || isOverruling;
     if (mayComeBack && this.space.keepsOldCopies) {
       if (!entry.isTombstone) return this.bury(digest, at, entry, cause) === ResultCode.OK;
       if (origin === "replica") return false;
@@ -578,8 +584,10 @@ export class NamespaceStore {
     if (lastUpdateMs <= Math.max(this.truncateLutMs, set?.truncateLutMs ?? 0)) return;
     const entry = this.#moveEntry;
     const exists = this.index.findOrInsert(bytes, digestAt, entry);
+    const orderMs = this.disk!.orderTime(record);
     const isUnconfirmed = exists && (entry.flags & ENTRY_FLAG.UNCONFIRMED) !== 0;
-    if (exists && !isNewer(record, entry) && !(isUnconfirmed && isSame(record, entry))) {
+    const isKnown = isUnconfirmed && orderMs === entry.orderMs && isSame(record, entry);
+    if (exists && !isNewer(record, entry, orderMs) && !isKnown) {
       const isOlderLonger = entry.voidTime !== 0 && (voidTime === 0 || voidTime > entry.voidTime);
       if (isOlderLonger) {
         entry.setFlags(ENTRY_FLAG.OUTLIVED, true);
@@ -599,6 +607,7 @@ export class NamespaceStore {
     const flags = (record.binCount === 0 ? ENTRY_FLAG.TOMBSTONE : 0) |
       (record.keyAt >= 0 ? ENTRY_FLAG.KEY_STORED : 0) | (outlived ? ENTRY_FLAG.OUTLIVED : 0);
     entry.setVersion(lastUpdateMs, generation, flags);
+    if (orderMs !== lastUpdateMs) entry.setOrder(orderMs);
     this.index.touch(entry.handle);
     this.#count(entry, bytes, digestAt);
     this.disk!.claim(location, sizeUnits);
@@ -725,6 +734,21 @@ export function isOutlived(entry: EntryRef, voidTime: number): boolean {
   return entry.voidTime === 0 || entry.voidTime > voidTime || (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0;
 }
 
+/**
+ * Order time that a record needs so that a start takes it for newer than the copy whose place it takes; 0 when its last
+ * update time says so.
+ */
+function orderOver({ lastUpdateMs, generation, voidTime }: PlacedRecord, entry: EntryRef): number {
+  const { orderMs } = entry;
+  if (lastUpdateMs > orderMs) return 0;
+  const isSame = lastUpdateMs === entry.lastUpdateMs && generation === entry.generation;
+  // A copy of the same version is one that was mended, or equal but for its bytes: either may be found.
+  if (isSame && voidTime === entry.voidTime && orderMs === lastUpdateMs) return 0;
+  const isLater = lastUpdateMs === orderMs && orderMs === entry.lastUpdateMs &&
+    (generation > entry.generation || (generation === entry.generation && voidTime > entry.voidTime));
+  return isLater ? 0 : orderMs + 1;
+}
+
 /** Whether a record that was found is the version that its digest has. */
 function isSame(record: FlatRecord, entry: EntryRef): boolean {
   return record.lastUpdateMs === entry.lastUpdateMs && record.generation === entry.generation &&
@@ -732,8 +756,9 @@ function isSame(record: FlatRecord, entry: EntryRef): boolean {
 }
 
 /** Whether a record that was found is newer than the one its digest has; of two that are equal either will do. */
-function isNewer(record: FlatRecord, entry: EntryRef): boolean {
+function isNewer(record: FlatRecord, entry: EntryRef, orderMs: number): boolean {
   const { lastUpdateMs, generation } = record;
+  if (orderMs !== entry.orderMs) return orderMs > entry.orderMs;
   if (lastUpdateMs !== entry.lastUpdateMs) return lastUpdateMs > entry.lastUpdateMs;
   if (generation !== entry.generation) return generation > entry.generation;
   return record.voidTime > entry.voidTime;

@@ -92,25 +92,29 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     if (message.operation !== RW_OPERATION.DUPLICATE_ACK || !this.#waiting.has(from)) return;
     switch (message.resultCode) {
       case ResultCode.OK:
-        if (message.record.isPresent) this.#merge(message.record);
+        if (message.record.isPresent && !this.#merge(from, message.record)) return this.#askAgain();
         break;
       case ResultCode.NOT_FOUND:
       case ResultCode.RECORD_EXISTS:
       case ResultCode.GENERATION:
         break;
       default:
-        this.dueMs = Math.min(this.dueMs, this.#peers.clock.monotonicMs() + REFUSED_RETRY_MS);
-        this.#peers.timer.add(this);
-        return;
+        return this.#askAgain();
     }
     this.#waiting.delete(from);
     this.#endWhenDone();
   }
 
-  #merge(record: { bytes: Uint8Array; at: number; end: number }): void {
+  #askAgain(): void {
+    this.dueMs = Math.min(this.dueMs, this.#peers.clock.monotonicMs() + REFUSED_RETRY_MS);
+    this.#peers.timer.add(this);
+  }
+
+  /** Takes a copy; false when a better one can't be stored for the moment, and whatever is written next would be without it. */
+  #merge(from: NodeId, record: { bytes: Uint8Array; at: number; end: number }): boolean {
     const { namespace, digest, partition } = this.#options.record;
     const { partitions } = namespace;
-    if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return;
+    if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return true;
     const held = new HeldRecord();
     const outcome = replaceRecord(namespace.store, record, {
       rule: partitions.mergesByTime(partition) ? "time" : "policy",
@@ -122,12 +126,15 @@ export class DuplicateResolution implements PeerTask, RwAsk {
       this.#heldCount++;
       held.hold(record, () => {
         this.#heldCount--;
-        this.#merge(held.record);
-        this.#endWhenDone();
+        if (this.#isOver) return;
+        if (this.#merge(from, held.record)) return this.#endWhenDone();
+        this.#waiting.add(from);
+        this.#askAgain();
       });
     } else if (outcome !== REPLACED.MALFORMED) {
       this.#peers.noteLastUpdate(record);
     }
+    return outcome !== REPLACED.OUT_OF_SPACE;
   }
 
   #endWhenDone(): void {

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { afterEach, describe, it } from "@std/testing/bdd";
 import { plantBug, ResultCode } from "../base/mod.ts";
+import { OVERLOADED } from "../storage/mod.ts";
 import { INFO1, INFO2 } from "../wire/mod.ts";
 import { TestCluster, type TestPeer } from "./peer_testing.ts";
 import { integerHex, type TestRequestShape, writeInteger } from "./testing.ts";
@@ -94,6 +95,19 @@ describe("DuplicateResolution", () => {
     let lost = 1;
     it.fate = ({ kind }) => kind === "dup" && lost-- > 0 ? "drop" : undefined;
     assertEquals(it.run(master, put(RECORD, 7)).generation, 3);
+  });
+
+  it("asks again when the better copy can't be stored for the moment", () => {
+    const { it, master } = merged();
+    const { space } = master.test.namespace.store;
+    const append = space.append;
+    let refusedCount = 0;
+    space.append = (...args) => ++refusedCount <= 2 ? OVERLOADED : append.apply(space, args);
+    const request = it.start(master, put(RECORD, 7));
+    it.clock.advance(10);
+    assertEquals([refusedCount, request.reply], [1, undefined]);
+    it.clock.advance(100);
+    assertEquals(request.reply?.generation, 3);
   });
 
   it("resolves a record that only the other has", () => {

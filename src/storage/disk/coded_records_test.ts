@@ -173,7 +173,7 @@ describe("a store with compression", () => {
     await test.restart({});
     assertEquals(test.header().readableBy, 1);
     await test.restart({ compression: "zstd" });
-    assertEquals([test.header().version, test.header().readableBy], [2, 2]);
+    assertEquals([test.header().version, test.header().readableBy], [3, 2]);
     await test.close();
   });
 

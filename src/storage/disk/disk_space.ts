@@ -27,9 +27,17 @@ import { DiskReports } from "./disk_reports.ts";
 import { Flusher, PageWriter } from "./flusher.ts";
 import type { DurableWaiter, FlushUnit } from "./flush_unit.ts";
 import { FormatUpgrade } from "./format_upgrade.ts";
-import { HEADER_FLAG, storedSize, TRAILER_SIZE_BYTES, UNIT_FLAG, UNIT_HEADER_SIZE_BYTES } from "./layout.ts";
+import {
+  FORMAT_VERSION_OF_CODED_RECORDS,
+  FORMAT_VERSION_OF_ORDER_TIMES,
+  HEADER_FLAG,
+  storedSize,
+  TRAILER_SIZE_BYTES,
+  UNIT_FLAG,
+  UNIT_HEADER_SIZE_BYTES,
+} from "./layout.ts";
 import type { PartitionPages } from "./partition_pages.ts";
-import { isCompressed, RecordCompression } from "./record_compression.ts";
+import { isCompressed, orderTime, RecordCompression } from "./record_compression.ts";
 import { SparseQueue } from "./sparse_queue.ts";
 import { WriteStream } from "./write_stream.ts";
 
@@ -98,7 +106,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly reader: BlockReader;
   /** Compresses records, and expands them. */
   readonly compression: RecordCompression;
-  /** Raises the format version before the first compressed record. */
+  /** Raises the format version before the first record of a newer form. */
   readonly upgrade: FormatUpgrade;
   /** See {@linkcode RecordSpace.appendedUnits}. */
   appendedUnits = 0;
@@ -252,10 +260,37 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     if (this.#isOverloaded(origin)) return OVERLOADED;
     let source = record;
     let units = recordUnits;
-    if (this.compression.isOn && this.upgrade.isDone()) {
+    if (this.compression.isOn && this.upgrade.isDone(FORMAT_VERSION_OF_CODED_RECORDS)) {
       units = this.compression.compress(record, recordUnits);
       source = this.compression.bytes;
     }
+    return this.#appendCoded(source, units, origin);
+  }
+
+  /**
+   * Stores a record in place of a later copy, which a start must not take for the newest.
+   *
+   * @param record begins with the record
+   * @param recordUnits its size
+   * @returns as of {@linkcode DiskSpace.append}; OVERLOADED also until older programs are kept from reading the device
+   */
+  appendOverruling(
+    record: Uint8Array,
+    recordUnits: number,
+    { orderMs, origin }: { orderMs: number; origin: ChangeOrigin },
+  ): number {
+    const isRefused = this.#isOverloaded(origin) || !this.upgrade.isDone(FORMAT_VERSION_OF_ORDER_TIMES);
+    if (isRefused) return OVERLOADED;
+    const units = this.compression.addOrder(record, recordUnits, orderMs);
+    return this.#appendCoded(this.compression.bytes, units, origin);
+  }
+
+  /** Time by which a start compares a record that was found, in ms since 2010. */
+  orderTime(record: FlatRecord): number {
+    return orderTime(record);
+  }
+
+  #appendCoded(source: Uint8Array, units: number, origin: ChangeOrigin): number {
     this.appendedUnits = units;
     const stream = this.#streamFor(source, 0, units);
     if (stream === undefined) return NO_LOCATION;

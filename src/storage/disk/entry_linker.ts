@@ -16,9 +16,17 @@ import { isOutlived, type NamespaceStore } from "../store.ts";
 import { DISK_BLOCK } from "./blocks.ts";
 import type { DiskSpace } from "./disk_space.ts";
 
-/** First and last word that a record's entry keeps when it moves to another place in the index. */
-const FIRST_WORD = WORD.LOCATION;
-const LAST_WORD = WORD.SET_AND_TREE;
+/** Words that a record's entry keeps when it moves to another place in the index. */
+const KEPT_WORDS = [
+  WORD.LOCATION,
+  WORD.SIZE,
+  WORD.VOID_TIME,
+  WORD.LUT_LOW,
+  WORD.LUT_HIGH_GENERATION_FLAGS,
+  WORD.SET_AND_TREE,
+  WORD.ORDER_LOW,
+  WORD.ORDER_HIGH,
+];
 
 /** See the head of the file. */
 export class EntryLinker {
@@ -127,14 +135,13 @@ export class EntryLinker {
   }
 
   #copy(source: EntryRef, target: EntryRef): void {
-    for (let word = FIRST_WORD; word <= LAST_WORD; word++) {
-      target.words[target.base + word] = source.words[source.base + word];
-    }
+    for (const word of KEPT_WORDS) target.words[target.base + word] = source.words[source.base + word];
   }
 }
 
 /** Whether the first of two entries of a record counts; of two that are equal the one whose record is there. */
 function isBetter(entry: EntryRef, known: EntryRef): boolean {
+  if (entry.orderMs !== known.orderMs) return entry.orderMs > known.orderMs;
   if (entry.lastUpdateMs !== known.lastUpdateMs) return entry.lastUpdateMs > known.lastUpdateMs;
   if (entry.generation !== known.generation) return entry.generation > known.generation;
   if (entry.voidTime !== known.voidTime) return entry.voidTime > known.voidTime;

@@ -1,18 +1,19 @@
 /**
- * Raises the format version of devices before the first record that older programs could not read: they refuse the file
- * then, instead of taking records for damaged.
+ * Raises the format version of devices before the first record of a form that older programs could not read: they refuse
+ * the file then, instead of taking records for damaged.
  *
  * @module
  */
 
 import { type OpenDevice, writeHeader } from "./device_file.ts";
-import { FORMAT_VERSION, FORMAT_VERSION_OF_CODED_RECORDS } from "./layout.ts";
+import { FORMAT_VERSION } from "./layout.ts";
 
 /** See the head of the file. */
 export class FormatUpgrade {
   readonly #devices: readonly OpenDevice[];
   readonly #onFault: (error: Error, device: number) => void;
-  #isDone = false;
+  #doneVersion: number;
+  #wantedVersion = 0;
   #running: Promise<void> | undefined;
 
   /**
@@ -22,18 +23,20 @@ export class FormatUpgrade {
   constructor(devices: readonly OpenDevice[], onFault: (error: Error, device: number) => void) {
     this.#devices = devices;
     this.#onFault = onFault;
+    this.#doneVersion = Math.min(...devices.map(({ header: { readableBy } }) => readableBy));
   }
 
-  /** Whether compressed records may be written now; when not, the headers are on their way. */
-  isDone(): boolean {
-    if (!this.#isDone) this.run();
-    return this.#isDone;
+  /** Whether records of a form that came with a version may be written now; when not, the headers are on their way. */
+  isDone(version: number): boolean {
+    if (this.#doneVersion < version) this.run(version);
+    return this.#doneVersion >= version;
   }
 
-  /** Raises the version where it is lower; resolves when that has ended, well or not. */
-  run(): Promise<void> {
-    if (this.#isDone) return Promise.resolve();
-    return this.#running ??= this.#run().finally(() => this.#running = undefined);
+  /** Raises the oldest version that can read the devices; resolves when that has ended, well or not. */
+  run(version: number): Promise<void> {
+    this.#wantedVersion = Math.max(this.#wantedVersion, version);
+    if (this.#doneVersion >= this.#wantedVersion) return Promise.resolve();
+    return this.#running ??= this.#run(this.#wantedVersion).finally(() => this.#running = undefined);
   }
 
   /** Resolves when no header is being written. */
@@ -41,19 +44,19 @@ export class FormatUpgrade {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  async #run(wantedVersion: number): Promise<void> {
     for (const [index, device] of this.#devices.entries()) {
       const { version, readableBy } = device.header;
-      if (readableBy >= FORMAT_VERSION_OF_CODED_RECORDS) continue;
+      if (readableBy >= wantedVersion) continue;
       try {
         await writeHeader(device, {
           version: Math.max(version, FORMAT_VERSION),
-          readableBy: FORMAT_VERSION_OF_CODED_RECORDS,
+          readableBy: wantedVersion,
         });
       } catch (error) {
         return this.#onFault(error as Error, index);
       }
     }
-    this.#isDone = true;
+    this.#doneVersion = wantedVersion;
   }
 }

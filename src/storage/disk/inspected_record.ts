@@ -11,7 +11,7 @@ import { FlatRecord, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
 import { measureFlat } from "../flat_check.ts";
 import type { InspectedFault } from "./inspection.ts";
 import { storedSize } from "./layout.ts";
-import { COMPRESSION_METHOD, isCompressed, RecordCompression } from "./record_compression.ts";
+import { COMPRESSION_METHOD, isCompressed, METHOD_NONE, methodOf, RecordCompression } from "./record_compression.ts";
 
 /** A bin, without its value. */
 export interface InspectedBin {
@@ -81,15 +81,17 @@ export class RecordInspection {
   /** How the bins are compressed. */
   get compression(): "none" | keyof typeof COMPRESSION_METHOD | "unknown" {
     if (!isCompressed(this.#bytes, this.#at)) return "none";
-    const number = this.#bytes[this.head.binsAt];
+    const number = methodOf(this.head);
+    if (number === METHOD_NONE) return "none";
     const names = Object.keys(COMPRESSION_METHOD) as (keyof typeof COMPRESSION_METHOD)[];
     return names.find((name) => COMPRESSION_METHOD[name] === number) ?? "unknown";
   }
 
   /** Bytes of the flat record when it is expanded; undefined when it can't be. */
   get sizeBytes(): number | undefined {
-    if (this.compression === "none") return flatSizeUnits(this.#bytes, this.#at) * UNIT_SIZE_BYTES;
-    return this.#expanded?.length;
+    if (this.#expanded !== undefined) return this.#expanded.length;
+    if (isCompressed(this.#bytes, this.#at)) return undefined;
+    return flatSizeUnits(this.#bytes, this.#at) * UNIT_SIZE_BYTES;
   }
 
   /** The bins, undefined when the record can't be expanded. */
@@ -114,7 +116,7 @@ export class RecordInspection {
   /** What is wrong with the form of the record, whose checksum is right. */
   fault(): InspectedFault | undefined {
     const { offsetBytes } = this;
-    if (this.compression !== "none" && this.#expanded === undefined) {
+    if (isCompressed(this.#bytes, this.#at) && this.#expanded === undefined) {
       return {
         offsetBytes,
         expected: "bins that expand to the size that their record names",

@@ -19,11 +19,13 @@ import { UNIT_SIZE_BYTES } from "../flat.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** Version that this program writes. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 /** Oldest version whose readers understand a device with plain records alone. */
 export const FORMAT_VERSION_READABLE_BY = 1;
 /** Oldest version whose readers understand compressed and encrypted records. */
 export const FORMAT_VERSION_OF_CODED_RECORDS = 2;
+/** Oldest version whose readers understand records with an order time. */
+export const FORMAT_VERSION_OF_ORDER_TIMES = 3;
 /** Flush units begin at multiples of this. */
 export const PAGE_SIZE_BYTES = 4096;
 /** Offset of the first write block. */

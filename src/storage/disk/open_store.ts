@@ -13,7 +13,7 @@ import { type OpenDevice, openDevices } from "./device_file.ts";
 import { DiskSpace } from "./disk_space.ts";
 import { fastStart } from "./fast_start.ts";
 import { readEncryption } from "./key_source.ts";
-import { BLOCK_SIZE_MAX_BYTES } from "./layout.ts";
+import { BLOCK_SIZE_MAX_BYTES, FORMAT_VERSION_OF_CODED_RECORDS } from "./layout.ts";
 import { checkpointFiles } from "./sealed_files.ts";
 import { splitShadow } from "./shadow_file.ts";
 import { PartitionPages } from "./partition_pages.ts";
@@ -86,7 +86,7 @@ export async function openStore(options: OpenStoreOptions): Promise<NamespaceSto
     log,
     onFailure,
   });
-  if (disk.compression.isOn) await disk.upgrade.run();
+  if (disk.compression.isOn) await disk.upgrade.run(FORMAT_VERSION_OF_CODED_RECORDS);
   const store = new NamespaceStore({ ...base, disk });
   const path = checkpointPath(options);
   if (path !== undefined) {

@@ -9,8 +9,13 @@
  * | 4     | size of what follows, in bytes                    |
  * | n     | bins and padding, compressed                      |
  *
- * and the record's "compressed" bit is set. A record is stored so only when it takes less room. Nobody but the device
- * sees it: what is read is expanded. Source: server-operations reference, sections 15 and 20.
+ * and the record's "compressed" bit is set. A record is stored so only when it takes less room.
+ *
+ * A record that took the place of a later copy has an order time in the same way: bit 0x80 of the method is set, and 5
+ * bytes with the time (ms since 2010) stand before the bins. The bins themselves are as they were, method 0.
+ *
+ * Nobody but the device sees any of it: what is read is expanded. Source: server-operations reference, sections 15 and
+ * 20; docs/format/device.md.
  *
  * @module
  */
@@ -25,8 +30,16 @@ import { snappyCompress, snappyExpand, snappySizeMax } from "./snappy.ts";
 /** Ways to compress, as records name them. */
 export const COMPRESSION_METHOD = { lz4: 1, snappy: 2, zstd: 3 } as const;
 
+/** The bins are as they were. */
+export const METHOD_NONE = 0;
+/** Bit of the method: an order time follows. */
+const HAS_ORDER_TIME = 0x80;
+
 /** Bytes before the compressed bins. */
 const HEAD_SIZE = 9;
+/** Bytes of an order time. */
+const ORDER_TIME_SIZE = 5;
+const TWO_TO_32 = 0x1_0000_0000;
 /** Smaller bins are not tried. */
 const BINS_SIZE_MIN = 64;
 /** Largest flat record: what its size field can say. */
@@ -38,6 +51,19 @@ const AVERAGE_WEIGHT = 1 / 256;
 /** Whether the record at an offset is compressed. */
 export function isCompressed(bytes: Uint8Array, at: number): boolean {
   return (readU32LE(bytes, at + FLAT_FLAGS_AT) & FLAT_FLAG.COMPRESSED) !== 0;
+}
+
+/** How the bins of a coded record are compressed: of {@linkcode COMPRESSION_METHOD}, or METHOD_NONE. */
+export function methodOf({ bytes, binsAt }: FlatRecord): number {
+  return bytes[binsAt] & ~HAS_ORDER_TIME;
+}
+
+/** Time by which a start compares a stored record with other copies, in ms since 2010. */
+export function orderTime(record: FlatRecord): number {
+  const { bytes, at, binsAt, lastUpdateMs } = record;
+  const hasOrder = isCompressed(bytes, at) && (bytes[binsAt] & HAS_ORDER_TIME) !== 0;
+  if (!hasOrder) return lastUpdateMs;
+  return bytes[binsAt + HEAD_SIZE + 4] * TWO_TO_32 + readU32LE(bytes, binsAt + HEAD_SIZE);
 }
 
 /** The compression settings, read again and again. */
@@ -104,20 +130,58 @@ export class RecordCompression {
     const head = record.binsAt;
     const end = at + flatSizeUnits(bytes, at) * UNIT_SIZE_BYTES;
     if (head + HEAD_SIZE > end) return undefined;
-    const method = bytes[head];
+    const hasOrder = (bytes[head] & HAS_ORDER_TIME) !== 0;
+    const method = bytes[head] & ~HAS_ORDER_TIME;
+    const packedAt = head + HEAD_SIZE + (hasOrder ? ORDER_TIME_SIZE : 0);
     const bodySize = readU32LE(bytes, head + 1);
     const packedSize = readU32LE(bytes, head + 5);
     const sizeBytes = head - at + bodySize;
-    const isPossible = packedSize <= end - head - HEAD_SIZE && sizeBytes <= RECORD_SIZE_MAX &&
+    const isPossible = packedSize <= end - packedAt && sizeBytes <= RECORD_SIZE_MAX &&
       sizeBytes % UNIT_SIZE_BYTES === 0;
     if (!isPossible) return undefined;
-    const packed = bytes.subarray(head + HEAD_SIZE, head + HEAD_SIZE + packedSize);
+    const packed = bytes.subarray(packedAt, packedAt + packedSize);
     const out = new Uint8Array(sizeBytes);
     copyBytes(bytes, at, out, 0, head - at);
     if (!this.#unpack(method, packed, out.subarray(head - at))) return undefined;
     const flags = readU32LE(bytes, at + FLAT_FLAGS_AT) & ~(FLAT_FLAG.COMPRESSED | FLAT_FLAG.SIZE_BITS);
     writeU32LE(out, FLAT_FLAGS_AT, (flags | (sizeBytes / UNIT_SIZE_BYTES - 1)) >>> 0);
     return out;
+  }
+
+  /**
+   * Gives a record an order time.
+   *
+   * @param source begins with the record, which is not compressed
+   * @param units its size
+   * @param orderMs the time, in ms since 2010
+   * @returns size in units of what is in `bytes` now
+   */
+  addOrder(source: Uint8Array, units: number, orderMs: number): number {
+    const record = this.#record;
+    record.open(source, 0);
+    const head = record.binsAt;
+    const bodySize = units * UNIT_SIZE_BYTES - head;
+    const bodyAt = head + HEAD_SIZE + ORDER_TIME_SIZE;
+    const stored = Math.ceil((bodyAt + bodySize) / UNIT_SIZE_BYTES);
+    if (this.#out.length < stored * UNIT_SIZE_BYTES) this.#out = new Uint8Array(2 * stored * UNIT_SIZE_BYTES);
+    const out = this.#out;
+    copyBytes(source, 0, out, 0, head);
+    out[head] = METHOD_NONE | HAS_ORDER_TIME;
+    writeU32LE(out, head + 1, bodySize);
+    writeU32LE(out, head + 5, bodySize);
+    writeU32LE(out, head + HEAD_SIZE, orderMs % TWO_TO_32);
+    out[head + HEAD_SIZE + 4] = Math.floor(orderMs / TWO_TO_32);
+    copyBytes(source, head, out, bodyAt, bodySize);
+    out.fill(0, bodyAt + bodySize, stored * UNIT_SIZE_BYTES);
+    this.#markCoded(source, stored);
+    return stored;
+  }
+
+  /** Puts the word with flags and size in place of the source's. */
+  #markCoded(source: Uint8Array, units: number): void {
+    const flags = readU32LE(source, FLAT_FLAGS_AT) & ~FLAT_FLAG.SIZE_BITS;
+    writeU32LE(this.#out, FLAT_FLAGS_AT, (flags | FLAT_FLAG.COMPRESSED | (units - 1)) >>> 0);
+    this.bytes = this.#out;
   }
 
   #try(source: Uint8Array, units: number): number {
@@ -139,9 +203,7 @@ export class RecordCompression {
     writeU32LE(out, head + 5, body.length);
     copyBytes(body, 0, out, head + HEAD_SIZE, body.length);
     out.fill(0, sizeBytes, stored * UNIT_SIZE_BYTES);
-    const flags = readU32LE(source, FLAT_FLAGS_AT) & ~FLAT_FLAG.SIZE_BITS;
-    writeU32LE(out, FLAT_FLAGS_AT, (flags | FLAT_FLAG.COMPRESSED | (stored - 1)) >>> 0);
-    this.bytes = out;
+    this.#markCoded(source, stored);
     return stored;
   }
 
@@ -165,6 +227,10 @@ export class RecordCompression {
 
   #unpack(method: number, packed: Uint8Array, out: Uint8Array): boolean {
     switch (method) {
+      case METHOD_NONE:
+        if (packed.length !== out.length) return false;
+        out.set(packed);
+        return true;
       case COMPRESSION_METHOD.lz4:
         return lz4Expand(packed, out);
       case COMPRESSION_METHOD.snappy:
