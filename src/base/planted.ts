@@ -78,7 +78,7 @@ export type PlantedBug = keyof typeof PLANTED;
 export const PLANTED_BUGS: readonly PlantedBug[] = Object.keys(PLANTED) as PlantedBug[];
 
 /** Bugs of one node's devices, for the histories of a store with power cuts (`storage/disk/crash_test.ts`). */
-const DEVICE_BUGS: readonly PlantedBug[] = ["staleCheckpointTrusted"];
+const DEVICE_BUGS: readonly PlantedBug[] = ["staleCheckpointTrusted", "freedDeadBlock"];
 
 /** Names of the switches that break rules of the cluster. */
 export const CLUSTER_BUGS: readonly PlantedBug[] = PLANTED_BUGS.filter((bug) => !DEVICE_BUGS.includes(bug));

@@ -13,6 +13,8 @@ import type { SimMachine, SimProcess, SimWorld } from "./world.ts";
 
 /** Port on which nodes serve clients. */
 export const CLUSTER_SERVICE_PORT = 3000;
+/** Port on which nodes talk to each other, but for heartbeats. */
+export const CLUSTER_FABRIC_PORT = 3001;
 const HEARTBEAT_PORT = 3002;
 
 /** Statistics in the log say nothing that a report needs. */
@@ -191,14 +193,20 @@ export class ClusterMembers {
       hasFiles,
       isOnDevice = false,
       commits = false,
+      transactionRetryMs,
+      migrateSleepUs,
     } = this.#shape;
     const files = { files: [DATA_FILE], filesize: FILE_SIZE_BYTES };
     const seeds = this.all.slice(0, nodeCount).filter((other) => other.index !== index);
     return defaultSettings({
-      service: { nodeId: id, tickerInterval: TICKER_INTERVAL_S },
+      service: {
+        nodeId: id,
+        tickerInterval: TICKER_INTERVAL_S,
+        ...(transactionRetryMs === undefined ? {} : { transactionRetryMs }),
+      },
       network: {
         service: { addresses: ["any"], port: CLUSTER_SERVICE_PORT },
-        fabric: { addresses: ["any"] },
+        fabric: { addresses: ["any"], port: CLUSTER_FABRIC_PORT },
         heartbeat: {
           addresses: ["any"],
           port: HEARTBEAT_PORT,
@@ -214,6 +222,7 @@ export class ClusterMembers {
         // Few sprigs, so that a walk over few records is short.
         partitionTreeSprigs: 16,
         nsupPeriod: 1,
+        ...(migrateSleepUs === undefined ? {} : { migrateSleep: migrateSleepUs }),
         allowTtlWithoutNsup: true,
         ...(isOnDevice ? { tombRaiderPeriod: RAID_PERIOD_S, tombRaiderEligibleAge: RAID_AGE_S } : {}),
         storage: isOnDevice

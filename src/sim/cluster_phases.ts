@@ -12,7 +12,8 @@ export function isInPhase(phase: ClusterPhase, members: readonly ClusterMember[]
   return members.some((member) => member.isUp && memberIsIn(phase, member));
 }
 
-function memberIsIn(phase: ClusterPhase, member: ClusterMember): boolean {
+/** Whether a node, which is up, is in a phase. */
+export function memberIsIn(phase: ClusterPhase, member: ClusterMember): boolean {
   const { cluster } = member.node!;
   switch (phase) {
     case "paxos": {

@@ -30,6 +30,7 @@ import { hasMigrations, isQuiesced, PhaseCounters } from "./cluster_phases.ts";
 import { Strikes } from "./cluster_strikes.ts";
 import { checkTruncated, isTruncated, truncationMark, whyNotTruncated } from "./cluster_truncation.ts";
 import type { ClusterSchedule, Epoch } from "./cluster_types.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
 import type { Entry, RecordState } from "./record_model.ts";
 import { ABSENT } from "./record_model.ts";
 import type { SimEvent } from "./simulation.ts";
@@ -85,6 +86,8 @@ const RUN_MIN_MS = 120_000;
 const PARTITION_COUNT_FULL = 4096;
 /** When clocks are further apart, expired records are not judged. */
 const CLOCK_SPREAD_MAX_MS = 1000;
+/** A call that has no answer must have met trouble within this share of its time. */
+const CALM_SHARE = 0.75;
 /** Log lines of each node in a report. */
 const REPORT_LINE_COUNT = 40;
 
@@ -113,6 +116,7 @@ class ClusterRun {
   readonly #members: ClusterMembers;
   readonly #clients: ClusterClients;
   readonly #invariants: ClusterInvariants;
+  readonly #watch: ClusterWatch;
   readonly #wall: ClusterWall;
   readonly #counters = new PhaseCounters();
   readonly #checks: SafeCounts = { unknown: 0, stale: 0 };
@@ -123,6 +127,9 @@ class ClusterRun {
   #wholeMsMax = 0;
   #faultCount = 0;
   #nextLookUs = 0;
+  #strikes: Strikes | undefined;
+  /** Since then nothing was wrong, as far as is known. */
+  #calmSinceUs = 0;
   #wantsIndex = false;
   #hadQuiesced = false;
 
@@ -147,6 +154,8 @@ class ClusterRun {
       random: simulation.random.fork("clients"),
       recorder: this.#history,
     });
+    this.#watch = new ClusterWatch(this.#members.all, this.#clients.names);
+    this.#clients.onDoubt = (entry) => this.#checkDoubt(entry);
     simulation.afterEvent = (event) => this.#afterEvent(event);
   }
 
@@ -203,16 +212,19 @@ class ClusterRun {
     if (nowUs >= this.#nextLookUs) {
       this.#nextLookUs = nowUs + LOOK_AT_ALL_US;
       this.#invariants.lookAtAll();
+      if (!this.#isCalm()) this.#calmSinceUs = nowUs;
     }
     const member = this.#members.ofProcess(owner.id);
-    if (member?.process === owner) this.#invariants.look(member);
+    if (member?.process !== owner) return;
+    if (member.isUp) this.#watch.watch(member);
+    this.#invariants.look(member);
   }
 
   async #runEpoch(epoch: Epoch, name: string): Promise<void> {
     const { simulation } = this.#world;
     this.#clients.recorder = this.#history = new EpochHistory(simulation, this.#wall);
     this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
-    const strikes = new Strikes(this.#targets(), epoch);
+    const strikes = this.#strikes = new Strikes(this.#targets(), epoch);
     this.#clients.isWorking = true;
     this.#clients.isPaused = false;
     strikes.start();
@@ -234,6 +246,26 @@ class ClusterRun {
     await this.#check(epoch, before);
   }
 
+  /** Nothing goes wrong, and the cluster has nothing to decide or to move. */
+  #isCalm(): boolean {
+    return this.#strikes?.isStriking !== true && this.#whyNotSettled() === undefined;
+  }
+
+  /** A call that has no answer, although nothing was wrong for most of its time. */
+  #checkDoubt({ key, invokedTick, action }: Entry): void {
+    const { timeoutMs, transactionRetryMs } = this.#schedule.shape;
+    const calmMs = (this.#world.simulation.nowUs - this.#calmSinceUs) / 1000;
+    // With a longer pause nothing that was lost is sent again in time.
+    const mayWait = transactionRetryMs === undefined || calmMs < timeoutMs * CALM_SHARE ||
+      this.#wall.ageMs(invokedTick) < timeoutMs * CALM_SHARE;
+    if (mayWait || !this.#isCalm()) return;
+    throw new Error(
+      `A ${action.type} of ${key} had no answer within ${timeoutMs} ms, though nothing was wrong for ${
+        calmMs.toFixed(0)
+      } ms`,
+    );
+  }
+
   #targets() {
     return {
       world: this.#world,
@@ -241,6 +273,8 @@ class ClusterRun {
       clients: this.#clients.machines,
       replicationFactor: this.#schedule.shape.replicationFactor,
       counters: this.#counters,
+      aimsAtPhases: this.#schedule.shape.aimsAtPhases === true,
+      noteTrouble: () => void (this.#calmSinceUs = this.#world.simulation.nowUs),
       pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),
       noteQuiesce: () => void (this.#hadQuiesced = true),
       truncate: () => void this.#clients.truncate().catch((error) => this.fail(error)),
@@ -285,6 +319,17 @@ class ClusterRun {
   /** What is missing for a whole cluster: all nodes in it, nothing to exchange, to move or to mend; undefined for nothing. */
   #whyNotWhole(): string | undefined {
     const started = this.#members.all.filter(({ startCount }) => startCount > 0);
+    const why = this.#whyNotSettled();
+    if (why !== undefined) return why;
+    const mending = started.find(({ node }) => node!.peers.unconfirmedCount > 0);
+    if (mending !== undefined) return `${mending.id} has records that a replica may lack`;
+    const unready = this.#wantsIndex ? started.find((member) => !hasIndex(member)) : undefined;
+    return unready === undefined ? whyNotTruncated(started) : `${unready.id} has no complete index`;
+  }
+
+  /** The same without what writes change: a node missing, an exchange or a migration; undefined for nothing. */
+  #whyNotSettled(): string | undefined {
+    const started = this.#members.all.filter(({ startCount }) => startCount > 0);
     const down = started.find((member) => !member.isUp || member.isFrozen);
     if (down !== undefined) return `${down.id} does not run`;
     const [first] = started;
@@ -302,11 +347,7 @@ class ClusterRun {
     const quiesced = started.find(isQuiesced);
     if (quiesced !== undefined) return `${quiesced.id} is quiesced`;
     const busy = started.find(hasMigrations);
-    if (busy !== undefined) return `${busy.id} has migrations left`;
-    const mending = started.find(({ node }) => node!.peers.unconfirmedCount > 0);
-    if (mending !== undefined) return `${mending.id} has records that a replica may lack`;
-    const unready = this.#wantsIndex ? started.find((member) => !hasIndex(member)) : undefined;
-    return unready === undefined ? whyNotTruncated(started) : `${unready.id} has no complete index`;
+    return busy === undefined ? undefined : `${busy.id} has migrations left`;
   }
 
   async #check(epoch: Epoch, before: CopiesByDigest | undefined): Promise<void> {

@@ -4,8 +4,19 @@
  *
  * @module
  */
-import { type ClusterMember, type ClusterMembers, DATA_FILE } from "./cluster_members.ts";
-import { isInPhase, isInQuiescedPlace, isQuiesced, type PhaseCounters } from "./cluster_phases.ts";
+import {
+  CLUSTER_FABRIC_PORT,
+  type ClusterMember,
+  type ClusterMembers,
+  DATA_FILE,
+} from "./cluster_members.ts";
+import {
+  isInPhase,
+  isInQuiescedPlace,
+  isQuiesced,
+  memberIsIn,
+  type PhaseCounters,
+} from "./cluster_phases.ts";
 import type { ClusterPhase, Epoch, PlannedFault } from "./cluster_types.ts";
 import { EventKind } from "./simulation.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
@@ -32,6 +43,9 @@ const SLOW_BEFORE_BLACKOUT_MS = 600;
 const SLOW_BEFORE_BLACKOUT = 1;
 const RESUME_LOOK_MS = 100;
 
+/** Connections that break after they stood still do so when this share of the time is over. */
+const STICK_BREAK_SHARE = 0.9;
+
 /** Bits that turn over when a file is damaged. */
 const CORRUPTION_COUNT = 4;
 
@@ -47,6 +61,8 @@ export interface StrikeTargets {
   /** Copies of each record. */
   readonly replicationFactor: number;
   readonly counters: PhaseCounters;
+  /** Faults that waited for a phase strike a node that is in it. */
+  readonly aimsAtPhases: boolean;
   /** Whether the cluster is whole and has as many copies of everything as it should. */
   isWhole(): boolean;
   /** A node gives its masterships up, but keeps what it has. */
@@ -57,6 +73,8 @@ export interface StrikeTargets {
   truncate(): void;
   /** Nodes may have and may keep what was given up: it can take effect until the epoch is over. */
   holdDoubts(): void;
+  /** Something begins or ends to go wrong. */
+  noteTrouble(): void;
   /** A machine's clock is changed by this call. */
   changeClock(machine: SimMachine, change: () => void): void;
 }
@@ -82,6 +100,11 @@ export class Strikes {
     for (const fault of this.#epoch.faults) {
       this.#later(fault.atMs, () => this.#await(fault, { sinceMs: this.#nowMs(), isProvoked: false }));
     }
+  }
+
+  /** Whether something goes wrong now, as far as it is known here. */
+  get isStriking(): boolean {
+    return this.#undo.size > 0;
   }
 
   /** Undoes everything: the network is whole, all nodes run and none sleeps. */
@@ -154,6 +177,7 @@ export class Strikes {
   /** Brings a phase on by what costs no copies: the cluster is made anew, or a node gives its masterships up. */
   #provoke(phase: ClusterPhase, choice: number): void {
     if (phase === "replica write") return;
+    this.#targets.noteTrouble();
     const { up } = this.#targets.members;
     const member = up[choice % Math.max(1, up.length)];
     if (member === undefined) return;
@@ -168,7 +192,7 @@ export class Strikes {
     const { members, counters } = this.#targets;
     const up = members.up;
     if (up.length === 0) return;
-    const member = up[fault.node % up.length];
+    const member = this.#aim(fault, up);
     const isLeft = fault.kind === "blackout"
       ? !this.#mayBlackOut()
       : costsCopies(fault) && !this.#mayLose(member);
@@ -177,8 +201,18 @@ export class Strikes {
       return;
     }
     counters.note(fault.kind, members.all);
+    this.#targets.noteTrouble();
     this.count++;
     this.#happen(fault, member, up);
+  }
+
+  /** The node that is struck: of those in the phase that was waited for, if any are. */
+  #aim({ node, phase }: PlannedFault, up: readonly ClusterMember[]): ClusterMember {
+    const inPhase = phase === undefined || !this.#targets.aimsAtPhases
+      ? []
+      : up.filter((one) => memberIsIn(phase, one));
+    const choices = inPhase.length > 0 ? inPhase : up;
+    return choices[node % choices.length];
   }
 
   /** Whether all nodes run, none is behind, and the epoch allows for the time that it takes. */
@@ -228,6 +262,8 @@ export class Strikes {
         return this.#undoLater(durationMs, () => network.clog(member.machine, second.machine, 0));
       case "reset":
         return this.#reset(member, second, amount);
+      case "stick":
+        return this.#stick([member, second], durationMs, amount);
       case "cut-bytes":
         network.conditions.cutChance = [0.05, 0.3, 1][amount % 3];
         return this.#undoLater(durationMs, () => void (network.conditions.cutChance = 0));
@@ -339,6 +375,24 @@ export class Strikes {
     }
   }
 
+  /** Some of the connections between two nodes stand still, as after a lost packet; then they go on or break. */
+  #stick([member, second]: readonly ClusterMember[], durationMs: number, amount: number): void {
+    const { network } = this.#targets.world;
+    const stuck = [...network.connections].filter((one) =>
+      one.remote.port === CLUSTER_FABRIC_PORT && !one.closed &&
+      (one.process.machine === member.machine || one.process.machine === second.machine) &&
+      (one.peer.process.machine === member.machine || one.peer.process.machine === second.machine)
+    ).filter((_, at) => ((amount >> (at % 7)) & 1) === 1);
+    for (const one of stuck) {
+      one.stall(durationMs * 1000);
+      one.peer.stall(durationMs * 1000);
+    }
+    const breaks = amount % 3 !== 0;
+    this.#undoLater(durationMs * (breaks ? STICK_BREAK_SHARE : 1), () => {
+      for (const one of stuck) if (breaks && !one.closed) network.reset(one);
+    });
+  }
+
   #jump({ machine }: ClusterMember, amount: number, other: number): void {
     const stepMs = [20, 200, 800, 1500][amount % 4] * (other % 2 === 0 ? 1 : -1);
     this.#targets.changeClock(machine, () => void (machine.wall.offsetMs += stepMs));
@@ -387,7 +441,9 @@ export class Strikes {
 
   #undoLater(afterMs: number, undo: () => void): void {
     const once = () => {
-      if (this.#undo.delete(once)) undo();
+      if (!this.#undo.delete(once)) return;
+      this.#targets.noteTrouble();
+      undo();
     };
     this.#undo.add(once);
     if (this.#ended) once();

@@ -18,6 +18,7 @@ export const CLUSTER_FAULTS = [
   "clog",
   "reset",
   "cut-bytes",
+  "stick",
   "blink",
   "isolate",
   "halves",
@@ -108,6 +109,12 @@ export interface ClusterShape {
   readonly hasIndex?: boolean;
   /** Wall clocks show multiples of so many milliseconds, so that writes of two nodes often have the same time. */
   readonly clockStepMs?: number;
+  /** First pause before a replica is asked again, 1002 ms by default: longer than most calls may take. */
+  readonly transactionRetryMs?: number;
+  /** Pause of a migration after each record, so that migrations last while clients work. */
+  readonly migrateSleepUs?: number;
+  /** Faults that waited for a phase strike a node that is in it. */
+  readonly aimsAtPhases?: boolean;
   readonly clientCount: number;
   readonly loopsPerClient: number;
   readonly thinkMaxMs: number;

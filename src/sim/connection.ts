@@ -125,6 +125,12 @@ export class SimConnection implements Connection {
     this.#finish();
   }
 
+  /** Holds back what this end sends from now on, as a lost packet does; what is under way arrives before it. */
+  stall(durationUs: number): void {
+    const untilUs = this.#network.simulation.nowUs + durationUs;
+    this.#lastArrivalUs = Math.max(this.#lastArrivalUs, untilUs);
+  }
+
   /** Closes this end without telling anyone. */
   vanish(): void {
     this.#closed = true;

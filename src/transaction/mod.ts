@@ -16,6 +16,7 @@ export * from "./peer_types.ts";
 export * from "./peers.ts";
 export * from "./read.ts";
 export * from "./refusal_log.ts";
+export type { ReplicaWrite } from "./replica_write.ts";
 export * from "./remove.ts";
 export * from "./run.ts";
 export * from "./stats.ts";

@@ -70,6 +70,8 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   dueMs = Infinity;
   /** The record. */
   readonly record: WrittenRecord;
+  /** How it ended; undefined while it runs. */
+  resultCode: number | undefined;
   readonly #peers: PeerTransactions;
   readonly #note: WriteNote;
   readonly #deferral: Deferral;
@@ -275,6 +277,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   #end(resultCode: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.resultCode = resultCode;
     const { namespace, digest } = this.record;
     this.#peers.forget(this.#id);
     this.#peers.timer.remove(this);

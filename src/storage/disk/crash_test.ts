@@ -2,7 +2,7 @@ import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { crashMatrix, crashName, cutPower } from "./crash_matrix_testing.ts";
-import { plantBug } from "../../base/mod.ts";
+import { plantBug, type PlantedBug } from "../../base/mod.ts";
 import { CrashHistory, type CrashOptions } from "./crash_testing.ts";
 
 /** Seeds per kind of history; more with `CRASH_SEEDS` in the environment. */
@@ -29,6 +29,19 @@ const kinds: Omit<CrashOptions, "seed">[] = [
   { ...MANY, commit: false },
   { ...MANY, commit: true, fileCount: 2 },
 ];
+
+/** What a run says with a planted bug; empty when it notices nothing. */
+async function complaintWith(bug: PlantedBug, run: () => Promise<unknown>): Promise<string> {
+  plantBug(bug);
+  try {
+    await run();
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    plantBug(undefined);
+  }
+}
 
 describe("a store on a disk whose power is cut", () => {
   for (const options of kinds) {
@@ -112,20 +125,22 @@ describe("a store on a disk whose power is cut", () => {
   });
 
   it("notices when a start trusts a checkpoint that is stale", async () => {
-    let complaint = "";
-    plantBug("staleCheckpointTrusted");
-    try {
+    const complaint = await complaintWith("staleCheckpointTrusted", async () => {
       const history = new CrashHistory({ ...MANY, seed: 1, commit: true });
       await history.open();
       await history.run(1500);
       await history.crash();
-    } catch (error) {
-      complaint = (error as Error).message;
-    } finally {
-      plantBug(undefined);
-    }
+    });
     // An entry that leads to a place used anew gives another version, or none that can be read.
     assert(/not one of|can be read/.test(complaint), `The model would not see anything: ${complaint}`);
+  });
+
+  it("notices when a block is used again before what replaced its records is safe", async () => {
+    assert(/not one of/.test(await complaintWith("freedDeadBlock", () => cutPower(1))));
+  });
+
+  it("notices when replies do not wait for the flush", async () => {
+    assert(/not one of/.test(await complaintWith("ackBeforeFlush", () => cutPower(1))));
   });
 
   it("notices when a copy is damaged that should be safe", async () => {

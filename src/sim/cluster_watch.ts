@@ -1,0 +1,142 @@
+/**
+ * What must hold of single records and copies whenever a node changes them, heard from the nodes' own parts:
+ *
+ * | when | what |
+ * | ---- | ---- |
+ * | a write of a client is stored | its last update time is later than that of the version before |
+ * | a write was confirmed, before its client hears | each replica has what the master has, or something later |
+ * | a node is told that its copy of a partition is not needed | each replica has the partition whole |
+ * | a node removes its copy of a partition | it has given up the version first: nobody takes it for a complete one |
+ *
+ * Comparing copies when all is quiet finds less: the next write of a record, or the next migration, hides what went wrong.
+ *
+ * @module
+ */
+import { ResultCode } from "../base/mod.ts";
+import type { AerieNode } from "../node/mod.ts";
+import type { RecordChange } from "../port/mod.ts";
+import { EntryRef, FlatRecord } from "../storage/mod.ts";
+import type { ReplicaWrite } from "../transaction/mod.ts";
+import { digestKey } from "./cluster_copies.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+
+/** Checks each change; see the head of the file. */
+export class ClusterWatch {
+  /** Confirmed writes whose copies were compared. */
+  confirmedCount = 0;
+  readonly #members: readonly ClusterMember[];
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #watched = new WeakSet<AerieNode>();
+  readonly #old = new FlatRecord();
+  readonly #new = new FlatRecord();
+  readonly #entry = new EntryRef();
+  readonly #other = new EntryRef();
+
+  /**
+   * @param members the nodes
+   * @param names of records by digest
+   */
+  constructor(members: readonly ClusterMember[], names: ReadonlyMap<string, string>) {
+    this.#members = members;
+    this.#names = names;
+  }
+
+  /** Listens to a node that has started; does nothing when it does already. */
+  watch(member: ClusterMember): void {
+    const node = member.node!;
+    if (this.#watched.has(node)) return;
+    this.#watched.add(node);
+    const { peers } = node;
+    const onWriteEnded = peers.onWriteEnded.bind(peers);
+    peers.onWriteEnded = (write) => {
+      if (write.resultCode === ResultCode.OK) this.#checkConfirmed(member, write);
+      onWriteEnded(write);
+    };
+    this.#watchDrops(member);
+    member.store.subscribe((change) => this.#fail(member, () => this.#checkChange(member, change)));
+  }
+
+  #fail({ machine }: ClusterMember, check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      machine.world.simulation.fail(error);
+    }
+  }
+
+  #checkChange(member: ClusterMember, change: RecordChange): void {
+    if (change.origin !== "client" || change.old === undefined || change.new === undefined) return;
+    const before = this.#old;
+    const after = this.#new;
+    before.open(change.old, 0);
+    after.open(change.new, 0);
+    if (after.lastUpdateMs > before.lastUpdateMs) return;
+    throw new Error(
+      `${member.id} wrote ${
+        this.#nameOf(change.digest.subarray(change.digestAt))
+      } at ${after.lastUpdateMs}, ` +
+        `no later than the version before, of ${before.lastUpdateMs}`,
+    );
+  }
+
+  #checkConfirmed(member: ClusterMember, { record }: ReplicaWrite): void {
+    const { namespace: { store, partitions }, digest, partition } = record;
+    const { clusterKey } = member.node!.cluster;
+    const entry = this.#entry;
+    const isThere = store.find(digest, 0, entry) && !mayGo(member, entry);
+    if (!isThere || partitions.balance?.clusterKey !== clusterKey) return;
+    this.confirmedCount++;
+    for (const id of partitions.otherReplicas(partition)) {
+      const other = this.#members.find((one) => one.isUp && one.node!.cluster.self === id);
+      if (other === undefined || other.node!.cluster.clusterKey !== clusterKey) continue;
+      const has = other.store.find(digest, 0, this.#other);
+      if (has && this.#other.lastUpdateMs >= entry.lastUpdateMs) continue;
+      const found = has ? `has the version of ${this.#other.lastUpdateMs}` : "has none";
+      throw new Error(
+        `A write of ${this.#nameOf(digest)} at ${entry.lastUpdateMs} was confirmed by ${member.id}, ` +
+          `but its replica ${other.id} ${found}`,
+      );
+    }
+  }
+
+  #watchDrops(member: ClusterMember): void {
+    const { partitions } = member;
+    const allDone = partitions.allDone.bind(partitions);
+    partitions.allDone = (partition) => {
+      const answer = allDone(partition);
+      if (answer === "drop") this.#fail(member, () => this.#checkWhole(member, partition));
+      return answer;
+    };
+    const setDropping = partitions.setDropping.bind(partitions);
+    partitions.setDropping = (partition, isDropping) => {
+      if (isDropping && partitions.versions.exists(partition)) {
+        const error = new Error(
+          `${member.id} removes its copy of partition ${partition} and still claims it`,
+        );
+        member.machine.world.simulation.fail(error);
+      }
+      setDropping(partition, isDropping);
+    };
+  }
+
+  #checkWhole(member: ClusterMember, partition: number): void {
+    const { clusterKey } = member.node!.cluster;
+    for (const other of this.#members) {
+      if (!other.isUp || other.node!.cluster.clusterKey !== clusterKey) continue;
+      const { partitions } = other;
+      if (!partitions.isReplica(partition) || partitions.isComplete(partition)) continue;
+      throw new Error(
+        `${member.id} may remove its copy of partition ${partition}, which ${other.id} has not got whole`,
+      );
+    }
+  }
+
+  #nameOf(digest: Uint8Array): string {
+    return this.#names.get(digestKey(digest)) ?? "a record";
+  }
+}
+
+/** Whether other nodes may have removed a record by their own clocks and marks, or soon remove it. */
+function mayGo({ store }: ClusterMember, entry: EntryRef): boolean {
+  return entry.voidTime !== 0 || entry.isTombstone || store.isTruncated(entry);
+}
