@@ -48,6 +48,12 @@ const TICK_MS = 250;
 /** A transfer whose receiver said "again" waits so long. */
 const AGAIN_MS = 1000;
 
+/** Records of a partition that is sent in about a slice. */
+const SMALL_COUNT_MAX = 512;
+
+/** Transfers that a node takes at once from all others together, by default: a further one is put off for a second. */
+const INCOMING_COUNT = 4;
+
 const TWO_32 = 0x1_0000_0000;
 
 /** See the head of the file. */
@@ -237,12 +243,25 @@ export class Migrator {
     this.#armTick();
   }
 
-  /** While one transfer waits for its last answers another may begin: small ones do little else than wait. */
+  /**
+   * While one transfer waits for its last answers another may begin. Small ones do little else than wait for answers, so
+   * there are as many of them at once as the receivers will take.
+   */
   #mayStart(threadCount: number): boolean {
-    if (this.#emigrations.size > threadCount || threadCount === 0) return false;
+    if (threadCount === 0) return false;
     let sendingCount = 0;
-    for (const { isWaiting } of this.#emigrations.values()) if (!isWaiting) sendingCount++;
-    return sendingCount < threadCount;
+    let isSmall = true;
+    for (const { isWaiting, plan: { namespace, partition } } of this.#emigrations.values()) {
+      if (!isWaiting) sendingCount++;
+      if (namespace.store.index.partitionEntryCounts[partition] > SMALL_COUNT_MAX) isSmall = false;
+    }
+    const smallCount = isSmall ? Math.floor(INCOMING_COUNT / this.#otherCount) : 0;
+    return this.#emigrations.size < Math.max(threadCount + 1, smallCount) &&
+      sendingCount < Math.max(threadCount, smallCount);
+  }
+
+  get #otherCount(): number {
+    return Math.max(1, this.#view!.succession.length - 1);
   }
 
   #startEmigration(plan: EmigrationPlan): void {

@@ -154,12 +154,36 @@ describe("Migrator", () => {
     const cluster = new TestCluster({ count: 2, partitions });
     const [a, b] = cluster.members;
     cluster.form([a]);
-    a.settings.migrateThreads = 3;
+    a.settings.migrateThreads = 6;
     b.settings.migrateMaxNumIncoming = 8;
     cluster.loses = (_from, _to, { kind }) => kind === "start-ok";
     cluster.form();
     cluster.clock.advance(100);
-    assertEquals(a.statistics.txActive, 3);
+    assertEquals(a.statistics.txActive, 6);
+  });
+
+  it("begins as many small transfers as a receiver takes from all", () => {
+    for (const [count, expected] of [[2, 4], [3, 2], [4, 1]]) {
+      const cluster = new TestCluster({ count, partitions: [1, 2, 3, 4, 5, 6, 7, 8] });
+      const [a] = cluster.members;
+      cluster.form([a]);
+      cluster.loses = (_from, _to, { kind }) => kind === "start-ok";
+      cluster.form();
+      cluster.clock.advance(100);
+      assertEquals(a.statistics.txActive, expected, `with ${count} nodes`);
+    }
+  });
+
+  it("sends one large partition at a time", () => {
+    const partitions = [1, 2, 3];
+    const cluster = new TestCluster({ count: 2, partitions });
+    const [a] = cluster.members;
+    cluster.form([a]);
+    for (const number of numbersIn(partitions, 1800)) a.it.put(number, { sizeBytes: 8 });
+    cluster.loses = (_from, _to, { kind }) => kind === "insert-ack";
+    cluster.form();
+    cluster.clock.advance(100);
+    assertEquals(a.statistics.txActive, 2, "the next one begins when all of the first was sent");
   });
 });
 

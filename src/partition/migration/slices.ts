@@ -1,6 +1,7 @@
 /**
- * Turns for migrations: whoever has something to do gets a slice of about a millisecond, one after the other, each in a
- * turn of its own, so that requests are served between them.
+ * Turns for migrations: who has something to do gets its turn, one after the other, until a slice of about a millisecond
+ * is over; requests are served between slices. Tasks that need less share a slice, because a turn of the event loop and
+ * a write of their own would cost more than they do.
  *
  * @module
  */
@@ -52,19 +53,29 @@ export class Slices {
 
   #turn(): void {
     this.#isTurnPending = false;
-    const [task] = this.#tasks;
-    if (task === undefined) return;
-    this.run(task);
+    const deadlineMs = this.#clock.monotonicMs() + SLICE_MAX_MS;
+    this.#fabric.hold();
+    // Not those that are added meanwhile: who wants another slice waits for the next turn.
+    for (const task of [...this.#tasks]) {
+      // One that ran before may have removed it.
+      if (this.#tasks.has(task)) this.#step(task, deadlineMs);
+      if (this.#clock.monotonicMs() >= deadlineMs) break;
+    }
+    this.#fabric.release();
+    this.#arm();
   }
 
   /** Gives a task a slice at once: the bytes that it waited for are here until this turn ends. */
   run(task: SliceTask): void {
+    this.#fabric.hold();
+    this.#step(task, this.#clock.monotonicMs() + SLICE_MAX_MS);
+    this.#fabric.release();
+    this.#arm();
+  }
+
+  #step(task: SliceTask, deadlineMs: number): void {
     // Taken out first: a wake from inside the slice counts.
     this.#tasks.delete(task);
-    this.#fabric.hold();
-    const wantsMore = task.step(this.#clock.monotonicMs() + SLICE_MAX_MS);
-    this.#fabric.release();
-    if (wantsMore) this.#tasks.add(task);
-    this.#arm();
+    if (task.step(deadlineMs)) this.#tasks.add(task);
   }
 }

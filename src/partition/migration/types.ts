@@ -63,7 +63,7 @@ export interface MigratorOptions {
 }
 
 /** What migrations need to know of a committed exchange. */
-export type MigrationView = Pick<ExchangeResult, "clusterKey" | "capabilities">;
+export type MigrationView = Pick<ExchangeResult, "clusterKey" | "capabilities" | "succession">;
 
 /** Counters of one namespace; the names are the stock server's in camel case. */
 export class MigrationStatistics {
