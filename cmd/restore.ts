@@ -17,7 +17,7 @@ import { addressText } from "./info_fields.ts";
 import { countText } from "./status_screen.ts";
 import { print, printError } from "./terminal.ts";
 
-const help = `aerie restore: write backup files (.asb 3.1) into a cluster
+const help = `aerie restore: write backup files (.asb 3.1, 3.2) into a cluster
 
   aerie restore (-d DIRECTORY | -i FILE | -i -) [-h HOST[:PORT]] [FLAGS]
 

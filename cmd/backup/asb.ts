@@ -1,7 +1,8 @@
 /**
- * The field's text format of backups, version 3.1: what it holds, and how it is written. A file is a header, meta lines (`#`),
- * lines about the cluster (`*`: secondary indexes and Lua modules), and records (`+` header lines, `-` bins). Names are
- * escaped with backslashes; texts and bytes have their length before them. `asb_reader.ts` reads it.
+ * The field's text format of backups: what it holds, and how it is written. A file is a header, meta lines (`#`), lines
+ * about the cluster (`*`: secondary indexes and Lua modules), and records (`+` header lines, `-` bins). Names are escaped
+ * with backslashes; texts and bytes have their length before them. Version 3.2 differs from 3.1 in one line more: an
+ * index over an expression (`* e`). `asb_reader.ts` reads both.
  * Source: the format's public description with the stock backup tool.
  *
  * @module
@@ -11,8 +12,13 @@ import { type ByteBuffer, encodeBase64, utf8 } from "../../src/base/mod.ts";
 import type { UserKey } from "../../src/client/mod.ts";
 import { PARTICLE } from "../../src/wire/mod.ts";
 
-/** First line of every file. */
+/** First line of a file. */
 export const ASB_HEADER = "Version 3.1\n";
+/** First line of a file that has indexes over expressions. */
+export const ASB_HEADER_WITH_EXPRESSIONS = "Version 3.2\n";
+
+/** What stands in the place of the bin in an index over an expression, as in the answer to `sindex-list`. */
+export const NO_BIN = "null";
 
 /** A bin as on the wire. */
 export interface AsbBin {
@@ -63,12 +69,14 @@ export interface AsbIndex {
   readonly name: string;
   /** N bin, L list elements, K map keys, V map values. */
   readonly type: AsbIndexType;
-  /** Bin. */
+  /** Bin; empty for an expression. */
   readonly bin: string;
   /** N numeric, S string, G geo, B blob. */
   readonly dataType: string;
   /** Context in base64, where the index has one. */
   readonly context: string | undefined;
+  /** Expression in base64, where the index is over one. */
+  readonly expression: string | undefined;
 }
 
 /** A Lua module. */
@@ -119,24 +127,29 @@ export class AsbWriter {
     this.#isCompact = options.isCompact;
   }
 
-  /** Header and meta lines. */
-  begin(namespace: string, isFirst: boolean): void {
-    this.#text(`${ASB_HEADER}# namespace `);
+  /**
+   * Header and meta lines.
+   *
+   * @param options `isFirst`: the file is the backup's first; `hasExpressions`: indexes over expressions will follow
+   */
+  begin(namespace: string, options: { readonly isFirst: boolean; readonly hasExpressions?: boolean }): void {
+    this.#text(`${options.hasExpressions ? ASB_HEADER_WITH_EXPRESSIONS : ASB_HEADER}# namespace `);
     this.#escaped(namespace);
-    this.#text(isFirst ? "\n# first-file\n" : "\n");
+    this.#text(options.isFirst ? "\n# first-file\n" : "\n");
     this.#flush();
   }
 
   /** A secondary index. */
   index(index: AsbIndex): void {
-    this.#text("* i ");
+    this.#text(index.expression === undefined ? "* i " : "* e ");
     for (const part of [index.namespace, index.set, index.name]) {
       this.#escaped(part);
       this.#text(" ");
     }
     this.#text(`${index.type} 1 `);
-    this.#escaped(index.bin);
-    this.#text(` ${index.dataType}${index.context === undefined ? "" : ` ${index.context}`}\n`);
+    this.#escaped(index.expression === undefined ? index.bin : NO_BIN);
+    const way = index.expression ?? index.context;
+    this.#text(` ${index.dataType}${way === undefined ? "" : ` ${way}`}\n`);
     this.#flush();
   }
 

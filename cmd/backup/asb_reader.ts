@@ -8,6 +8,7 @@ import { ByteBuffer, decodeBase64, utf8Decode } from "../../src/base/mod.ts";
 import { PARTICLE } from "../../src/wire/mod.ts";
 import {
   ASB_HEADER,
+  ASB_HEADER_WITH_EXPRESSIONS,
   type AsbBin,
   type AsbIndexType,
   type AsbItem,
@@ -26,6 +27,15 @@ const BACKSLASH = 0x5c;
 const TYPES_BY_TOKEN: ReadonlyMap<string, number> = new Map(
   [...BYTES_TOKENS].map(([type, token]) => [token, type]),
 );
+
+/** Floats that are no digits, in lower case: tools of the field write them in either case. */
+const NAMED_FLOATS: ReadonlyMap<string, number> = new Map([
+  ["nan", NaN],
+  ["-nan", NaN],
+  ["inf", Infinity],
+  ["+inf", Infinity],
+  ["-inf", -Infinity],
+]);
 
 /** What is wrong with a file. */
 export class AsbFormatError extends Error {
@@ -66,7 +76,7 @@ export class AsbReader {
     this.#at = this.#itemAt;
     try {
       if (!this.#isStarted) {
-        this.#expect(ASB_HEADER, "this is no backup of version 3.1");
+        this.#header();
         this.#isStarted = true;
         this.#itemAt = this.#at;
       }
@@ -84,6 +94,17 @@ export class AsbReader {
   end(): void {
     if (this.#input.length > this.#itemAt || !this.#isStarted) {
       this.#fail("the file ends in the middle of an item");
+    }
+  }
+
+  /** Any of the versions, which differ in one digit. */
+  #header(): void {
+    const complaint = "this is no backup of version 3.1 or 3.2";
+    for (let index = 0; index < ASB_HEADER.length; index++) {
+      const byte = this.#byte();
+      if (
+        byte !== ASB_HEADER.charCodeAt(index) && byte !== ASB_HEADER_WITH_EXPRESSIONS.charCodeAt(index)
+      ) this.#fail(complaint);
     }
   }
 
@@ -111,16 +132,21 @@ export class AsbReader {
 
   #global(): AsbItem {
     const what = this.#word();
-    if (what === "i") {
+    if (what === "i" || what === "e") {
       const [namespace, set, name, type, count, bin, dataType] = Array.from(
         { length: 7 },
         () => this.#word(),
       );
-      const context = this.#lastDelimiter === SPACE ? this.#word() : undefined;
-      if (count !== "1" || !/^[NLKV]$/.test(type) || this.#lastDelimiter !== LINE_FEED) {
-        return this.#fail("the line of a secondary index is malformed");
-      }
-      return { kind: "index", namespace, set, name, type: type as AsbIndexType, bin, dataType, context };
+      const way = this.#lastDelimiter === SPACE ? this.#word() : undefined;
+      const isExpression = what === "e";
+      if (
+        count !== "1" || !/^[NLKV]$/.test(type) || this.#lastDelimiter !== LINE_FEED ||
+        isExpression && way === undefined
+      ) return this.#fail("the line of a secondary index is malformed");
+      const common = { kind: "index", namespace, set, name, type: type as AsbIndexType, dataType } as const;
+      return isExpression
+        ? { ...common, bin: "", context: undefined, expression: way }
+        : { ...common, bin, context: way, expression: undefined };
     }
     if (what !== "u" || this.#word() !== "L") return this.#fail(`"* ${what}" is unknown`);
     const name = this.#word();
@@ -258,7 +284,7 @@ export class AsbReader {
 
   #float(): number {
     const word = this.#word();
-    const known = { "nan": NaN, "-nan": NaN, "+inf": Infinity, "inf": Infinity, "-inf": -Infinity }[word];
+    const known = NAMED_FLOATS.get(word.toLowerCase());
     const value = known ?? Number(word);
     return known !== undefined || (word !== "" && !Number.isNaN(value))
       ? value

@@ -39,7 +39,10 @@ function writeAll(items: readonly AsbItem[], isCompact: boolean): Uint8Array {
   const out = new ByteBuffer(64);
   const writer = new AsbWriter(out, { isCompact });
   const name = items.find((item) => item.kind === "namespace")?.name ?? "test";
-  writer.begin(name, items.some(({ kind }) => kind === "first-file"));
+  writer.begin(name, {
+    isFirst: items.some(({ kind }) => kind === "first-file"),
+    hasExpressions: items.some((item) => item.kind === "index" && item.expression !== undefined),
+  });
   for (const item of items) {
     if (item.kind === "index") writer.index(item);
     else if (item.kind === "module") writer.module(item);
@@ -122,10 +125,39 @@ Deno.test("AsbReader reads what AsbWriter wrote", () => {
   );
 });
 
+Deno.test("AsbReader and AsbWriter know version 3.2 with indexes over expressions", () => {
+  const text = "Version 3.2\n# namespace test\n# first-file\n* i test all ix_ctx N 1 om N lCKiA2MiogN6\n" +
+    "* e test all ix_exp N 1 null N kxSTUQKhaQE=\n";
+  const items = readAll(utf8(text));
+  assertEquals(items[3], {
+    kind: "index",
+    namespace: "test",
+    set: "all",
+    name: "ix_exp",
+    type: "N",
+    bin: "",
+    dataType: "N",
+    context: undefined,
+    expression: "kxSTUQKhaQE=",
+  });
+  assertEquals(utf8Decode(writeAll(items, false)), text);
+});
+
+Deno.test("AsbReader reads floats without digits as each of the field's tools writes them", () => {
+  for (
+    const [word, value] of [["+Inf", Infinity], ["-Inf", -Infinity], ["inf", Infinity], ["NaN", NaN]] as const
+  ) {
+    const record = readAll(utf8(SAMPLE.replace("I int-bin 12345", `D float-bin ${word}`)))[5] as AsbRecord;
+    assertEquals(new DataView(record.bins[0]!.bytes.buffer).getFloat64(0), value, word);
+  }
+});
+
 Deno.test("AsbReader refuses damaged files with the place", () => {
   const bad: [string, string][] = [
     ["Version 2.0\n", "no backup of version 3.1"],
+    ["Version 3.3\n", "no backup of version 3.1 or 3.2"],
     ["hello", "no backup of version 3.1"],
+    ["Version 3.2\n# namespace test\n* e test all ix N 1 null N\n", "secondary index is malformed"],
     [SAMPLE.replace("+ g 1", "+ g x"), "no number"],
     [SAMPLE.replace("q+LsiGs1gD9duJDbzQSXytajtCY=", "q+Ls"), "20 bytes"],
     [SAMPLE.replace("- I int-bin 12345", "- I int-bin 99999999999999999999"), "64-bit"],

@@ -10,7 +10,7 @@
 import { fromHex, PARTITION_COUNT, partitionId, readU16, toHex } from "../../src/base/mod.ts";
 import type { AerieClient, ScanRecord, TypedBlob } from "../../src/client/mod.ts";
 import { PARTICLE } from "../../src/wire/mod.ts";
-import { type AsbBin, type AsbRecord, AsbWriter } from "./asb.ts";
+import { type AsbBin, type AsbIndex, type AsbRecord, AsbWriter } from "./asb.ts";
 import { readIndexes, readModules } from "./cluster_items.ts";
 import { BackupOutput } from "./output.ts";
 
@@ -135,9 +135,11 @@ export class BackupJob {
   async run(): Promise<void> {
     const { plan, limits } = this.#options;
     const isNew = this.#outputs.every(({ sizeBytes }) => sizeBytes === 0);
+    const indexes = isNew && plan.hasIndexes ? await this.#readIndexes() : [];
     // The first file alone holds what belongs to the cluster; nobody else writes before it is there.
-    const first = await this.#takeOutput(isNew);
-    if (isNew) await this.#writeClusterItems(first);
+    const hasExpressions = indexes.some(({ expression }) => expression !== undefined);
+    const first = await this.#takeOutput({ isFirst: isNew, hasExpressions });
+    if (isNew) await this.#writeClusterItems(first, indexes);
     this.#giveBack(first);
     if (plan.hasRecords) {
       const groups = this.#groups();
@@ -187,7 +189,7 @@ export class BackupJob {
 
   async #work(groups: { set: string; partitions: number[] }[]): Promise<void> {
     const { client, plan, limits } = this.#options;
-    let output = await this.#takeOutput(false);
+    let output = await this.#takeOutput({ isFirst: false });
     for (let group = groups.shift(); group !== undefined && !this.#isStopping; group = groups.shift()) {
       const { set, partitions } = group;
       const digests = this.#digestsOf(set);
@@ -209,7 +211,7 @@ export class BackupJob {
         if (this.#isStopping) break;
         if (this.#options.single !== undefined || output.sizeBytes < limits.fileSizeBytes) continue;
         await output.flush();
-        output = await this.#takeOutput(false);
+        output = await this.#takeOutput({ isFirst: false });
       }
     }
     this.#giveBack(output);
@@ -244,10 +246,10 @@ export class BackupJob {
   }
 
   /** An output that nobody else writes to; the only one is shared, as records are appended whole. */
-  async #takeOutput(isFirst: boolean): Promise<BackupOutput> {
+  async #takeOutput(header: { isFirst: boolean; hasExpressions?: boolean }): Promise<BackupOutput> {
     const { single, pathOf, plan } = this.#options;
     if (single !== undefined) {
-      if (single.sizeBytes === 0) this.#writerOf(single).begin(plan.namespace, isFirst);
+      if (single.sizeBytes === 0) this.#writerOf(single).begin(plan.namespace, header);
       this.counts.filesUsed = 1;
       return single;
     }
@@ -256,7 +258,7 @@ export class BackupJob {
     const output = await BackupOutput.create(pathOf!(this.#fileCount++));
     this.#outputs.push(output);
     this.counts.filesUsed = this.#outputs.length;
-    this.#writerOf(output).begin(plan.namespace, isFirst);
+    this.#writerOf(output).begin(plan.namespace, header);
     return output;
   }
 
@@ -264,17 +266,20 @@ export class BackupJob {
     if (this.#options.single === undefined) this.#free.push(output);
   }
 
-  async #writeClusterItems(output: BackupOutput): Promise<void> {
+  async #readIndexes(): Promise<AsbIndex[]> {
     const { client, plan, onWarning } = this.#options;
-    const writer = this.#writerOf(output);
-    if (plan.hasIndexes) {
-      const { indexes, skipped } = await readIndexes(client, plan.namespace);
-      for (const index of indexes) writer.index(index);
-      this.counts.indexes = indexes.length;
-      if (skipped.length > 0) {
-        onWarning(`the format can't hold these indexes, make them again by hand: ${skipped.join(", ")}`);
-      }
+    const { indexes, skipped } = await readIndexes(client, plan.namespace);
+    if (skipped.length > 0) {
+      onWarning(`the format can't hold these indexes, make them again by hand: ${skipped.join(", ")}`);
     }
+    return indexes;
+  }
+
+  async #writeClusterItems(output: BackupOutput, indexes: readonly AsbIndex[]): Promise<void> {
+    const { client, plan } = this.#options;
+    const writer = this.#writerOf(output);
+    for (const index of indexes) writer.index(index);
+    this.counts.indexes = indexes.length;
     if (plan.hasModules) {
       const modules = await readModules(client);
       for (const module of modules) writer.module(module);

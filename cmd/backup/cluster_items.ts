@@ -34,7 +34,9 @@ export async function readIndexes(
     const name = fields.get("indexname") ?? "";
     const type = INDEX_TYPES[fields.get("indextype") ?? ""];
     const dataType = DATA_TYPES[fields.get("type") ?? ""];
-    if (type === undefined || dataType === undefined || infoValueOrEmpty(fields.get("bin")) === "") {
+    const bin = infoValueOrEmpty(fields.get("bin"));
+    const expression = infoValueOrEmpty(fields.get("exp"));
+    if (type === undefined || dataType === undefined || bin === "" && expression === "") {
       skipped.push(name);
       continue;
     }
@@ -45,9 +47,10 @@ export async function readIndexes(
       set: infoValueOrEmpty(fields.get("set")),
       name,
       type,
-      bin: infoValueOrEmpty(fields.get("bin")),
+      bin,
       dataType,
       context: context === "" ? undefined : context,
+      expression: expression === "" ? undefined : expression,
     });
   }
   return { indexes, skipped };
@@ -65,7 +68,7 @@ export async function createIndex(client: AerieClient, index: AsbIndex, namespac
     `indexname=${index.name}`,
     ...(index.type === "N" ? [] : [`indextype=${word(INDEX_TYPES, index.type)}`]),
     ...(index.context === undefined ? [] : [`context=${index.context}`]),
-    `bin=${index.bin}`,
+    index.expression === undefined ? `bin=${index.bin}` : `exp=${index.expression}`,
     `type=${type}`,
   ];
   await askInfo(client, `sindex-create:${options.join(";")}`);

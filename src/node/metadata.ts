@@ -31,6 +31,13 @@ import { SindexModule } from "./smd_sindex.ts";
 import { TruncateModule } from "./smd_truncate.ts";
 import { UdfModule } from "./smd_udf.ts";
 
+/**
+ * How long an item that an operator sets is tried. All members bring it to their disks first, and a tool that makes ten
+ * indexes in a row gives up everything when one takes longer: small hosts that are busy need more than the stock 2 s, and
+ * a message that was lost is sent again after 3 s.
+ */
+const SET_TIMEOUT_MS = 5000;
+
 const MODULES = [SMD_MODULE.EVICT, SMD_MODULE.SINDEX, SMD_MODULE.TRUNCATE, SMD_MODULE.UDF];
 
 /**
@@ -115,12 +122,12 @@ export class NodeMetadata {
   /**
    * Sets an item of a module, null removes it.
    *
-   * @param onDone told how it ended, once: at the latest after two seconds. With "ok" all members act on it
+   * @param onDone told how it ended, once: at the latest after {@linkcode SET_TIMEOUT_MS}. With "ok" all members act on it
    */
   set(module: number, key: string, value: string | null, onDone?: (result: SmdSetResult) => void): void {
     const request = ++this.#request;
     this.#asked.set(request, { module, ...(onDone === undefined ? {} : { onDone }) });
-    this.#step({ kind: "set", request, module, key, value });
+    this.#step({ kind: "set", request, module, key, value, timeoutMs: SET_TIMEOUT_MS });
   }
 
   /** Resolves when everything that was to be kept has been, or could not be. */

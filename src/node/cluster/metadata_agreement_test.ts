@@ -26,7 +26,7 @@ describe("NodeMetadata.set()", () => {
     for (const other of others) network.blockWay(asker.machine, other.machine);
     const results: string[] = [];
     const lutMs = truncate(asker, results);
-    await simulation.runFor(1900);
+    await simulation.runFor(4900);
     assertEquals([results, marks(members)], [[], [0, 0, 0]]);
     await simulation.runFor(200);
     assertEquals([results, marks(members)], [["timeout"], [0, 0, 0]]);
@@ -35,6 +35,21 @@ describe("NodeMetadata.set()", () => {
     for (const other of others) network.unblock(asker.machine, other.machine);
     await simulation.runFor(2000);
     assertEquals([results, marks(members)], [["timeout"], [lutMs, lutMs, lutMs]]);
+  });
+
+  it("waits for a member that stands still for a while", async () => {
+    const { world, members } = await startThree(43, undefined, (settings) => {
+      settings.network.heartbeat.timeout = 60;
+    });
+    const { simulation } = world;
+    await simulation.runFor(3000);
+    members[1]!.process.freeze(3_500_000);
+    const results: string[] = [];
+    const lutMs = truncate(members[0]!, results);
+    await simulation.runFor(3000);
+    assertEquals(results, []);
+    await simulation.runFor(1900);
+    assertEquals([results, marks(members)], [["ok"], [lutMs, lutMs, lutMs]]);
   });
 
   it("gives a node that was cut off for good the marks of the others, and them its own", async () => {
