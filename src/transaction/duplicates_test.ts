@@ -72,6 +72,24 @@ describe("DuplicateResolution", () => {
     assertEquals(it.run(master, get(RECORD, INFO1.READ_MODE_AP_ALL)).ops, [`1:1:a=${integerHex(3)}`]);
   });
 
+  it("lets all reads see the better copy when no copy is complete, unless an option says one", () => {
+    for (const option of ["off", "one"] as const) {
+      const { it } = merged();
+      for (const { test } of it.peers) {
+        test.namespace.partitions.loseData();
+        test.namespace.settings.readConsistencyLevelOverride = option;
+      }
+      const { master: first } = it.merge(100, { dryRun: true, record: RECORD });
+      const [master, other] = first === 0 ? it.peers : [...it.peers].reverse();
+      it.form(20, { members: [other.number] });
+      it.run(other, put(RECORD, 9));
+      for (const { test } of it.peers) test.namespace.partitions.loseData();
+      it.merge(101, { dryRun: false, record: RECORD });
+      const seen = it.run(master, get(RECORD)).ops;
+      assertEquals(seen.includes(`1:1:a=${integerHex(9)}`), option === "off", `${option}: ${seen}`);
+    }
+  });
+
   it("suspends the write while a duplicate is silent; its answer under another key is none", () => {
     const { it, master, other } = merged();
     it.fate = ({ kind }) => kind === "dup-ack" ? { delayMs: 40 } : undefined;

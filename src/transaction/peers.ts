@@ -218,7 +218,9 @@ export class PeerTransactions {
     const partition = partitionId(request.bytes, digestAt);
     const { partitions, inFlight, store, entry, settings } = namespace;
     if (!partitions.mayHaveDuplicates(partition) || PLANTED.noDupRes) return true;
-    if (kind === KIND.READ ? !wantsAll(context, namespace) : settings.disableWriteDupRes) return true;
+    if (kind === KIND.READ ? !mustSeeAll(context, namespace, partition) : settings.disableWriteDupRes) {
+      return true;
+    }
     const nodes = partitions.duplicates(partition);
     if (nodes.length === 0) return true;
     const { clusterKey } = this;
@@ -242,8 +244,8 @@ export class PeerTransactions {
   admitRead(context: TransactionContext, namespace: Namespace): Admission {
     const { request, digestAt, waiter } = context;
     const { partitions, inFlight, settings } = namespace;
-    if (!partitions.mayHaveDuplicates(partitionId(request.bytes, digestAt))) return "go";
-    if (!wantsAll(context, namespace)) return "go";
+    const partition = partitionId(request.bytes, digestAt);
+    if (!partitions.mayHaveDuplicates(partition) || !mustSeeAll(context, namespace, partition)) return "go";
     const admission = inFlight.admit(request.bytes, digestAt, waiter, settings.transactionPendingLimit);
     if (admission !== "go") return admission;
     return this.resolve(context, namespace, KIND.READ) ? "go" : "queued";
@@ -448,7 +450,17 @@ export class PeerTransactions {
   }
 }
 
-/** Whether a read must see the duplicates. */
+/**
+ * Whether a read at the working master must see the duplicates. Copies that are merged by time have one history, parts of
+ * which any of them may lack: what was acknowledged last may be a duplicate's alone. The sides of a split, which are
+ * merged by policy, each have the whole of their own.
+ */
+function mustSeeAll(context: TransactionContext, namespace: Namespace, partition: number): boolean {
+  if (namespace.settings.readConsistencyLevelOverride === "one") return false;
+  return wantsAll(context, namespace) || namespace.partitions.mergesByTime(partition);
+}
+
+/** Whether a client wants to read what the duplicates have, too. */
 function wantsAll({ request }: TransactionContext, { settings }: Namespace): boolean {
   const { readConsistencyLevelOverride } = settings;
   if (readConsistencyLevelOverride !== "off") return readConsistencyLevelOverride === "all";
