@@ -239,6 +239,7 @@ class ClusterRun {
       strikes.end();
     } else {
       strikes.end();
+      await simulation.runFor(this.#schedule.shape.calmWorkMs ?? 0);
       await this.#rest();
     }
     this.#faultCount += strikes.count;

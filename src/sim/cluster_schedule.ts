@@ -19,6 +19,9 @@ const FAULT_COUNT_MIN = 10;
 const EPOCH_COUNT_MIN = 4;
 const EPOCH_COUNT_MAX = 6;
 
+/** Clients go on for so long after the last fault: some calls must be seen from beginning to end in calm times. */
+const CALM_WORK_MS = 700;
+
 /** Work of all epochs together; quiet times come on top. */
 const WORK_MS = 72_000;
 
@@ -35,6 +38,7 @@ const SAFE_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["sleep", 2],
   ["kill", 5],
   ["vanish", 2],
+  ["lonely", 2],
   ["stop", 2],
   ["join", 2],
   ["jump", 1],
@@ -87,6 +91,7 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "sleep": [1600, 6000],
   "kill": [20, 6000],
   "vanish": [50, 6000],
+  "lonely": [200, 900],
   "stop": [50, 5000],
   "join": [2000, 9000],
   "jump": [0, 0],
@@ -164,6 +169,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
       ? { migrateSleepUs: random.fork("pause").pick([5000, 30_000]) }
       : {}),
     aimsAtPhases: true,
+    calmWorkMs: CALM_WORK_MS,
     partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),
     keyCount: random.pick([20, 40, 80]),
     clientCount,

@@ -43,6 +43,9 @@ const SLOW_BEFORE_BLACKOUT_MS = 600;
 const SLOW_BEFORE_BLACKOUT = 1;
 const RESUME_LOOK_MS = 100;
 
+/** A node that died alone is back after this time. */
+const ALONE_AWAY_MS = 300;
+
 /** Connections that break after they stood still do so when this share of the time is over. */
 const STICK_BREAK_SHARE = 0.9;
 
@@ -309,6 +312,8 @@ export class Strikes {
       case "vanish":
         member.die(kind === "vanish");
         return startAgain();
+      case "lonely":
+        return this.#dieAlone(member, durationMs);
       case "corrupt":
         member.machine.disk.corruptSome(DATA_FILE, CORRUPTION_COUNT);
         member.die(true);
@@ -323,6 +328,18 @@ export class Strikes {
       default:
         throw new TypeError(`No fault of the name ${kind}`);
     }
+  }
+
+  /** Nobody but clients hears a node for a while; then it dies, with what it alone has written, and is soon back. */
+  #dieAlone(member: ClusterMember, durationMs: number): void {
+    const { members } = this.#targets;
+    const others = members.up.filter((one) => one !== member);
+    this.#block(others.map((one) => [member.machine, one.machine]), durationMs);
+    const { process } = member;
+    this.#undoLater(durationMs, () => {
+      if (member.process === process) member.die(false);
+      this.#undoLater(ALONE_AWAY_MS, () => members.start(member));
+    });
   }
 
   #split(
@@ -463,5 +480,6 @@ type Pair = readonly [SimMachine, SimMachine];
 
 /** Whether a node loses its records, or others go on without it. */
 function costsCopies({ kind }: PlannedFault): boolean {
-  return kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" || kind === "corrupt";
+  return kind === "lonely" || kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" ||
+    kind === "corrupt";
 }

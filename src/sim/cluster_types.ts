@@ -28,6 +28,7 @@ export const CLUSTER_FAULTS = [
   "sleep",
   "kill",
   "vanish",
+  "lonely",
   "stop",
   "join",
   "jump",
@@ -113,6 +114,8 @@ export interface ClusterShape {
   readonly transactionRetryMs?: number;
   /** Pause of a migration after each record, so that migrations last while clients work. */
   readonly migrateSleepUs?: number;
+  /** Clients work on for so long after the faults of a safe epoch. */
+  readonly calmWorkMs?: number;
   /** Faults that waited for a phase strike a node that is in it. */
   readonly aimsAtPhases?: boolean;
   readonly clientCount: number;

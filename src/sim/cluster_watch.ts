@@ -4,6 +4,7 @@
  * | when | what |
  * | ---- | ---- |
  * | a write of a client is stored | its last update time is later than that of the version before |
+ * | a record from another node is stored | no truncation mark of this node covers it |
  * | a write was confirmed, before its client hears | each replica has what the master has, or something later |
  * | a node is told that its copy of a partition is not needed | each replica has the partition whole |
  * | a node removes its copy of a partition | it has given up the version first: nobody takes it for a complete one |
@@ -65,6 +66,15 @@ export class ClusterWatch {
   }
 
   #checkChange(member: ClusterMember, change: RecordChange): void {
+    const { origin, digest, digestAt } = change;
+    if (origin === "replica" || origin === "migration") {
+      const { store } = member;
+      const isThere = change.new !== undefined && store.find(digest, digestAt, this.#entry);
+      if (!isThere || !store.isTruncated(this.#entry)) return;
+      throw new Error(
+        `${member.id} took ${this.#nameOf(digest.subarray(digestAt))}, which was truncated before`,
+      );
+    }
     if (change.origin !== "client" || change.old === undefined || change.new === undefined) return;
     const before = this.#old;
     const after = this.#new;
