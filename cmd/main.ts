@@ -5,8 +5,7 @@
  * @module
  */
 
-import { basename } from "node:path";
-import process from "node:process";
+import { exit, programArguments, programName } from "./program.ts";
 import { print, printError } from "./terminal.ts";
 
 /** A verb: what it is for, and what runs it. */
@@ -89,7 +88,7 @@ Example: aerie serve --port 3000 --data-size 512M`;
 
 /** Runs a verb; resolves to the exit code: 0 fine, 1 failed, 2 wrong usage. */
 export async function main(program: string, args: string[]): Promise<number> {
-  const calledAs = basename(program).replace(/\.(exe|ts|js|cjs|mjs)$/, "");
+  const calledAs = program.replace(/^.*[/\\]/, "").replace(/\.(exe|ts|js|cjs|mjs)$/, "");
   if (calledAs === "asd" || calledAs === "asinfo") return await verbs[calledAs].run(args);
   const [first, ...rest] = args;
   if (first === "--help" || first === "-h" || first === "help") {
@@ -107,6 +106,5 @@ export async function main(program: string, args: string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  const code = await main(process.argv0, process.argv.slice(2));
-  process.exit(code);
+  exit(await main(programName(), programArguments()));
 }

@@ -4,8 +4,6 @@
  * @module
  */
 
-import { readFile, rm, writeFile } from "node:fs/promises";
-import process from "node:process";
 import {
   becomeNodeOfSeveral,
   formatDiagnostic,
@@ -28,6 +26,7 @@ import {
   SERVER_EDITION,
 } from "../src/node/mod.ts";
 import { createLog, createPlatform, onInputEnd } from "../src/platform/mod.ts";
+import { environment, exit, processId, readText, removeFile, writeText } from "./program.ts";
 import { parseNodeCount, seedHostOf, serveSeveral } from "./serve_several.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -141,10 +140,10 @@ function parseNodeOption(
  * @returns the settings, or undefined when a remark is an error
  */
 export async function readSettings(input: LoadInput, options: ServeOptions): Promise<Settings | undefined> {
-  const whole: LoadInput = { env: process.env, ...input };
+  const whole: LoadInput = { env: environment(), ...input };
   if (options.configFile !== undefined) {
     try {
-      whole.fileText = await readFile(options.configFile, "utf8");
+      whole.fileText = await readText(options.configFile);
     } catch (error) {
       printError(`Cannot read the configuration file "${options.configFile}": ${(error as Error).message}`);
       return undefined;
@@ -188,7 +187,7 @@ export async function serve(
     printError(`aerie can't start: ${(error as Error).message}`);
     return 1;
   }
-  if (pidfile !== "") await writeFile(pidfile, `${process.pid}\n`);
+  if (pidfile !== "") await writeText(pidfile, `${processId()}\n`);
   if (!options.quiet) print(startScreen(node, http));
   // The clock of the runtime starts with the process, so this counts loading the program too.
   print(`ready in ${Math.round(performance.now())} ms`);
@@ -196,7 +195,7 @@ export async function serve(
   await untilStop(node, options.supervised === true);
   const tookMs = await node.stop();
   await http?.close();
-  if (pidfile !== "") await rm(pidfile, { force: true });
+  if (pidfile !== "") await removeFile(pidfile);
   print(`stopped in ${Math.round(tookMs)} ms`);
   return 0;
 }
@@ -222,7 +221,7 @@ function isLoopback(host: string): boolean {
 /** A failed assertion ends the process: nothing it would do from here on could be trusted. */
 function dieOfFailure(error: unknown): void {
   printError(`aerie stops: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
-  process.exit(1);
+  exit(1);
 }
 
 /**
@@ -236,7 +235,7 @@ function untilStop(node: AerieNode, isSupervised: boolean): Promise<void> {
       // A supervisor ends a node that does not stop by SIGKILL.
       if (++count > 1 && !isSupervised) {
         printError("second signal: stopped at once");
-        process.exit(1);
+        exit(1);
       }
       resolve();
     };

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { rm, writeFile } from "node:fs/promises";
-import process from "node:process";
 import { NODES_PER_HOST_MAX } from "../src/base/mod.ts";
 import { becomeNodeOfSeveral, type Settings, severalNodesProblems } from "../src/config/mod.ts";
 import { AERIE_VERSION, bindAddresses, endpointText, SERVER_BUILD } from "../src/node/mod.ts";
 import { createLog, createPlatform, ownCommand, startProcess, usableCpuCount } from "../src/platform/mod.ts";
+import { processId, removeFile, writeText } from "./program.ts";
 import { Supervisor } from "./supervisor.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -62,7 +61,7 @@ export async function serveSeveral(settings: Settings, options: ServeSeveralOpti
   });
   if (!options.quiet) print(startScreen(settings, count));
   const { pidfile } = settings.service;
-  if (pidfile !== "") await writeFile(pidfile, `${process.pid}\n`);
+  if (pidfile !== "") await writeText(pidfile, `${processId()}\n`);
   let stopStartedMs: number | undefined;
   const onStop = () => {
     if (stopStartedMs !== undefined) {
@@ -81,7 +80,7 @@ export async function serveSeveral(settings: Settings, options: ServeSeveralOpti
   }
   supervisor.start();
   const code = await supervisor.ended;
-  if (pidfile !== "") await rm(pidfile, { force: true });
+  if (pidfile !== "") await removeFile(pidfile);
   if (stopStartedMs !== undefined) print(`stopped in ${Math.round(clock.monotonicMs() - stopStartedMs)} ms`);
   return code;
 }

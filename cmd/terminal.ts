@@ -4,14 +4,14 @@
  * @module
  */
 
-import process from "node:process";
-
 /** Prints a line on standard output. */
 export function print(text: string): void {
-  process.stdout.write(text + "\n");
+  // deno-lint-ignore no-console
+  console.log(text);
 }
 
 /** Prints a line on standard error. */
 export function printError(text: string): void {
-  process.stderr.write(text + "\n");
+  // deno-lint-ignore no-console
+  console.error(text);
 }

@@ -105,6 +105,17 @@ function hashAllPartitions(node: NodeId, partitionHashes: Uint32Array): Uint32Ar
   return hashes;
 }
 
+/** Hashes of the partitions' numbers: low and high half by turns. */
+function hashPartitionNumbers(): Uint32Array {
+  const hashes = new Uint32Array(PARTITION_COUNT * 2);
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    const { low, high } = hashPartition(partition);
+    hashes[partition * 2] = low;
+    hashes[partition * 2 + 1] = high;
+  }
+  return hashes;
+}
+
 /** Rows of all partitions over some nodes. */
 export interface Rows {
   /** The nodes, largest id first; rows name them by index. */
@@ -115,23 +126,14 @@ export interface Rows {
 
 /** Hashes of nodes seen so far. One per process is enough; it holds 32 KiB per node of the present cluster. */
 export class RowHashes {
-  readonly #partitions = new Uint32Array(PARTITION_COUNT * 2);
+  #partitions: Uint32Array | undefined;
   readonly #byNode = new Map<NodeId, Uint32Array>();
-
-  /** Hashes the numbers of the partitions. */
-  constructor() {
-    for (let partition = 0; partition < PARTITION_COUNT; partition++) {
-      const { low, high } = hashPartition(partition);
-      this.#partitions[partition * 2] = low;
-      this.#partitions[partition * 2 + 1] = high;
-    }
-  }
 
   /** Hashes of all partitions with a node: low and high half by turns. Not to be changed. */
   of(node: NodeId): Uint32Array {
     let hashes = this.#byNode.get(node);
     if (hashes === undefined) {
-      hashes = hashAllPartitions(node, this.#partitions);
+      hashes = hashAllPartitions(node, this.#partitions ??= hashPartitionNumbers());
       this.#byNode.set(node, hashes);
     }
     return hashes;
@@ -159,10 +161,12 @@ export function computeRows(
   const cache = options.hashes ?? new RowHashes();
   const tieMask = succession.length <= SMALL_CLUSTER_COUNT_MAX ? 0x07 : 0xff;
   const count = nodes.length;
-  const hashes = nodes.map((node) => cache.of(node));
   const ties = nodes.map((node) => succession.indexOf(node));
   assert(!ties.includes(-1), "every node of a namespace is in the succession list");
   const order = new Uint8Array(PARTITION_COUNT * count);
+  // A node alone is first everywhere; the first start of most nodes needs no hash.
+  if (count === 1) return { nodes, order };
+  const hashes = nodes.map((node) => cache.of(node));
   const lows = new Uint32Array(count);
   const highs = new Uint32Array(count);
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {

@@ -116,17 +116,25 @@ export class VersionTable {
   /** All copies, grouped by version in the order in which the versions appear: the payload of an exchange. */
   toGroups(): PartitionVersionGroup[] {
     const groups = new Map<string, number[]>();
+    let list: number[] = [];
     for (let partition = 0; partition < PARTITION_COUNT; partition++) {
       if (!this.exists(partition)) continue;
-      const key = `${this.low[partition]}.${this.high[partition]}`;
-      const list = groups.get(key);
-      if (list === undefined) groups.set(key, [partition]);
-      else list.push(partition);
+      // Neighbours mostly have the same version: no key is made for those.
+      if (list.length === 0 || !this.#isSame(partition, list[0])) {
+        const key = `${this.low[partition]}.${this.high[partition]}`;
+        list = groups.get(key) ?? [];
+        if (list.length === 0) groups.set(key, list);
+      }
+      list.push(partition);
     }
     return [...groups.values()].map((list) => ({
       version: this.get(list[0])!,
       partitions: Uint16Array.from(list),
     }));
+  }
+
+  #isSame(one: number, other: number): boolean {
+    return this.low[one] === this.low[other] && this.high[one] === this.high[other];
   }
 
   /**

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import process from "node:process";
 import type { AesKey, Compute } from "../port/mod.ts";
+import { builtin } from "./builtin.ts";
 
 type Zlib = typeof import("node:zlib");
 type Crypto = typeof import("node:crypto");
@@ -17,11 +17,11 @@ let zlibModule: Zlib | undefined;
 let cryptoModule: Crypto | undefined;
 
 function zlib(): Zlib {
-  return zlibModule ??= process.getBuiltinModule("node:zlib") as Zlib;
+  return zlibModule ??= builtin<Zlib>("node:zlib");
 }
 
 function cryptography(): Crypto {
-  return cryptoModule ??= process.getBuiltinModule("node:crypto") as Crypto;
+  return cryptoModule ??= builtin<Crypto>("node:crypto");
 }
 
 function plain(bytes: Uint8Array): Uint8Array {

@@ -1,196 +1,34 @@
 /**
- * Files by `node:fs/promises`, which Deno has too.
+ * Files. What reads and writes at offsets is `node:fs/promises`, which Deno has too; it is loaded when the first such
+ * file is opened. Under Deno small whole files, all that a node in memory needs, go through Deno's own interface.
  *
  * @module
  */
-import { constants } from "node:fs";
-import * as fs from "node:fs/promises";
-import type { Disk, DiskFile, DiskOpenOptions } from "../port/mod.ts";
-import { lockFile, type Unlock } from "./file_lock.ts";
-import { errorCode } from "./network_common.ts";
+import type { Disk } from "../port/mod.ts";
+import { isDeno } from "./builtin.ts";
+import { attempt } from "./disk_error.ts";
 
-type FileHandle = Awaited<ReturnType<typeof fs.open>>;
+/** What a runtime does with whole files and folders; errors are the runtime's own. */
+export type WholeFiles = Omit<Disk, "open">;
 
-/** What the codes of file errors mean, for people. */
-const meanings: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file or folder",
-  EACCES: "permission denied",
-  EPERM: "the system does not permit it",
-  EISDIR: "it is a folder",
-  ENOTDIR: "a part of the path is not a folder",
-  ENOSPC: "the disk is full",
-  EROFS: "the file system is read-only",
-  EIO: "the device reports an error",
-  EMFILE: "too many open files. Raise the limit (ulimit -n)",
-  EFBIG: "the file is larger than allowed",
-};
+const atOffsets = () => import("./node_disk.ts");
 
-/** The error that a failed file operation rejects with: names path and cause, and keeps the code. */
-export function diskError(what: string, path: string, cause: unknown): Error {
-  const code = errorCode(cause) === "ENOTFOUND" ? "ENOENT" : errorCode(cause);
-  const meaning = Object.hasOwn(meanings, code) ? meanings[code] : undefined;
-  const reason = meaning ?? (cause instanceof Error ? cause.message : String(cause));
-  return Object.assign(new Error(`Cannot ${what} "${path}": ${reason} (${code})`, { cause }), { code });
-}
-
-async function attempt<T>(what: string, path: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    throw diskError(what, path, error);
-  }
-}
-
-async function readAll(handle: FileHandle, target: Uint8Array, offset: number): Promise<number> {
-  let done = 0;
-  while (done < target.length) {
-    const { bytesRead } = await handle.read(target, done, target.length - done, offset + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
-}
-
-async function writeAll(handle: FileHandle, source: Uint8Array, offset: number): Promise<void> {
-  let done = 0;
-  while (done < source.length) {
-    const { bytesWritten } = await handle.write(source, done, source.length - done, offset + done);
-    done += bytesWritten;
-  }
-}
-
-class PlatformFile implements DiskFile {
-  readonly #path: string;
-  readonly #handle: FileHandle;
-  readonly #unlock: Unlock | undefined;
-  #closed = false;
-
-  constructor(path: string, handle: FileHandle, unlock: Unlock | undefined) {
-    this.#path = path;
-    this.#handle = handle;
-    this.#unlock = unlock;
-  }
-
-  read(offset: number, target: Uint8Array): Promise<number> {
-    return attempt("read", this.#path, () => readAll(this.#handle, target, offset));
-  }
-
-  write(offset: number, source: Uint8Array): Promise<void> {
-    return attempt("write", this.#path, () => writeAll(this.#handle, source, offset));
-  }
-
-  sync(): Promise<void> {
-    return attempt("sync", this.#path, () => this.#handle.datasync());
-  }
-
-  size(): Promise<number> {
-    return attempt("read the size of", this.#path, async () => {
-      const stat = await this.#handle.stat();
-      return stat.isBlockDevice() ? await blockDeviceSize(this.#path) : stat.size;
-    });
-  }
-
-  truncate(sizeBytes: number): Promise<void> {
-    return attempt("resize", this.#path, () => this.#handle.truncate(sizeBytes));
-  }
-
-  isThere(): Promise<boolean> {
-    return attempt("look at", this.#path, async () => (await this.#handle.stat()).nlink > 0);
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await attempt("close", this.#path, async () => {
-      await this.#handle.close();
-      await this.#unlock?.();
-    });
-  }
-}
-
-/** Sectors of a block device have this size in sysfs, whatever the device's own is. */
-const SYSFS_SECTOR_SIZE_BYTES = 512;
-
-/** Bytes of a raw device; its file tells 0. Linux has the number in sysfs, for partitions too. */
-async function blockDeviceSize(path: string): Promise<number> {
-  const real = await fs.realpath(path);
-  const name = real.slice(real.lastIndexOf("/") + 1);
-  return Number(await fs.readFile(`/sys/class/block/${name}/size`, "utf8")) * SYSFS_SECTOR_SIZE_BYTES;
-}
-
-function openFlags(options: DiskOpenOptions): number {
-  const access = options.write ? constants.O_RDWR : constants.O_RDONLY;
-  return options.create ? access | constants.O_CREAT : access;
-}
-
-async function readWhole(path: string, sizeMaxBytes: number): Promise<Uint8Array> {
-  const handle = await fs.open(path, "r");
-  try {
-    const { size } = await handle.stat();
-    if (size > sizeMaxBytes) {
-      throw Object.assign(new Error(`it has ${size} bytes, more than the ${sizeMaxBytes} that are read`), {
-        code: "EUNKNOWN",
-      });
-    }
-    const content = new Uint8Array(size);
-    return content.subarray(0, await readAll(handle, content, 0));
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The folder that holds a path. */
-function folderOf(path: string): string {
-  const at = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
-  return at < 0 ? "." : at === 0 ? path.slice(0, 1) : path.slice(0, at);
-}
-
-/** Makes a rename survive a power cut. Not every system lets a folder be opened; there the rename is durable itself. */
-async function syncFolder(path: string): Promise<void> {
-  try {
-    const handle = await fs.open(path, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "EBADF"].includes(errorCode(error))) throw error;
-  }
-}
-
-async function replace(path: string, content: Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
-  const handle = await fs.open(temporary, "w");
-  try {
-    await writeAll(handle, content, 0);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await fs.rename(temporary, path);
-  await syncFolder(folderOf(path));
-}
-
-async function openFile(path: string, options: DiskOpenOptions): Promise<PlatformFile> {
-  const handle = await fs.open(path, openFlags(options), 0o644);
-  try {
-    return new PlatformFile(path, handle, options.exclusive ? await lockFile(path) : undefined);
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
+async function wholeFiles(): Promise<WholeFiles> {
+  return isDeno ? (await import("./deno_disk.ts")).denoFiles : (await atOffsets()).nodeFiles;
 }
 
 /** Files of the machine. */
 export function createDisk(): Disk {
   return {
-    open: (path, options = {}) => attempt("open", path, () => openFile(path, options)),
-    readFile: (path, sizeMaxBytes) => attempt("read", path, () => readWhole(path, sizeMaxBytes)),
-    replaceFile: (path, content) => attempt("replace", path, () => replace(path, content)),
-    list: (path) => attempt("list", path, async () => (await fs.readdir(path)).sort()),
+    open: (path, options = {}) =>
+      attempt("open", path, async () => (await atOffsets()).openFile(path, options)),
+    readFile: (path, sizeMaxBytes) =>
+      attempt("read", path, async () => (await wholeFiles()).readFile(path, sizeMaxBytes)),
+    replaceFile: (path, content) =>
+      attempt("replace", path, async () => (await wholeFiles()).replaceFile(path, content)),
+    list: (path) => attempt("list", path, async () => (await (await wholeFiles()).list(path)).sort()),
     makeDirectory: (path) =>
-      attempt("create the folder", path, async () => void (await fs.mkdir(path, { recursive: true }))),
-    remove: (path) => attempt("remove", path, () => fs.rm(path, { force: true })),
+      attempt("create the folder", path, async () => (await wholeFiles()).makeDirectory(path)),
+    remove: (path) => attempt("remove", path, async () => (await wholeFiles()).remove(path)),
   };
 }

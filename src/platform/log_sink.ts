@@ -1,13 +1,12 @@
 /**
- * Log sinks that write to a file descriptor: lines are collected and written in the background, so that a slow disk or
+ * Log sinks that write to a file: lines are collected and written in the background, so that a slow disk or
  * a reader of standard error that has stopped does not hold the event loop.
  *
  * @module
  */
-import { close, closeSync, fstatSync, openSync, rename, write, writeSync } from "node:fs";
 import { ByteBuffer, LOG_CONTEXTS } from "../base/mod.ts";
 import type { LogLevel, LogSink } from "../port/mod.ts";
-import { diskError } from "./disk.ts";
+import { type LogFile, openLogFile, openStderr, renameLogFile } from "./log_file.ts";
 
 /** Severity of each level, most severe first. */
 export const levelRanks: Readonly<Record<LogLevel, number>> = {
@@ -21,8 +20,6 @@ export const levelRanks: Readonly<Record<LogLevel, number>> = {
 /** Lines that wait for a slow sink may use this much memory; more are dropped and counted. */
 export const LOG_WAITING_SIZE_MAX_BYTES = 1024 * 1024;
 
-const STDERR_DESCRIPTOR = 2;
-
 /** When a log file is put aside, and how many such files stay. */
 export interface LogRotation {
   /** Size from which a file is put aside, in bytes; 0 means never. */
@@ -32,12 +29,12 @@ export interface LogRotation {
 }
 
 /** One destination with its levels. */
-export class DescriptorSink implements LogSink {
+export class FileSink implements LogSink {
   readonly name: string;
   readonly #path: string | undefined;
   readonly #levels = new Map<string, LogLevel>();
   readonly #rotation: LogRotation;
-  #descriptor: number;
+  #file: LogFile;
   /** Bytes of the present file; a file that grows by others' hands is not looked at. */
   #sizeBytes = 0;
   #waiting = new ByteBuffer(4096);
@@ -54,8 +51,7 @@ export class DescriptorSink implements LogSink {
     this.#path = path;
     this.#rotation = rotation;
     this.name = path ?? "stderr";
-    this.#descriptor = STDERR_DESCRIPTOR;
-    if (path !== undefined) this.#open(path);
+    this.#file = path === undefined ? openStderr() : this.#open(path);
     this.setLevel("any", "critical");
   }
 
@@ -94,7 +90,7 @@ export class DescriptorSink implements LogSink {
   flushNow(): void {
     const bytes = this.#take();
     try {
-      for (let at = 0; at < bytes.length;) at += writeSync(this.#descriptor, bytes, at);
+      for (let at = 0; at < bytes.length;) at += this.#file.writeNow(bytes.subarray(at));
     } catch {
       // There is nowhere left to report it.
     }
@@ -109,16 +105,17 @@ export class DescriptorSink implements LogSink {
   reopen(): void {
     if (this.#path === undefined) return;
     this.flushNow();
-    const old = this.#descriptor;
-    this.#open(this.#path);
+    const old = this.#file;
+    this.#file = this.#open(this.#path);
     // A write that is under way still uses the old one.
-    if (this.#writing) this.#idle.push(() => closeSync(old));
-    else closeSync(old);
+    if (this.#writing) this.#idle.push(() => old.close());
+    else old.close();
   }
 
-  #open(path: string): void {
-    this.#descriptor = openForAppending(path);
-    this.#sizeBytes = fstatSync(this.#descriptor).size;
+  #open(path: string): LogFile {
+    const file = openLogFile(path);
+    this.#sizeBytes = file.sizeBytes;
+    return file;
   }
 
   #take(): Uint8Array {
@@ -146,40 +143,36 @@ export class DescriptorSink implements LogSink {
       for (const fn of idle) fn();
       return;
     }
-    this.#writeFrom(this.#descriptor, bytes, 0);
+    void this.#writeAll(this.#file, bytes);
   }
 
-  #writeFrom(descriptor: number, bytes: Uint8Array, at: number): void {
-    write(descriptor, bytes, at, bytes.length - at, null, (error, count) => {
-      if (error === null) this.#sizeBytes += count;
+  async #writeAll(file: LogFile, bytes: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length;) {
+        const count = await file.write(bytes.subarray(at));
+        this.#sizeBytes += count;
+        at += count;
+      }
+    } catch {
       // A full disk must not end the node: the rest of these lines is lost, later ones are tried again.
-      if (error === null && at + count < bytes.length) this.#writeFrom(descriptor, bytes, at + count);
-      else this.#writeWaiting();
-    });
+    }
+    this.#writeWaiting();
   }
 
   /** Renames `PATH.N-1` to `PATH.N` and so on, `PATH` to `PATH.1`, then begins a new file; the oldest is overwritten. */
   #putAside(path: string, age: number): void {
-    rename(age === 1 ? path : `${path}.${age - 1}`, `${path}.${age}`, () => {
+    renameLogFile(age === 1 ? path : `${path}.${age - 1}`, `${path}.${age}`, () => {
       // One that isn't there leaves a gap; where nothing can be renamed the file grows by another such part.
       if (age > 1) return this.#putAside(path, age - 1);
-      const old = this.#descriptor;
+      const old = this.#file;
       try {
-        this.#open(path);
-        close(old);
+        this.#file = this.#open(path);
+        old.close();
       } catch {
         // The old file still takes lines.
       }
       if (this.#sizeBytes >= this.#rotation.sizeBytes) this.#sizeBytes = 0;
       this.#writeWaiting();
     });
-  }
-}
-
-function openForAppending(path: string): number {
-  try {
-    return openSync(path, "a", 0o644);
-  } catch (error) {
-    throw diskError("open the log file", path, error);
   }
 }

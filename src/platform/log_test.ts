@@ -10,9 +10,10 @@ import {
 import { tmpdir } from "node:os";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { createHostLog, createLog, logLine, logTime } from "./log.ts";
-import { DescriptorSink, LOG_WAITING_SIZE_MAX_BYTES } from "./log_sink.ts";
+import { configureSync, resetSync } from "@logtape/logtape";
+import { createHostLog } from "./host_log.ts";
+import { createLog, logLine, logTime } from "./log.ts";
+import { FileSink, LOG_WAITING_SIZE_MAX_BYTES } from "./log_sink.ts";
 
 const MOMENT_MS = Date.UTC(2026, 2, 7, 5, 9, 3, 42);
 
@@ -39,15 +40,8 @@ describe("log", () => {
   });
 
   it("logLine() keeps a message on one line when it has line feeds", () => {
-    const record: LogRecord = {
-      category: ["aerie", "0", "rw"],
-      level: "trace",
-      message: ["a\nb\x1b[31mc"],
-      rawMessage: "",
-      timestamp: MOMENT_MS,
-      properties: {},
-    };
-    assertEquals(logLine(record), "Mar 07 2026 05:09:03 GMT: DETAIL (rw): a b [31mc");
+    const line = { level: "detail", context: "rw", message: "a\nb\x1b[31mc", wallMs: MOMENT_MS } as const;
+    assertEquals(logLine(line), "Mar 07 2026 05:09:03 GMT: DETAIL (rw): a b [31mc");
   });
 
   it(
@@ -114,7 +108,7 @@ describe("log", () => {
     withFolder(async (folder) => {
       const path = `${folder}/a`;
       writeFileSync(path, `${"0".repeat(1999)}\n`);
-      const sink = new DescriptorSink(path, { sizeBytes: 2000, keepCount: 2 });
+      const sink = new FileSink(path, { sizeBytes: 2000, keepCount: 2 });
       for (let part = 1; part <= 4; part++) {
         for (let line = 0; line < 2; line++) sink.append(`${String(part).repeat(999)}\n`);
         await sink.flush();
@@ -135,7 +129,7 @@ describe("log", () => {
     "append() goes on in the same file when it can't be put aside",
     withFolder(async (folder) => {
       mkdirSync(`${folder}/a.1/in-the-way`, { recursive: true });
-      const sink = new DescriptorSink(`${folder}/a`, { sizeBytes: 1000, keepCount: 1 });
+      const sink = new FileSink(`${folder}/a`, { sizeBytes: 1000, keepCount: 1 });
       for (let part = 0; part < 3; part++) {
         sink.append(`${"x".repeat(999)}\n`);
         await sink.flush();
@@ -156,7 +150,7 @@ describe("log", () => {
   it(
     "append() drops and counts lines when the sink is too slow",
     withFolder(async (folder) => {
-      const sink = new DescriptorSink(`${folder}/a`);
+      const sink = new FileSink(`${folder}/a`);
       const line = `${"x".repeat(999)}\n`;
       for (let size = 0; size < LOG_WAITING_SIZE_MAX_BYTES + 5000; size += 1000) sink.append(line);
       await sink.flush();

@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import * as os from "node:os";
-import process from "node:process";
+import { builtin, isDeno } from "./builtin.ts";
+import { readTextIfAny } from "./machine.ts";
+import { thisMachine } from "./host.ts";
 
 /** Longest line of a process that is passed on in one piece. */
 export const PROCESS_LINE_SIZE_MAX = 64 * 1024;
@@ -54,7 +53,7 @@ export function startProcess(
   command: readonly string[],
   options: StartProcessOptions,
 ): Promise<RunningProcess> {
-  return "Deno" in globalThis ? startWithDeno(command, options) : startWithNode(command, options);
+  return isDeno ? startWithDeno(command, options) : startWithNode(command, options);
 }
 
 function startWithDeno(command: readonly string[], options: StartProcessOptions): Promise<RunningProcess> {
@@ -94,9 +93,10 @@ function startWithDeno(command: readonly string[], options: StartProcessOptions)
 
 function startWithNode(command: readonly string[], options: StartProcessOptions): Promise<RunningProcess> {
   const [program, ...args] = command;
+  const { spawn } = builtin<typeof import("node:child_process")>("node:child_process");
   const child = spawn(program, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: { ...process.env, ...options.env },
+    env: { ...nodeProcess().env, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   for (const name of ["stdout", "stderr"] as const) {
@@ -162,10 +162,8 @@ class Lines {
   }
 }
 
-/** What of the runtime says whether it is part of an executable. */
-interface Runtimes {
-  Deno?: { build: { standalone?: boolean } };
-  process?: { getBuiltinModule?: (name: string) => { isSea?: () => boolean } | undefined };
+function nodeProcess(): typeof import("node:process") {
+  return builtin("node:process");
 }
 
 /**
@@ -173,25 +171,46 @@ interface Runtimes {
  * main file.
  */
 export function ownCommand(): string[] {
-  const { Deno: deno, process: node } = globalThis as Runtimes;
-  const program = process.execPath;
-  const main = process.argv[1];
-  if (deno !== undefined) return deno.build.standalone === true ? [program] : [program, "run", "-A", main];
-  const isExecutable = node?.getBuiltinModule?.("node:sea")?.isSea?.() === true;
-  return isExecutable ? [program] : [program, ...process.execArgv, main];
+  if (isDeno) {
+    const program = Deno.execPath();
+    return Deno.build.standalone ? [program] : [program, "run", "-A", Deno.mainModule];
+  }
+  const { execPath, execArgv, argv } = nodeProcess();
+  const isExecutable = builtin<{ isSea?: () => boolean } | undefined>("node:sea")?.isSea?.() === true;
+  return isExecutable ? [execPath] : [execPath, ...execArgv, argv[1]];
 }
 
 /** Calls `fn` once when the standard input of this process ends. */
 export function onInputEnd(fn: () => void): void {
-  process.stdin.once("end", fn);
-  process.stdin.once("error", fn);
-  process.stdin.resume();
+  if (isDeno) {
+    void untilInputEnd().then(fn);
+    return;
+  }
+  const { stdin } = nodeProcess();
+  stdin.once("end", fn);
+  stdin.once("error", fn);
+  stdin.resume();
+}
+
+async function untilInputEnd(): Promise<void> {
+  const ignored = new Uint8Array(64);
+  try {
+    while (await Deno.stdin.read(ignored) !== null);
+  } catch {
+    // What can't be read has ended.
+  }
 }
 
 /** Number of processors that this process may use: those of the machine, or what its container's quota comes to. */
 export function usableCpuCount(): number {
   const quotas = [...controlGroups()].map(readQuota).filter((count) => count !== undefined);
-  return Math.max(1, Math.floor(Math.min(os.availableParallelism(), ...quotas) + 0.01));
+  return Math.max(1, Math.floor(Math.min(availableCpuCount(), ...quotas) + 0.01));
+}
+
+function availableCpuCount(): number {
+  return isDeno
+    ? navigator.hardwareConcurrency
+    : builtin<typeof import("node:os")>("node:os").availableParallelism();
 }
 
 /** Files that may hold a quota: of this process's control group and those around it, version 2. */
@@ -210,9 +229,5 @@ function readQuota(file: string): number | undefined {
 }
 
 function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
+  return readTextIfAny(thisMachine(), path);
 }
