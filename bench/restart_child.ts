@@ -170,7 +170,9 @@ async function start(life: Life, recordCount: number): Promise<Record<string, un
   const { user, system } = process.cpuUsage(cpuBefore);
   const peak = await peakBytes();
   for (let count = 0; count < PROBE_COUNT; count++) await life.get(mix(count) % recordCount);
-  return { ...store.start, cpuMs: (user + system) / 1000, peakBytes: peak };
+  const { blocks } = store.disk!;
+  const readBytes = blocks.sequence.filter((sequence) => sequence > 0).length * blocks.blockSizeBytes;
+  return { ...store.start, cpuMs: (user + system) / 1000, peakBytes: peak, readBytes };
 }
 
 /** Overwrites records at a steady rate while checkpoints run. */

@@ -199,10 +199,12 @@ export class PrimaryIndex {
   }
 
   #insertAt(depth: number, digest: Uint8Array, at: number, entry: EntryRef): void {
+    const isReused = this.#freeHead !== 0;
     const handle = this.#allocate();
     this.moveTo(entry, handle);
     const { words, base } = entry;
-    words.fill(0, base, base + ENTRY_WORD_COUNT);
+    // Entries that were never used are zero.
+    if (isReused) words.fill(0, base, base + ENTRY_WORD_COUNT);
     for (let word = 0; word < 5; word++) words[base + word] = readU32(digest, at + word * 4);
     words[base + WORD.PRIORITY] = keyedHash(words, base, this.#seeds);
     this.touch(handle);

@@ -31,6 +31,36 @@ export interface BlockLoaderOptions {
   onProgress: () => void;
 }
 
+/** Buffers for the blocks of one device: one is read into while another one is looked at. */
+class BlockBuffers {
+  /** The last block that was read is in use. */
+  isUsed = false;
+  /** Takes the first page of a block. */
+  readonly page = new Uint8Array(PAGE_SIZE_BYTES);
+  readonly #sizeBytes: number;
+  readonly #keepsBytes: boolean;
+  readonly #ring: Uint8Array[] = [];
+  #plain: Uint8Array | undefined;
+  #count = 0;
+
+  constructor(sizeBytes: number, keepsBytes: boolean) {
+    this.#sizeBytes = sizeBytes;
+    this.#keepsBytes = keepsBytes;
+  }
+
+  /** A buffer for a block; it is lent until the one after the next is asked for, unless bytes are kept. */
+  next(): Uint8Array {
+    if (this.#keepsBytes) return new Uint8Array(this.#sizeBytes);
+    return this.#ring[this.#count++ % 2] ??= new Uint8Array(this.#sizeBytes);
+  }
+
+  /** Where a block is decrypted to; nothing when a new buffer is to be taken. */
+  plain({ cipher }: OpenDevice): { plain?: Uint8Array } {
+    if (this.#keepsBytes || cipher === undefined) return {};
+    return { plain: this.#plain ??= new Uint8Array(this.#sizeBytes) };
+  }
+}
+
 /** See the head of the file. */
 export class BlockLoader {
   /** Blocks read. */
@@ -76,28 +106,36 @@ export class BlockLoader {
   }
 
   async #loadDevice(device: OpenDevice, blocks: readonly number[]): Promise<void> {
-    let next = blocks.length > 0 ? this.#readBlock(device, blocks[0]) : undefined;
+    const buffers = new BlockBuffers(this.#disk.blocks.blockSizeBytes, this.#options.keepsBytes);
+    let next = blocks.length > 0 ? this.#readBlock(device, blocks[0], buffers) : undefined;
     for (const [place, block] of blocks.entries()) {
       const bytes = await next;
-      if (place + 1 < blocks.length) next = this.#readBlock(device, blocks[place + 1]);
-      if (bytes !== undefined) await this.#take(device, block, bytes);
+      if (place + 1 < blocks.length) next = this.#readBlock(device, blocks[place + 1], buffers);
+      if (bytes !== undefined) await this.#take(device, block, { bytes, buffers });
       this.blockCount++;
       this.#options.onProgress();
     }
   }
 
   /** The bytes of a block, undefined when it was never used or can't be read. Never rejects. */
-  async #readBlock(device: OpenDevice, block: number): Promise<Uint8Array | undefined> {
+  async #readBlock(
+    device: OpenDevice,
+    block: number,
+    buffers: BlockBuffers,
+  ): Promise<Uint8Array | undefined> {
     const { blocks, watch } = this.#disk;
     const offset = blocks.deviceOffset(block);
     try {
-      const first = new Uint8Array(PAGE_SIZE_BYTES);
-      await device.file.read(offset, first);
-      if (isBlank(first)) return undefined;
-      const bytes = new Uint8Array(blocks.blockSizeBytes);
-      bytes.set(first);
-      await device.file.read(offset + PAGE_SIZE_BYTES, bytes.subarray(PAGE_SIZE_BYTES));
-      return bytes;
+      // Used blocks follow used ones, mostly.
+      if (!buffers.isUsed) {
+        buffers.page.fill(0, await device.file.read(offset, buffers.page));
+        if (isBlank(buffers.page)) return undefined;
+      }
+      const bytes = buffers.next();
+      // A file that ends early leaves what another block had.
+      bytes.fill(0, await device.file.read(offset, bytes));
+      buffers.isUsed = !isBlank(bytes.subarray(0, PAGE_SIZE_BYTES));
+      return buffers.isUsed ? bytes : undefined;
     } catch (error) {
       watch.onReadFault(blocks.deviceOf[block], error as Error);
       blocks.state[block] = DISK_BLOCK.BAD;
@@ -105,7 +143,11 @@ export class BlockLoader {
     }
   }
 
-  async #take(device: OpenDevice, block: number, bytes: Uint8Array): Promise<void> {
+  async #take(
+    device: OpenDevice,
+    block: number,
+    { bytes, buffers }: { bytes: Uint8Array; buffers: BlockBuffers },
+  ): Promise<void> {
     const { blocks } = this.#disk;
     const place: ScanPlace = {
       ...blocks.place(block),
@@ -115,7 +157,12 @@ export class BlockLoader {
     const content = findUnits(bytes, place);
     if (content.sequence === 0) return;
     blocks.found(block, content.sequence);
-    const walk = new BlockWalk(bytes, content, { place, checks: true, cipher: device.cipher });
+    const walk = new BlockWalk(bytes, content, {
+      place,
+      checks: true,
+      cipher: device.cipher,
+      ...buffers.plain(device),
+    });
     if (this.#options.keepsBytes) blocks.bytes[block] = walk.plain;
     const visitor = this.#visitor(block);
     for (let isEnd = false; !isEnd;) {

@@ -16,7 +16,7 @@ import {
   decodeUnitHeader,
   PAGE_SIZE_BYTES,
   PLACE_SIZE_BYTES,
-  recordChecksum,
+  recordChecksumOfWords,
   storedSize,
   UNIT_HEADER_SIZE_BYTES,
   type UnitHeader,
@@ -109,11 +109,14 @@ export interface BlockWalkOptions {
   cipher?: BlockCipher | undefined;
   /** The bytes were in memory all the time: their trailers say nothing. */
   isTrusted?: boolean;
+  /** As large as the block: takes the decrypted bytes, whatever it has now; a new buffer unless given. */
+  plain?: Uint8Array;
 }
 
 /** Walks over the records of a block, a slice at a time. */
 export class BlockWalk {
   readonly #bytes: Uint8Array;
+  readonly #words: Int32Array;
   readonly #place: ScanPlace;
   readonly #units: readonly BlockUnit[];
   readonly #range: ChecksumRange;
@@ -125,12 +128,13 @@ export class BlockWalk {
   #at = 0;
 
   /**
-   * @param bytes the block
+   * @param bytes the block, at a multiple of 4 in its buffer
    * @param content its units
    * @param options where it is, and what is to be checked
    */
   constructor(bytes: Uint8Array, content: BlockContent, options: BlockWalkOptions) {
     this.#bytes = bytes;
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
     this.#place = options.place;
     this.#options = options;
     this.#units = content.units;
@@ -165,7 +169,7 @@ export class BlockWalk {
   /** The block's bytes with all records decrypted that were visited; the block itself when it is not encrypted. */
   get plain(): Uint8Array {
     if (this.#options.cipher === undefined) return this.#bytes;
-    return this.#plain ??= new Uint8Array(this.#bytes.length);
+    return this.#plain ??= this.#options.plain ?? new Uint8Array(this.#bytes.length);
   }
 
   /** Whether the record at an offset has its checksum. */
@@ -245,7 +249,7 @@ export class BlockWalk {
 
   #found(at: number, units: number): number {
     this.#range.offsetBytes = at;
-    return recordChecksum(this.#bytes, at, this.#trailerAt(at, units), this.#range);
+    return recordChecksumOfWords(this.#words, at, this.#trailerAt(at, units), this.#range);
   }
 
   #trailerAt(at: number, units: number): number {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { utf8 } from "../../base/mod.ts";
 import { TestRandom } from "../testing.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c, crc32cOfWord, crc32cOfWords } from "./crc32c.ts";
 
 /** One bit at a time. */
 function naive(bytes: Uint8Array, seed: number): number {
@@ -36,6 +36,22 @@ describe("crc32c()", () => {
         crc32c(bytes, middle, end, crc32c(bytes, start, middle, seed)),
         crc32c(bytes, start, end, seed),
       );
+    }
+  });
+});
+
+describe("crc32cOfWords()", () => {
+  it("gives what crc32c() gives, for any number of words, continued from any seed", () => {
+    const random = new TestRandom(4);
+    const bytes = new Uint8Array(200);
+    random.fill(bytes);
+    const words = new Int32Array(bytes.buffer);
+    for (let round = 0; round < 200; round++) {
+      const start = random.below(20);
+      const end = start + random.below(30);
+      const seed = random.u32();
+      assertEquals(crc32cOfWords(words, start, end, seed), crc32c(bytes, start * 4, end * 4, seed));
+      assertEquals(crc32cOfWord(words[start], seed), crc32c(bytes, start * 4, start * 4 + 4, seed));
     }
   });
 });

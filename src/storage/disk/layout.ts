@@ -16,7 +16,7 @@ import {
   writeU32LE,
 } from "../../base/mod.ts";
 import { UNIT_SIZE_BYTES } from "../flat.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32c, crc32cOfWord, crc32cOfWords } from "./crc32c.ts";
 
 /** Version that this program writes. */
 export const FORMAT_VERSION = 3;
@@ -231,7 +231,6 @@ export function decodeUnitHeader(
 }
 
 const seedBytes = new Uint8Array(ID_SIZE_BYTES + 4 + 8);
-const offsetScratch = new Uint8Array(4);
 
 /** What the checksums of a block's records begin with. */
 export function blockSeed({ deviceId, block }: BlockPlace, sequence: number): number {
@@ -256,8 +255,22 @@ export interface ChecksumRange {
  * @param end offset of its trailer
  */
 export function recordChecksum(bytes: Uint8Array, at: number, end: number, range: ChecksumRange): number {
-  writeU32LE(offsetScratch, 0, range.offsetBytes);
-  return crc32c(bytes, at, end, crc32c(offsetScratch, 0, 4, range.seed));
+  return crc32c(bytes, at, end, crc32cOfWord(range.offsetBytes, range.seed));
+}
+
+/**
+ * The same of a record in words, in less time.
+ *
+ * @param at offset of the record in bytes, a multiple of 4, as in {@linkcode recordChecksum}
+ * @param end offset of its trailer
+ */
+export function recordChecksumOfWords(
+  words: Int32Array,
+  at: number,
+  end: number,
+  range: ChecksumRange,
+): number {
+  return crc32cOfWords(words, at >>> 2, end >>> 2, crc32cOfWord(range.offsetBytes, range.seed));
 }
 
 /** Next multiple of a page. */
