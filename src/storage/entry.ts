@@ -108,7 +108,8 @@ export class EntryRef {
    */
   get orderMs(): number {
     if ((this.flags & ENTRY_FLAG.OVERRULES) === 0) return this.lastUpdateMs;
-    return (this.words[this.base + WORD.ORDER_HIGH] & 0xff) * TWO_TO_32 + this.words[this.base + WORD.ORDER_LOW];
+    return (this.words[this.base + WORD.ORDER_HIGH] & 0xff) * TWO_TO_32 +
+      this.words[this.base + WORD.ORDER_LOW];
   }
 
   /** Sets the order time; the version was set before. */

@@ -61,7 +61,7 @@ export type Replaced = (typeof REPLACED)[keyof typeof REPLACED];
 export interface ReplaceOptions {
   /** See the head of the file; "policy" asks the namespace's `conflict-resolution-policy`. */
   rule: "replica" | "time" | "policy" | "successor";
-  /** What is here from before the merge is a subset of what comes. */
+  /** What is here from before the merge is a subset of what comes, or a truncation covers it that is not known here. */
   isSuperseded?: boolean;
   /** Cause of the change. */
   origin: ChangeOrigin;
@@ -98,7 +98,8 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
   const record = mended === undefined
     ? store.take(range.bytes, range.at, sizeBytes)
     : store.take(mended, 0, mended.length);
-  if (!PLANTED.replaceIgnoresTruncation && isTruncated(store, record)) return REPLACED.TRUNCATED;
+  const isTruncated = store.isTruncatedTime(record.lastUpdateMs, record);
+  if (isTruncated && !PLANTED.replaceIgnoresTruncation) return REPLACED.TRUNCATED;
   const entry = entryHere;
   const exists = store.find(record.bytes, record.digestAt, entry);
   if (exists) {
@@ -131,7 +132,7 @@ export function restoreRecord(store: NamespaceStore, range: FlatRange, entry: En
   if (sizeBytes < 0) return REPLACED.MALFORMED;
   const record = store.take(range.bytes, range.at, sizeBytes);
   if (!entry.hasDigest(record.bytes, record.digestAt)) return REPLACED.MALFORMED;
-  if (isTruncated(store, record)) return REPLACED.TRUNCATED;
+  if (store.isTruncatedTime(record.lastUpdateMs, record)) return REPLACED.TRUNCATED;
   const set = setOf(store, record);
   if (set === null) return REPLACED.NO_SET;
   const { writeEpoch } = entry;
@@ -212,14 +213,6 @@ function compareBytes(first: FlatRecord, second: FlatRecord): number {
     if (difference !== 0) return difference;
   }
   return sizeDifference;
-}
-
-function isTruncated(store: NamespaceStore, record: FlatRecord): boolean {
-  const { lastUpdateMs } = record;
-  if (lastUpdateMs <= store.truncateLutMs) return true;
-  if (record.setSize === 0) return false;
-  const set = store.sets.find(record.bytes, record.setAt, record.setSize);
-  return set !== undefined && lastUpdateMs <= set.truncateLutMs;
 }
 
 /** The record's set; null when it can't be made. */

@@ -348,7 +348,11 @@ export class NamespaceStore {
 
   /** Whether a record is older than a truncation mark. */
   isTruncated(entry: EntryRef): boolean {
-    const lastUpdateMs = entry.lastUpdateMs;
+    return this.isTruncatedCopy(entry.lastUpdateMs, entry);
+  }
+
+  /** Whether another node's copy of a record here, with a last update time, is older than a truncation mark. */
+  isTruncatedCopy(lastUpdateMs: number, entry: EntryRef): boolean {
     if (lastUpdateMs <= this.truncateLutMs) return true;
     const setId = entry.setId;
     return setId !== NO_SET && lastUpdateMs <= this.sets.byId(setId)!.truncateLutMs;
@@ -395,6 +399,14 @@ export class NamespaceStore {
     this.checkpoint?.distrust();
     flat.clear();
     return LOADED.FAILED;
+  }
+
+  /** Whether a copy of a record with a last update time is covered by a truncation; the record says which set it is in. */
+  isTruncatedTime(lastUpdateMs: number, record: FlatRecord): boolean {
+    if (lastUpdateMs <= this.truncateLutMs) return true;
+    if (record.setSize === 0) return false;
+    const set = this.sets.find(record.bytes, record.setAt, record.setSize);
+    return set !== undefined && lastUpdateMs <= set.truncateLutMs;
   }
 
   /** The last update time for a write: now, but later than the stored one and than every truncation mark. */
@@ -521,7 +533,9 @@ export class NamespaceStore {
     const isOver = origin === "expiry" || origin === "eviction";
     // A later copy that it overrules may not be covered by the truncation.
     const isOverruling = origin === "truncate" && (entry.flags & ENTRY_FLAG.OVERRULES) !== 0;
-    const mayComeBack = isOver ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0 : origin === "replica" || isOverruling;
+    const mayComeBack = isOver
+      ? (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0
+      : origin === "replica" || isOverruling;
     if (mayComeBack && this.space.keepsOldCopies) {
       if (!entry.isTombstone) return this.bury(digest, at, entry, cause) === ResultCode.OK;
       if (origin === "replica") return false;

@@ -11,7 +11,7 @@
 
 import { PLANTED, ResultCode } from "../base/mod.ts";
 import { EntryRef, isLeftOver, REPLACED, replaceRecord, type Waiter } from "../storage/mod.ts";
-import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
+import { type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import type { WrittenRecord } from "./replica_write.ts";
 import { HeldRecord } from "./replica_receiver.ts";
 import { retransmitSlot } from "./peer_stats.ts";
@@ -92,7 +92,9 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     if (message.operation !== RW_OPERATION.DUPLICATE_ACK || !this.#waiting.has(from)) return;
     switch (message.resultCode) {
       case ResultCode.OK:
-        if (message.record.isPresent && !this.#merge(from, message.record)) return this.#askAgain();
+        if (message.record.isPresent && !this.#merge(from, message.record, isTruncated(message))) {
+          return this.#askAgain();
+        }
         break;
       case ResultCode.NOT_FOUND:
       case ResultCode.RECORD_EXISTS:
@@ -111,14 +113,18 @@ export class DuplicateResolution implements PeerTask, RwAsk {
   }
 
   /** Takes a copy; false when a better one can't be stored for the moment, and whatever is written next would be without it. */
-  #merge(from: NodeId, record: { bytes: Uint8Array; at: number; end: number }): boolean {
+  #merge(
+    from: NodeId,
+    record: { bytes: Uint8Array; at: number; end: number },
+    isTruncatedHere: boolean,
+  ): boolean {
     const { namespace, digest, partition } = this.#options.record;
     const { partitions } = namespace;
     if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return true;
     const held = new HeldRecord();
     const outcome = replaceRecord(namespace.store, record, {
       rule: partitions.mergesByTime(partition) ? "time" : "policy",
-      isSuperseded: partitions.isSuperseded(partition),
+      isSuperseded: partitions.isSuperseded(partition) || isTruncatedHere,
       origin: "replica",
       waiter: held,
     });
@@ -127,7 +133,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
       held.hold(record, () => {
         this.#heldCount--;
         if (this.#isOver) return;
-        if (this.#merge(from, held.record)) return this.#endWhenDone();
+        if (this.#merge(from, held.record, isTruncatedHere)) return this.#endWhenDone();
         this.#waiting.add(from);
         this.#askAgain();
       });
@@ -168,4 +174,9 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     this.#end();
     this.#options.waiter.wake();
   }
+}
+
+/** Whether a truncation that the other node knows covers the copy here. */
+function isTruncated({ info }: RwMessage): boolean {
+  return ((info ?? 0) & RW_INFO.TRUNCATED) !== 0;
 }

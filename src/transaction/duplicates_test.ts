@@ -115,6 +115,22 @@ describe("DuplicateResolution", () => {
     assertEquals(it.run(master, put(RECORD, 7)).generation, 3);
   });
 
+  it("takes the copy that was written after a truncation of which the master has not heard", () => {
+    for (const knows of [true, false]) {
+      const it = new TestCluster({ nodeCount: 2 });
+      for (const { number } of it.peers) it.form(10 + number, { members: [number] });
+      const ahead = it.merge(99, { dryRun: true, record: RECORD });
+      const [master, other] = ahead.master === 0 ? it.peers : [...it.peers].reverse();
+      for (let value = 0; value < 5; value++) it.run(master, put(RECORD, value));
+      it.clock.advance(10);
+      it.run(other, put(RECORD, 9));
+      if (knows) other.test.namespace.store.truncateLutMs = other.version(RECORD)!.lastUpdateMs - 1;
+      it.merge(99, { dryRun: false, record: RECORD });
+      const seen = it.run(master, get(RECORD, INFO1.READ_MODE_AP_ALL)).ops;
+      assertEquals(seen, [`1:1:a=${integerHex(knows ? 9 : 4)}`]);
+    }
+  });
+
   it("asks again when the better copy can't be stored for the moment", () => {
     const { it, master } = merged();
     const { space } = master.test.namespace.store;

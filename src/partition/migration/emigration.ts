@@ -27,12 +27,20 @@ import {
   FABRIC_CHANNEL,
   MIGRATE_FEATURE_META_MERGE,
   MIGRATE_INFO_REMOVE,
+  MIGRATE_INFO_TRUNCATED,
   type MigrateMessage,
   type MigrateMeta,
 } from "../../wire/mod.ts";
 import { EMIGRATION_FLAG } from "../balance.ts";
 import { recordEnd, recordHash } from "./flat_bytes.ts";
-import { isSameVersion, META_SIZE_BYTES, metaBatchFault, metaHash, MetaTable } from "./meta.ts";
+import {
+  isSameVersion,
+  META_SIZE_BYTES,
+  metaBatchFault,
+  metaHash,
+  metaLastUpdateMs,
+  MetaTable,
+} from "./meta.ts";
 import { CallWaiter, PartitionWalk, VISIT, type Visit } from "./partition_walk.ts";
 import type { Slices, SliceTask } from "./slices.ts";
 import type { MigrationNamespace, MigrationStatistics, MigratorOptions } from "./types.ts";
@@ -321,13 +329,12 @@ export class Emigration implements SliceTask {
     if (this.#window.isFull) return VISIT.AGAIN;
     if (this.#burstBytes >= SEND_BURST_BYTES || this.#sleepDebtUs >= SLEEP_MIN_US) return VISIT.AGAIN;
     if (store.isTruncated(entry) || (PLANTED.tombstonesStay && entry.isTombstone)) return VISIT.NEXT;
-    const isExpired = store.isExpired(entry, store.nowMs());
     const meta = this.#meta;
-    if (meta === undefined) return isExpired ? VISIT.NEXT : this.#sendEntry(entry);
+    // What a stock receiver has is not known: an expired record may have an older copy there, which would live on.
+    if (meta === undefined) return this.#sendEntry(entry);
     entry.copyDigest(this.#name, 0);
     const metaAt = meta.find(this.#name, 0);
-    // An expired record goes only to where an older copy of it would live on.
-    if (metaAt < 0) return isExpired ? VISIT.NEXT : this.#sendEntry(entry);
+    if (metaAt < 0) return store.isExpired(entry, store.nowMs()) ? VISIT.NEXT : this.#sendEntry(entry);
     meta.match(metaAt);
     if (!isSameVersion(meta.records, metaAt, entry)) return this.#sendEntry(entry);
     if (PLANTED.deltaIgnoresHash) return VISIT.NEXT;
@@ -395,7 +402,21 @@ export class Emigration implements SliceTask {
       emigrationId: this.plan.id,
       insertId,
       record,
+      ...(this.#isTruncatedThere() ? { info: MIGRATE_INFO_TRUNCATED } : {}),
     });
+  }
+
+  /**
+   * Whether the receiver has a copy of the record last loaded that was truncated: it may not have heard of that yet, and
+   * what was written since must not lose to it.
+   */
+  #isTruncatedThere(): boolean {
+    const meta = this.#meta;
+    if (meta === undefined) return false;
+    const { store } = this.plan.namespace;
+    const { flat } = store;
+    const at = meta.find(flat.bytes, flat.digestAt);
+    return at >= 0 && store.isTruncatedTime(metaLastUpdateMs(meta.records, at), flat);
   }
 
   #sendAgain(): Visit {

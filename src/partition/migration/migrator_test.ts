@@ -419,6 +419,16 @@ describe("delta migration", () => {
     assertEquals(to.it.get(numbers[1]), undefined);
   });
 
+  it("sends expired records to who can't tell what it has", () => {
+    const { cluster, from, to, numbers } = pair({ records: 2, capabilities: 0 });
+    from.it.put(numbers[0], { ttlS: 1 });
+    to.it.put(numbers[0]);
+    cluster.clock.advance(3000);
+    cluster.form();
+    cluster.settle();
+    assertEquals(to.it.get(numbers[0]), undefined);
+  });
+
   it("refuses meta records of another partition, in parts, and of stock nodes", () => {
     const { cluster, from, to, numbers } = pair();
     cluster.loses = (_from, _to, { kind }) => kind === "start-ok";
@@ -573,6 +583,35 @@ describe("conflicts", () => {
       assertEquals(size, policy === "generation" ? 8 : 66);
       assertEquals(cluster.faults(cluster.members, [number]), []);
     }
+  });
+});
+
+describe("a truncation that the receiver has not heard of", () => {
+  it("keeps what was written after it from losing to what it covers", () => {
+    const cluster = new TestCluster({
+      count: 2,
+      partitions: PARTITIONS,
+      namespace: { conflictResolutionPolicy: "generation" },
+    });
+    const [number] = numbersIn(PARTITIONS, 1);
+    cluster.form();
+    for (let time = 0; time < 3; time++) cluster.write(number);
+    cluster.settle();
+    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const other = cluster.members.find((member) => member !== final)!;
+    for (const member of cluster.members) cluster.form([member]);
+    cluster.write(number, { members: [final] });
+    cluster.clock.advance(10);
+    const markMs = other.it.store.nowMs();
+    other.it.store.truncateLutMs = markMs;
+    other.it.remove(number);
+    cluster.clock.advance(10);
+    cluster.write(number, { members: [other], sizeBytes: 66 });
+    cluster.form();
+    cluster.settle();
+    final.it.store.truncateLutMs = markMs;
+    assertEquals([final.version(number)?.generation, final.it.get(number)?.length], [1, 66]);
+    assertEquals(cluster.faults(cluster.members, [number]), []);
   });
 });
 

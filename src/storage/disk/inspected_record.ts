@@ -11,7 +11,13 @@ import { FlatRecord, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
 import { measureFlat } from "../flat_check.ts";
 import type { InspectedFault } from "./inspection.ts";
 import { storedSize } from "./layout.ts";
-import { COMPRESSION_METHOD, isCompressed, METHOD_NONE, methodOf, RecordCompression } from "./record_compression.ts";
+import {
+  COMPRESSION_METHOD,
+  isCompressed,
+  METHOD_NONE,
+  methodOf,
+  RecordCompression,
+} from "./record_compression.ts";
 
 /** A bin, without its value. */
 export interface InspectedBin {
