@@ -186,6 +186,30 @@ describe("a start from an index checkpoint", () => {
     await test.close();
   });
 
+  it("brings back nothing that evictions had removed, after a crash or without a checkpoint", async () => {
+    for (const bytesPerHour of [0, 1024 * MIB]) {
+      const test = new CheckpointTest({ storage: { indexCheckpointBytesPerHour: bytesPerHour } });
+      await test.open();
+      const entry = new EntryRef();
+      const depth = Math.floor(test.store.nowMs() / 1000) + 1029;
+      for (const number of range(0, 100)) test.it.put(number, { ttlS: 1000 + number });
+      for (const number of range(100, 150)) test.it.put(number);
+      await settle(test.clock, test.store.disk!.flush());
+      if (bytesPerHour > 0) await test.checkpoint();
+      for (const number of range(0, 30)) {
+        assert(test.store.find(testDigest(number), 0, entry));
+        test.store.remove(testDigest(number), 0, entry, "eviction");
+      }
+      await test.crash({ before: ({ supervision }) => supervision.agreeEviction(depth) });
+      assertEquals(test.store.start?.kind, bytesPerHour > 0 ? "replay" : "cold");
+      for (const number of range(0, 30)) assertEquals(await test.get(number), "none", `record ${number}`);
+      await test.assertHas(range(30, 150));
+      assertEquals([test.store.supervision.evictVoidTime, test.store.objectCount], [depth, 120]);
+      assert(test.log.lines.some((line) => line.includes("30 evicted")), test.log.lines.join("\n"));
+      await test.close();
+    }
+  });
+
   it("goes on from there: what is written afterwards is in the next one", async () => {
     const test = await filled();
     await test.restart();

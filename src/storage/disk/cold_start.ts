@@ -8,6 +8,7 @@
 import { DIGEST_SIZE_BYTES } from "../../base/mod.ts";
 import type { Clock, Log } from "../../port/mod.ts";
 import { EntryRef } from "../entry.ts";
+import { Evictable } from "../eviction.ts";
 import { PAGE_ENTRY_COUNT } from "../index.ts";
 import type { NamespaceStore } from "../store.ts";
 import { BlockLoader, START_SLICE_MS } from "./block_loader.ts";
@@ -49,26 +50,67 @@ export async function coldStart(options: ColdStartOptions): Promise<StartReport>
   return await new ColdStart(options).run();
 }
 
-/** Removes the records that have expired, in the order in which their entries are in memory; how many there were. */
-export async function removeExpired(store: NamespaceStore, clock: Clock): Promise<number> {
+/** What a start has removed. */
+export interface RemovedCounts {
+  /** Records whose void-time has passed. */
+  expiredCount: number;
+  /** Records that had been evicted, or would have been, as deep as the nodes have agreed. */
+  evictedCount: number;
+}
+
+/**
+ * Removes, before anything is served, the records that have expired and those that evictions had removed: an eviction
+ * leaves no tombstone, so that their copies are found again. Goes in the order in which entries are in memory.
+ */
+export async function removeOver(store: NamespaceStore, clock: Clock): Promise<RemovedCounts> {
   const { index } = store;
+  const judge = new EndJudge(store);
   const entry = new EntryRef();
   const digest = new Uint8Array(DIGEST_SIZE_BYTES);
-  const nowMs = store.nowMs();
-  let count = 0;
+  const counts: RemovedCounts = { expiredCount: 0, evictedCount: 0 };
   let sliceEndMs = clock.monotonicMs() + START_SLICE_MS;
   for (let page = 0; page < index.pageCount; page++) {
     for (let place = 0; place < PAGE_ENTRY_COUNT; place++) {
       index.moveTo(entry, page * PAGE_ENTRY_COUNT + place);
-      if (entry.sizeUnits === 0 || entry.isTombstone || !store.isExpired(entry, nowMs)) continue;
+      if (entry.sizeUnits === 0 || entry.isTombstone) continue;
+      const origin = judge.originOf(entry);
+      if (origin === undefined) continue;
       entry.copyDigest(digest, 0);
-      if (store.expunge(digest, 0, entry, { origin: "expiry" })) count++;
+      if (!store.expunge(digest, 0, entry, { origin })) continue;
+      if (origin === "expiry") counts.expiredCount++;
+      else counts.evictedCount++;
     }
     if (page % PAGES_PER_CLOCK_READ !== 0 || clock.monotonicMs() < sliceEndMs) continue;
     await new Promise<void>((resolve) => clock.nextTurn(resolve));
     sliceEndMs = clock.monotonicMs() + START_SLICE_MS;
   }
-  return count;
+  if (judge.evicts) store.supervision.evictVoidTime = store.supervision.smdEvictVoidTime;
+  store.supervision.evictedObjects += counts.evictedCount;
+  return counts;
+}
+
+/** Why a record that a start has found is removed. */
+class EndJudge {
+  /** Evictions reached beyond what has expired. */
+  readonly evicts: boolean;
+  readonly #store: NamespaceStore;
+  readonly #nowMs: number;
+  readonly #evictVoidTime: number;
+  readonly #evictable: Evictable;
+
+  constructor(store: NamespaceStore) {
+    this.#store = store;
+    this.#nowMs = store.nowMs();
+    this.#evictVoidTime = store.supervision.smdEvictVoidTime;
+    this.#evictable = new Evictable(store);
+    this.evicts = this.#evictVoidTime * 1000 > this.#nowMs;
+  }
+
+  originOf(entry: EntryRef): "expiry" | "eviction" | undefined {
+    if (this.#store.isExpired(entry, this.#nowMs)) return "expiry";
+    if (!this.evicts || entry.voidTime > this.#evictVoidTime) return undefined;
+    return this.#evictable.has(entry) ? "eviction" : undefined;
+  }
 }
 
 class ColdStart {
@@ -92,7 +134,7 @@ class ColdStart {
     await this.#loader.load(this.#oldBlocks());
     this.#disk.sortOut();
     if (keepsBytes) this.#dropUnused();
-    const expiredCount = await removeExpired(this.#store, clock);
+    const { expiredCount, evictedCount } = await removeOver(this.#store, clock);
     const { blockCount, copyCount, damageCount } = this.#loader;
     const recordCount = this.#store.index.entryCount;
     const durationMs = clock.monotonicMs() - startMs;
@@ -100,7 +142,7 @@ class ColdStart {
       const seconds = (durationMs / 1000).toFixed(1);
       this.#write(
         `cold start done: ${recordCount} records of ${copyCount} copies in ${seconds} s, ${expiredCount} expired, ` +
-          `${damageCount} damaged`,
+          `${evictedCount} evicted, ${damageCount} damaged`,
       );
     }
     return { kind: "cold", recordCount, blockCount, copyCount, durationMs };

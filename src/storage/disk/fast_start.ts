@@ -21,7 +21,7 @@ import { BAD_BLOCK_USE, type Checkpoint } from "./checkpoint.ts";
 import { FRAME_SIZE_BYTES } from "./checkpoint_frames.ts";
 import { CheckpointImage } from "./checkpoint_image.ts";
 import type { CheckpointMap, CompleteState } from "./checkpoint_map.ts";
-import { PROGRESS_PERIOD_MS, removeExpired, type StartReport } from "./cold_start.ts";
+import { PROGRESS_PERIOD_MS, removeOver, type StartReport } from "./cold_start.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { EntryLinker } from "./entry_linker.ts";
 import { idText } from "./layout.ts";
@@ -150,13 +150,15 @@ class FastStart {
     if (complete !== undefined && this.#keepsTrees) this.#takeOver(complete);
     else await this.#replay();
     this.#disk.sortOut();
-    const expiredCount = complete === undefined ? await removeExpired(this.#store, clock) : 0;
+    // A complete checkpoint has the index as it was: what had been evicted is not in it.
+    const removed = complete === undefined ? await removeOver(this.#store, clock) : undefined;
     const { blockCount, copyCount, damageCount } = this.#loader;
     const recordCount = this.#store.index.entryCount;
     const durationMs = clock.monotonicMs() - startMs;
     const replayed = complete !== undefined
       ? ""
-      : `; ${blockCount} newer blocks with ${copyCount} copies replayed, ${expiredCount} expired, ${damageCount} damaged`;
+      : `; ${blockCount} newer blocks with ${copyCount} copies replayed, ${removed?.expiredCount} expired, ` +
+        `${removed?.evictedCount} evicted, ${damageCount} damaged`;
     this.#write(
       "info",
       `fast start done: ${recordCount} records from the index checkpoint in ${
