@@ -6,6 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import type { LocalNode } from "../../cmd/local_cluster.ts";
 import { prepareSuite } from "../conformance/suite.ts";
 import { lastErrorAfter, type LoadedCluster, SETTLE_LIMIT_MS, withLoad } from "./loaded_cluster.ts";
 import { median, msText, pause, type Report, type Scenario } from "./scenario.ts";
@@ -13,6 +14,8 @@ import { median, msText, pause, type Report, type Scenario } from "./scenario.ts
 const PROGRAM = new URL("./official_client.mjs", import.meta.url).pathname;
 const NODE_COUNT = 3;
 const WARM_UP_MS = 1500;
+/** Time between two questions whether a node serves the new map: the question costs it a tenth of a millisecond. */
+const LOOK_MS = 4;
 /** After the survivors agree: longer than both clients look at the cluster. */
 const AFTERMATH_MS = 2500;
 
@@ -99,10 +102,10 @@ async function measure(
   const victim = cluster.nodes[options.index];
   const faultMs = cluster.ports.clock.monotonicMs();
   const faultWallMs = cluster.ports.clock.wallMs();
-  if (options.fault === "kill") await victim.kill();
-  else victim.freeze();
-  await cluster.untilOne(SETTLE_LIMIT_MS);
+  const ended = options.fault === "kill" ? victim.kill() : victim.freeze();
+  await untilAgreed(cluster.nodes.filter((node) => node !== victim));
   const agreed = cluster.ports.clock.monotonicMs() - faultMs;
+  await ended;
   await pause(AFTERMATH_MS);
   const { lastFailedMs, lastFailedStartMs } = await official.report();
   const measured = {
@@ -115,6 +118,18 @@ async function measure(
   else victim.thaw();
   await cluster.untilOne(SETTLE_LIMIT_MS, { settled: true });
   return measured;
+}
+
+/** Waits until all of some nodes follow the map of a cluster of them alone. */
+async function untilAgreed(nodes: readonly LocalNode[]): Promise<void> {
+  const question = `cluster-stable:size=${nodes.length};ignore-migrations=true`;
+  const limitMs = performance.now() + SETTLE_LIMIT_MS;
+  const answers = nodes.map(() => "nothing");
+  do {
+    await Promise.all(nodes.map(async (node, at) => [answers[at]] = await node.ask([question])));
+    if (performance.now() > limitMs) throw new Error(`the survivors do not agree: ${answers.join(", ")}`);
+    await pause(LOOK_MS);
+  } while (answers.some((one) => !/^[0-9A-F]+$/i.test(one) || one !== answers[0]));
 }
 
 function failover(fault: "kill" | "freeze", repeats: number): Scenario {
