@@ -1,7 +1,7 @@
 /**
  * Where clients reach the other members: members tell each other, and clients ask any of them. A member appears in the
- * lists once its addresses are known, and goes when the cluster is formed without it. Repeated until both sides have
- * what the other told.
+ * lists once its addresses are known, and goes when the cluster is formed without it, or as long as nobody hears it.
+ * Repeated until both sides have what the other told.
  *
  * | message | when | answer |
  * | ------- | ---- | ------ |
@@ -36,6 +36,8 @@ interface Entry {
   /** The member has our addresses of this generation; 0 when it has none. */
   ackedGeneration: number;
   isMember: boolean;
+  /** Nothing is heard of it. */
+  isSilent: boolean;
   /** Generation of the list at which this entry changed. */
   changedAt: number;
 }
@@ -65,9 +67,9 @@ export class PeerServices {
     this.#options = options;
   }
 
-  /** Members with known addresses, largest id first. */
+  /** Members that are heard and whose addresses are known, largest id first. */
   get members(): PeerService[] {
-    return this.#list(({ isMember }) => isMember);
+    return this.#list(({ isMember, isSilent }) => isMember && !isSilent);
   }
 
   /** Nodes that were ever members, with known addresses. */
@@ -76,14 +78,15 @@ export class PeerServices {
   }
 
   /**
-   * Changes since a generation: members that are new or changed, and nodes that are no longer members.
+   * Changes since a generation: members that are new or changed, and nodes that are no longer members or heard.
    *
    * @param generation as told before
    */
   changesSince(generation: number): { readonly changed: PeerService[]; readonly gone: NodeId[] } {
-    const changed = this.#list(({ isMember, changedAt }) => isMember && changedAt > generation);
+    const isShown = ({ isMember, isSilent }: Entry) => isMember && !isSilent;
+    const changed = this.#list((entry) => isShown(entry) && entry.changedAt > generation);
     const gone = [...this.#entries]
-      .filter(([, { isMember, changedAt }]) => !isMember && changedAt > generation)
+      .filter(([, entry]) => !isShown(entry) && entry.changedAt > generation)
       .map(([node]) => node);
     return { changed, gone };
   }
@@ -105,6 +108,16 @@ export class PeerServices {
     this.#limitAlumni();
     this.#refresh();
     this.#tend();
+  }
+
+  /** Of the members these are not heard at present. */
+  setSilent(nodes: readonly NodeId[]): void {
+    for (const [node, entry] of this.#entries) {
+      const isSilent = entry.isMember && nodes.includes(node);
+      if (entry.isSilent === isSilent) continue;
+      entry.isSilent = isSilent;
+      if (entry.isMember && entry.addresses !== undefined) entry.changedAt = ++this.generation;
+    }
   }
 
   /** Takes a message of a node. */
@@ -136,7 +149,8 @@ export class PeerServices {
     if (known?.isMember === true) return;
     // A node that comes back may have other addresses: those from before count once it has told them again.
     const changedAt = known?.changedAt ?? this.generation;
-    this.#entries.set(node, { addresses: undefined, ackedGeneration: 0, isMember: true, changedAt });
+    const entry = { addresses: undefined, ackedGeneration: 0, isMember: true, isSilent: false, changedAt };
+    this.#entries.set(node, entry);
     this.#tell(node, "request");
   }
 

@@ -71,6 +71,27 @@ describe("PeerServices", () => {
     assertEquals(one.alumni, []);
   });
 
+  it("leaves out members that are not heard, as long as they are not", () => {
+    const nodes = new Nodes();
+    const one = nodes.add("1");
+    for (const node of ["2", "3"]) nodes.add(node).setMembers(["1"]);
+    one.setMembers(["2", "3"]);
+    nodes.clock.advance(1000);
+    const before = one.generation;
+    one.setSilent(["2"]);
+    one.setSilent(["2"]);
+    assertEquals([listOf(one), one.generation], ["3 10.0.0.3:3000", before + 1]);
+    assertEquals(one.changesSince(before), { changed: [], gone: ["2"] });
+    assertEquals(one.alumni.length, 2);
+    one.setSilent([]);
+    assertEquals([listOf(one), one.generation], ["3 10.0.0.3:3000, 2 10.0.0.2:3000", before + 2]);
+    assertEquals(one.changesSince(before + 1).changed.map(({ node }) => node), ["2"]);
+    one.setSilent(["2"]);
+    one.setMembers(["3"]);
+    one.setSilent([]);
+    assertEquals(listOf(one), "3 10.0.0.3:3000", "who is no member is not listed again");
+  });
+
   it("takes no word of nodes that are no members, and no address that is none", () => {
     const nodes = new Nodes();
     const one = nodes.add("1");

@@ -66,6 +66,7 @@ import { Membership } from "./membership.ts";
 import { OwnState } from "./own_state.ts";
 import { type PeerMessageHandler, PeerMessages } from "./peer_messages.ts";
 import { PeerServices } from "./peer_services.ts";
+import { SilenceWatch } from "./silence_watch.ts";
 import { SkewWatch } from "./skew_watch.ts";
 import { exchangeNamespaces, Rebalancer } from "./rebalance.ts";
 
@@ -109,6 +110,7 @@ export class ClusterRuntime extends CommittedCluster {
   readonly #deaths: DeathWatch;
   readonly #addresses: AddressWatch;
   readonly #rebalancer: Rebalancer;
+  readonly #silence: SilenceWatch;
   readonly #listeners: ClusterListener[] = [];
   #sockets: ClusterSockets | undefined;
   #turnMs: number;
@@ -144,6 +146,7 @@ export class ClusterRuntime extends CommittedCluster {
     });
     this.addListener(this.losses);
     this.#turnMs = ports.clock.monotonicMs();
+    this.#silence = new SilenceWatch((node) => this.heartbeat?.node(node)?.receivedMs, this.#turnMs);
     this.#membership = this.#makeMembership();
     this.#deaths = this.#makeDeathWatch();
     this.#addresses = new AddressWatch({
@@ -203,7 +206,10 @@ export class ClusterRuntime extends CommittedCluster {
         onCommit: (result) => this.#onCommit(result),
         onOrphaned: () => this.#tell((listener) => listener.onOrphaned?.()),
         onBlocked: () => this.#onBlocked(),
-        onTurn: (nowMs) => void this.holdsClients(nowMs),
+        onTurn: (nowMs) => {
+          this.holdsClients(nowMs);
+          this.#lookForSilence(nowMs);
+        },
       },
     });
   }
@@ -374,6 +380,13 @@ export class ClusterRuntime extends CommittedCluster {
     if (nowMs - this.#turnMs > this.#sleepMs) this.#sockets?.runner.step({ kind: "tick" });
     this.#turnMs = nowMs;
     return this.fence.isRaised;
+  }
+
+  #lookForSilence(nowMs: number): void {
+    const { interval, timeout } = this.#options.settings.network.heartbeat;
+    const times = { nowMs, intervalMs: interval, nodeTimeoutMs: interval * timeout };
+    const others = this.committed?.succession.filter((node) => node !== this.self) ?? [];
+    this.services.setSilent(this.#silence.silent(others, times));
   }
 
   // The heartbeat.

@@ -98,6 +98,23 @@ describe("ClusterRuntime", () => {
     assert(members[0]!.node.cluster.key !== key);
   });
 
+  it("tells clients to do without a member that is not heard, before the cluster goes on without it", async () => {
+    const { world, members } = await startThree(6);
+    await world.simulation.runFor(3000);
+    const [slept, ...others] = [members[0]!, members[1]!, members[2]!];
+    const listed = () => others.map(({ node }) => node.cluster.services.members.length);
+    const generations = () => others.map(({ node }) => node.cluster.services.generation);
+    const before = generations();
+    slept.process.freeze(1_300_000);
+    await world.simulation.runFor(550);
+    assertEquals([listed(), generations()], [[2, 2], before]);
+    await world.simulation.runFor(500);
+    assertEquals(listed(), [1, 1]);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    await world.simulation.runFor(500);
+    assertEquals([listed(), agreement(members)], [[2, 2], "true a3 a2 a1"]);
+  });
+
   it("holds the clients of a node that slept until it belongs to a cluster again", async () => {
     const { world, members } = await startThree(6);
     await world.simulation.runFor(3000);
