@@ -131,8 +131,14 @@ export class ClusterClients {
 
   /** The recorder of the present epoch. */
   #forward(): Recorder {
+    const recorder = () => this.recorder;
     return {
-      memoryWasShort: false,
+      get memoryWasShort() {
+        return recorder().disksFailed;
+      },
+      get disksFailed() {
+        return recorder().disksFailed;
+      },
       call: (client, key, action) => this.recorder.call(client, key, action),
       answer: (entry, outcome) => this.recorder.answer(entry, outcome),
       doubt: (entry, ends) => {

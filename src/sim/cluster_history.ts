@@ -97,7 +97,8 @@ export class ClusterWall implements WallHistory {
 
 /** History of one epoch. */
 export class EpochHistory implements Recorder {
-  readonly memoryWasShort = false;
+  /** Disks failed: writes may be refused, records may be unreadable. */
+  disksFailed = false;
   /** Operations recorded. */
   count = 0;
   /** Writes that have no certain answer. */
@@ -112,6 +113,11 @@ export class EpochHistory implements Recorder {
   constructor(simulation: Simulation, wall: ClusterWall) {
     this.#simulation = simulation;
     this.#wall = wall;
+  }
+
+  /** What waits for a disk that fails takes the room of writes. */
+  get memoryWasShort(): boolean {
+    return this.disksFailed;
   }
 
   call(client: string, key: string, action: Action): Entry {

@@ -22,6 +22,10 @@ const TICKER_INTERVAL_S = 3600;
 
 /** Where a node keeps its records, when it does. */
 export const DATA_FILE = "/data/test.dat";
+/** A second one, for some. */
+export const SECOND_DATA_FILE = "/data/test2.dat";
+/** Largest record where blocks are as small as can be, so that some are full and used again within a run. */
+const RECORD_SIZE_SMALL_BYTES = 128 * 1024;
 const FILE_SIZE_BYTES = 16 * 1024 * 1024;
 
 /** Tombstones on devices go as soon as no node can be away any more. */
@@ -193,10 +197,16 @@ export class ClusterMembers {
       hasFiles,
       isOnDevice = false,
       commits = false,
+      hasTwoDevices = false,
+      readsDevices = false,
       transactionRetryMs,
       migrateSleepUs,
     } = this.#shape;
-    const files = { files: [DATA_FILE], filesize: FILE_SIZE_BYTES };
+    const files = {
+      files: hasTwoDevices ? [DATA_FILE, SECOND_DATA_FILE] : [DATA_FILE],
+      filesize: FILE_SIZE_BYTES,
+    };
+    const cache = readsDevices ? { postWriteCache: 0 } : {};
     const seeds = this.all.slice(0, nodeCount).filter((other) => other.index !== index);
     return defaultSettings({
       service: {
@@ -222,11 +232,12 @@ export class ClusterMembers {
         // Few sprigs, so that a walk over few records is short.
         partitionTreeSprigs: 16,
         nsupPeriod: 1,
+        ...(readsDevices ? { maxRecordSize: RECORD_SIZE_SMALL_BYTES } : {}),
         ...(migrateSleepUs === undefined ? {} : { migrateSleep: migrateSleepUs }),
         allowTtlWithoutNsup: true,
         ...(isOnDevice ? { tombRaiderPeriod: RAID_PERIOD_S, tombRaiderEligibleAge: RAID_AGE_S } : {}),
         storage: isOnDevice
-          ? { kind: "device", ...files, commitToDevice: commits }
+          ? { kind: "device", ...files, ...cache, commitToDevice: commits }
           : { kind: "memory", dataSize: DATA_SIZE_BYTES, ...(hasFiles ? files : {}) },
       }],
     });

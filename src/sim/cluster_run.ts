@@ -87,7 +87,7 @@ const PARTITION_COUNT_FULL = 4096;
 /** When clocks are further apart, expired records are not judged. */
 const CLOCK_SPREAD_MAX_MS = 1000;
 /** A call that has no answer must have met trouble within this share of its time. */
-const CALM_SHARE = 0.75;
+const CALM_SHARE = 0.6;
 /** Log lines of each node in a report. */
 const REPORT_LINE_COUNT = 40;
 
@@ -212,7 +212,7 @@ class ClusterRun {
     if (nowUs >= this.#nextLookUs) {
       this.#nextLookUs = nowUs + LOOK_AT_ALL_US;
       this.#invariants.lookAtAll();
-      if (!this.#isCalm()) this.#calmSinceUs = nowUs;
+      if (!this.#isCalm()) this.#noteTrouble(0);
     }
     const member = this.#members.ofProcess(owner.id);
     if (member?.process !== owner) return;
@@ -247,6 +247,11 @@ class ClusterRun {
     await this.#check(epoch, before);
   }
 
+  #noteTrouble(lastsMs: number): void {
+    const { nowUs } = this.#world.simulation;
+    this.#calmSinceUs = Math.max(this.#calmSinceUs, nowUs + lastsMs * 1000);
+  }
+
   /** Nothing goes wrong, and the cluster has nothing to decide or to move. */
   #isCalm(): boolean {
     return this.#strikes?.isStriking !== true && this.#whyNotSettled() === undefined;
@@ -275,7 +280,8 @@ class ClusterRun {
       replicationFactor: this.#schedule.shape.replicationFactor,
       counters: this.#counters,
       aimsAtPhases: this.#schedule.shape.aimsAtPhases === true,
-      noteTrouble: () => void (this.#calmSinceUs = this.#world.simulation.nowUs),
+      noteDiskFault: () => void (this.#history.disksFailed = true),
+      noteTrouble: (lastsMs = 0) => this.#noteTrouble(lastsMs),
       pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),
       noteQuiesce: () => void (this.#hadQuiesced = true),
       truncate: () => void this.#clients.truncate().catch((error) => this.fail(error)),
@@ -324,6 +330,8 @@ class ClusterRun {
     if (why !== undefined) return why;
     const mending = started.find(({ node }) => node!.peers.unconfirmedCount > 0);
     if (mending !== undefined) return `${mending.id} has records that a replica may lack`;
+    const refusing = started.find(({ store }) => store.stopWrites);
+    if (refusing !== undefined) return `${refusing.id} refuses writes`;
     const unready = this.#wantsIndex ? started.find((member) => !hasIndex(member)) : undefined;
     return unready === undefined ? whyNotTruncated(started) : `${unready.id} has no complete index`;
   }

@@ -71,7 +71,14 @@ const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
 ];
 
 /** Faults of disks: with files; and where every acknowledged write is synced. */
-const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [["slow-disk", 4], ["vanish", 6]];
+const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
+  ["slow-disk", 4],
+  ["vanish", 6],
+  ["bad-reads", 4],
+  ["bad-writes", 4],
+  ["rot", 3],
+  ["corrupt", 3],
+];
 const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout", 8]];
 
 /** Bounds of the duration of each kind, in milliseconds. */
@@ -102,6 +109,9 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "skew": [0, 0],
   "truncate": [0, 0],
   "slow-disk": [500, 6000],
+  "bad-reads": [200, 9000],
+  "bad-writes": [200, 14_000],
+  "rot": [0, 0],
   "corrupt": [200, 4000],
   "blackout": [0, 0],
 };
@@ -141,6 +151,7 @@ export function makeSchedule(seed: number, nodeCounts: { min: number; max: numbe
     const kind = random.chance(0.6) ? "safe" : "split";
     const least = at === epochCount - 1 ? Math.max(2, FAULT_COUNT_MIN - faultCount) : 2;
     const faults = makeFaults(random, { kind, durationMs, shape, count: random.between(least, least + 5) });
+    if (kind === "safe") faults.push(...makeLastFaults(random.fork(`last ${at}`), durationMs));
     faultCount += faults.length;
     epochs.push({ kind, durationMs, faults });
   }
@@ -181,11 +192,15 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
 }
 
 /** A third has files; of those half keep records there alone, and half of those sync before they answer. */
-function makeStorage(random: SeededRandom): Pick<ClusterShape, "hasFiles" | "isOnDevice" | "commits"> {
+function makeStorage(
+  random: SeededRandom,
+): Pick<ClusterShape, "hasFiles" | "isOnDevice" | "commits" | "hasTwoDevices" | "readsDevices"> {
   const hasFiles = random.chance(0.36);
   const own = random.fork("storage");
   const isOnDevice = hasFiles && own.chance(0.6);
-  return { hasFiles, isOnDevice, commits: isOnDevice && own.chance(0.6) };
+  const commits = isOnDevice && own.chance(0.6);
+  if (!isOnDevice) return { hasFiles, isOnDevice, commits };
+  return { hasFiles, isOnDevice, commits, hasTwoDevices: own.chance(0.5), readsDevices: own.chance(0.7) };
 }
 
 function pickLikely<T>(random: SeededRandom, choices: readonly (readonly [T, number])[]): T {
@@ -222,6 +237,20 @@ function makeFaults(
     faults.push(random.chance(PHASE_CHANCE) ? { ...planned, phase: pickLikely(random, PHASES) } : planned);
   }
   return faults.sort((left, right) => left.atMs - right.atMs);
+}
+
+/** In half of the epochs messages are under way, and lost, when the last fault ends: what was lost must be asked for again. */
+function makeLastFaults(random: SeededRandom, durationMs: number): PlannedFault[] {
+  if (!random.chance(0.5)) return [];
+  const fromEndMs = random.between(100, 500);
+  return [{
+    atMs: durationMs - fromEndMs,
+    kind: "stick",
+    node: random.below(64),
+    other: random.below(64),
+    durationMs: fromEndMs * 2,
+    amount: random.below(1000),
+  }];
 }
 
 /** Schedules that are a little smaller than a given one, the smallest first. */

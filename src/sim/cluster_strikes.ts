@@ -4,12 +4,8 @@
  *
  * @module
  */
-import {
-  CLUSTER_FABRIC_PORT,
-  type ClusterMember,
-  type ClusterMembers,
-  DATA_FILE,
-} from "./cluster_members.ts";
+import { failDisk, mendDisk, rot, slowDisk } from "./cluster_disk_faults.ts";
+import { CLUSTER_FABRIC_PORT, type ClusterMember, type ClusterMembers } from "./cluster_members.ts";
 import {
   isInPhase,
   isInQuiescedPlace,
@@ -46,11 +42,11 @@ const RESUME_LOOK_MS = 100;
 /** A node that died alone is back after this time. */
 const ALONE_AWAY_MS = 300;
 
+/** What was sent over a slow or cut link arrives so long after it works again, at most. */
+const LATE_MAX_MS = 250;
+
 /** Connections that break after they stood still do so when this share of the time is over. */
 const STICK_BREAK_SHARE = 0.9;
-
-/** Bits that turn over when a file is damaged. */
-const CORRUPTION_COUNT = 4;
 
 /** A fault that would take the last copy waits for full replication this long, then it is left out. */
 const BUDGET_WAIT_MS = 9000;
@@ -74,10 +70,12 @@ export interface StrikeTargets {
   pauseClients(isPaused: boolean): void;
   /** A client truncates the set that is there for it. */
   truncate(): void;
+  /** Reads and writes of disks fail: requests may be refused for that. */
+  noteDiskFault(): void;
   /** Nodes may have and may keep what was given up: it can take effect until the epoch is over. */
   holdDoubts(): void;
-  /** Something begins or ends to go wrong. */
-  noteTrouble(): void;
+  /** Something begins or ends to go wrong, of which something is left for a while. */
+  noteTrouble(lastsMs?: number): void;
   /** A machine's clock is changed by this call. */
   changeClock(machine: SimMachine, change: () => void): void;
 }
@@ -89,6 +87,8 @@ export class Strikes {
   /** Nodes that have lost their data, or were away, since the last moment of full replication. */
   readonly #failed = new Set<ClusterMember>();
   readonly #undo = new Set<() => void>();
+  /** Something on a disk is damaged, and nobody knows whether it was mended before the epoch is over. */
+  #isRotten = false;
   #ended = false;
   /** Faults that have happened. */
   count = 0;
@@ -144,11 +144,24 @@ export class Strikes {
     );
   }
 
-  #slowDisk({ machine: { disk: { conditions } } }: ClusterMember, durationMs: number, amount: number): void {
-    const { latencyMaxUs, syncMaxUs } = conditions;
-    conditions.latencyMaxUs = [5000, 50_000, 300_000][amount % 3];
-    conditions.syncMaxUs = [50_000, 500_000, 2_000_000][amount % 3];
-    this.#undoLater(durationMs, () => Object.assign(conditions, { latencyMaxUs, syncMaxUs }));
+  #slowDisk({ machine: { disk } }: ClusterMember, durationMs: number, amount: number): void {
+    const { lateMs, undo } = slowDisk(disk, amount);
+    this.#undoLater(durationMs, () => {
+      this.#targets.noteTrouble(lateMs);
+      undo();
+    });
+  }
+
+  #failDisk(fault: PlannedFault, { machine: { disk } }: ClusterMember): void {
+    this.#targets.noteDiskFault();
+    const { lastsMs, undo } = failDisk(disk, fault);
+    this.#undoLater(lastsMs, undo);
+  }
+
+  #rot({ machine: { disk } }: ClusterMember, amount: number): void {
+    this.#isRotten = true;
+    this.#targets.noteDiskFault();
+    rot(disk, amount);
   }
 
   /** Disks become slow, so that much is not synced yet, and then the power goes. */
@@ -164,7 +177,7 @@ export class Strikes {
    * others would serve what it has, and go a way of its own.
    */
   #blackOut(up: readonly ClusterMember[]): void {
-    const { members, pauseClients } = this.#targets;
+    const { pauseClients } = this.#targets;
     pauseClients(true);
     for (const member of up) member.die(true);
     const resume = () => {
@@ -172,7 +185,7 @@ export class Strikes {
       else this.#later(RESUME_LOOK_MS, resume);
     };
     this.#undoLater(BLACKOUT_MS, () => {
-      for (const member of up) members.start(member);
+      for (const member of up) this.#start(member);
       resume();
     });
   }
@@ -221,9 +234,14 @@ export class Strikes {
   /** Whether all nodes run, none is behind, and the epoch allows for the time that it takes. */
   #mayBlackOut(): boolean {
     const { members } = this.#targets;
-    if (this.#targets.isWhole()) this.#failed.clear();
+    this.#forgetFailed();
     return this.#failed.size === 0 &&
       members.all.every((one) => one.startCount === 0 || (one.isUp && !one.isFrozen && !isQuiesced(one)));
+  }
+
+  /** In a whole cluster all that failed is made good, but for damage that nobody has met. */
+  #forgetFailed(): void {
+    if (!this.#isRotten && this.#targets.isWhole()) this.#failed.clear();
   }
 
   /** Whether acknowledged writes survive when this node goes too. */
@@ -231,7 +249,7 @@ export class Strikes {
     const { replicationFactor, members } = this.#targets;
     if (members.up.length < 2) return false;
     if (this.#epoch.kind === "split") return true;
-    if (this.#targets.isWhole()) this.#failed.clear();
+    this.#forgetFailed();
     if (!this.#hasReplicasWithout(member)) return false;
     const others = this.#failed.has(member) ? this.#failed.size - 1 : this.#failed.size;
     if (others + 1 >= replicationFactor) return false;
@@ -256,13 +274,19 @@ export class Strikes {
       case "slow":
         network.conditions.slowChance = [0.01, 0.1, 0.3][amount % 3];
         network.conditions.slowMaxUs = [2000, 20_000, 200_000][other % 3];
-        return this.#undoLater(durationMs, () => void (network.conditions.slowChance = 0));
+        return this.#undoLater(durationMs, () => {
+          this.#targets.noteTrouble(LATE_MAX_MS);
+          network.conditions.slowChance = 0;
+        });
       case "stall":
       case "blink":
         return this.#block([[member.machine, second.machine]], durationMs);
       case "clog":
         network.clog(member.machine, second.machine, 1000 + amount * 200);
-        return this.#undoLater(durationMs, () => network.clog(member.machine, second.machine, 0));
+        return this.#undoLater(durationMs, () => {
+          this.#targets.noteTrouble(LATE_MAX_MS);
+          network.clog(member.machine, second.machine, 0);
+        });
       case "reset":
         return this.#reset(member, second, amount);
       case "stick":
@@ -276,6 +300,11 @@ export class Strikes {
         return this.#drift(member, amount, other);
       case "slow-disk":
         return this.#slowDisk(member, durationMs, amount);
+      case "bad-reads":
+      case "bad-writes":
+        return this.#failDisk(fault, member);
+      case "rot":
+        return this.#rot(member, amount);
       case "blackout":
         return this.#blackOutSoon(up);
       case "skew":
@@ -298,10 +327,16 @@ export class Strikes {
     }
   }
 
+  /** A node that starts finds its disk in order: what an operator has to see to else is not looked at here. */
+  #start(member: ClusterMember): void {
+    mendDisk(member.machine.disk);
+    this.#targets.members.start(member);
+  }
+
   /** A process stands still, or ends and comes back. */
-  #fell({ kind, durationMs }: PlannedFault, member: ClusterMember): void {
+  #fell({ kind, durationMs, amount }: PlannedFault, member: ClusterMember): void {
     const { members } = this.#targets;
-    const startAgain = () => this.#undoLater(durationMs, () => members.start(member));
+    const startAgain = () => this.#undoLater(durationMs, () => this.#start(member));
     switch (kind) {
       case "freeze":
         return member.freeze(durationMs);
@@ -315,7 +350,7 @@ export class Strikes {
       case "lonely":
         return this.#dieAlone(member, durationMs);
       case "corrupt":
-        member.machine.disk.corruptSome(DATA_FILE, CORRUPTION_COUNT);
+        this.#rot(member, amount);
         member.die(true);
         return startAgain();
       case "stop":
@@ -338,7 +373,7 @@ export class Strikes {
     const { process } = member;
     this.#undoLater(durationMs, () => {
       if (member.process === process) member.die(false);
-      this.#undoLater(ALONE_AWAY_MS, () => members.start(member));
+      this.#undoLater(ALONE_AWAY_MS, () => this.#start(member));
     });
   }
 
@@ -374,6 +409,7 @@ export class Strikes {
     const { network } = this.#targets.world;
     for (const [left, right] of pairs) network.block(left, right);
     this.#undoLater(durationMs, () => {
+      this.#targets.noteTrouble(LATE_MAX_MS);
       for (const [left, right] of pairs) network.unblock(left, right);
     });
   }
@@ -481,5 +517,5 @@ type Pair = readonly [SimMachine, SimMachine];
 /** Whether a node loses its records, or others go on without it. */
 function costsCopies({ kind }: PlannedFault): boolean {
   return kind === "lonely" || kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" ||
-    kind === "corrupt";
+    kind === "corrupt" || kind === "rot" || kind === "bad-reads";
 }

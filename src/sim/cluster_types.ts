@@ -39,6 +39,9 @@ export const CLUSTER_FAULTS = [
   "client-cut",
   "truncate",
   "slow-disk",
+  "bad-reads",
+  "bad-writes",
+  "rot",
   "corrupt",
   "blackout",
 ] as const;
@@ -99,6 +102,10 @@ export interface ClusterShape {
   readonly hasFiles: boolean;
   /** Records are in files alone, not in memory besides; only with files. */
   readonly isOnDevice?: boolean;
+  /** Records are in two files of each node, one of which may fail; only with records in files alone. */
+  readonly hasTwoDevices?: boolean;
+  /** What was written lately is not kept in memory: it is read from the files. */
+  readonly readsDevices?: boolean;
   /** Replies wait until what they tell of is synced; only with records in files alone. */
   readonly commits?: boolean;
   /** Partitions, 4096 by default; fewer make a run cheap. */

@@ -182,6 +182,11 @@ export class SimDisk {
     }
   }
 
+  /** Whether there is such a file. */
+  holds(path: string): boolean {
+    return this.#files.has(path);
+  }
+
   /** Turns one bit of a file over, as a worn cell does: seen by reads, and there to stay. */
   corrupt(path: string, offsetBytes: number): void {
     const content = this.#files.get(path);
@@ -190,16 +195,16 @@ export class SimDisk {
     content.synced[offsetBytes] ^= 1;
   }
 
-  /** Turns some bits of what was written to a file over, wherever. */
-  corruptSome(path: string, count: number): void {
-    const written = this.#files.get(path)?.synced ?? new Uint8Array(0);
+  /** Turns some bits of what was written to a file over, wherever behind an offset. */
+  corruptSome(path: string, count: number, fromBytes = 0): void {
+    const written = this.#files.get(path)?.synced.subarray(fromBytes) ?? new Uint8Array(0);
     for (let time = 0; time < count && written.length > 0; time++) {
       let offset = this.#random.below(written.length);
       // Most of a file is empty: from a place at random to what was written.
       for (let step = 0; written[offset] === 0 && step < written.length; step++) {
         offset = (offset + 1) % written.length;
       }
-      this.corrupt(path, offset);
+      this.corrupt(path, fromBytes + offset);
     }
   }
 

@@ -12,6 +12,8 @@ import type { Simulation } from "./simulation.ts";
 export interface Recorder {
   /** Memory of a server was short at some time. */
   readonly memoryWasShort: boolean;
+  /** Records may be unreadable, and answers may say so. */
+  readonly disksFailed?: boolean;
   /** An operation is asked for. */
   call(client: string, key: string, action: Action): Entry;
   /** An operation was answered. */

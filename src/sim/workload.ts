@@ -337,7 +337,9 @@ export class WorkloadLoop {
     const { resultCode, inDoubt, record, error } = result;
     if (inDoubt || (resultCode === ResultCode.TIMEOUT && !isRead(entry.action))) {
       this.#noteDoubt(entry, error);
-    } else if (resultCode === NO_ANSWER || resultCode === ResultCode.TIMEOUT) {
+    } else if (
+      resultCode === NO_ANSWER || resultCode === ResultCode.TIMEOUT || this.#isUnreadable(resultCode)
+    ) {
       this.#noteNothing(error);
     } else if (error !== undefined || record === undefined) {
       this.#note(entry, { code: resultCode });
@@ -427,9 +429,15 @@ export class WorkloadLoop {
     if (typeof error.inDoubt !== "boolean") throw error;
     const isServerError = error instanceof ServerError;
     if (error.inDoubt) this.#noteDoubt(entry, error);
+    else if (isServerError && this.#isUnreadable(error.resultCode)) this.#noteNothing(error);
     else if (isServerError && error.resultCode !== ResultCode.TIMEOUT) {
       this.#note(entry, { code: error.resultCode });
     } else this.#noteNothing(error);
+  }
+
+  /** A record that can't be read, and of which no node has a copy within reach. */
+  #isUnreadable(resultCode: number): boolean {
+    return resultCode === ResultCode.UNKNOWN && this.#history.disksFailed === true;
   }
 
   #noteDoubt(entry: Entry, error: unknown): void {
@@ -442,7 +450,8 @@ export class WorkloadLoop {
     this.doneCount++;
     this.troubleCount++;
     this.lastTrouble = String(error);
-    if (error instanceof ServerError && !EXPECTED_CODES.has(error.resultCode)) {
+    if (!(error instanceof ServerError) || this.#isUnreadable(error.resultCode)) return;
+    if (!EXPECTED_CODES.has(error.resultCode)) {
       throw new WorkloadError(`A correct request was refused: ${error.message}`);
     }
   }
