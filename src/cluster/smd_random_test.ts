@@ -1,5 +1,5 @@
 /**
- * Random schedules: clusters form, split and merge, nodes crash and return with their disks, messages are delayed,
+ * Random schedules: clusters form, split and merge, nodes crash and return with their disks or with empty ones, messages are delayed,
  * lost, repeated and reordered while items are set and deleted. Once quiet, all nodes have the same content.
  * `SEEDS=5000` runs more, `SEED=17` one with its transcript.
  *
@@ -112,12 +112,26 @@ class RandomRun {
         return;
       case "restart": {
         const down = this.#numbers.filter((n) => !alive.includes(n));
-        if (down.length > 0) lab.start(lab.random.pick(down));
+        if (down.length > 0) this.#restart(lab.random.pick(down));
         return;
       }
       case "weather":
         return this.#weather();
     }
+  }
+
+  /** A node comes back, sometimes with an empty disk, if another disk has all that was on it. */
+  #restart(n: number): void {
+    const { lab } = this;
+    const { disk } = lab.node(n);
+    const isSpare = this.#numbers.some((other) =>
+      other !== n && LAB_MODULES.every((module) => hasAll(lab.node(other).disk.get(module), disk.get(module)))
+    );
+    if (isSpare && lab.random.chance(0.5)) {
+      lab.count("event wipe");
+      disk.clear();
+    }
+    lab.start(n);
   }
 
   #set(n: number, isDelete: boolean): void {
@@ -205,6 +219,11 @@ function sorted({ version, items }: SmdContent): SmdContent {
   return { version, items: [...items].sort((a, b) => (a.key < b.key ? -1 : 1)) };
 }
 
+/** Whether a file has the same content as another one, or that one is not there. */
+function hasAll(file: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return other === undefined || (file?.length === other.length && file.every((byte, at) => byte === other[at]));
+}
+
 function runSeed(seed: number, trace?: (line: string) => void): Map<string, number> {
   const run = new RandomRun(seed, trace);
   try {
@@ -225,6 +244,7 @@ function runSeed(seed: number, trace?: (line: string) => void): Map<string, numb
 const MUST_MEET = [
   "merges",
   "retransmits",
+  "event wipe",
   "messages_other_cluster",
   "received request-version",
   "received report-version",
