@@ -5,8 +5,9 @@
 #   ./compile.sh --target T       the same for another platform, for example aarch64-unknown-linux-gnu
 #   ./compile.sh --node           dist/aerie.mjs (a bundle for Node) and dist/aerie-node (with Node inside)
 #
-# The first two need Deno's runtime base binary ("denort") of the same version. Deno fetches it from its download site;
-# DENORT_BIN=FILE names one that is here already.
+# What goes into an executable is a bundle, dist/deno or dist/aerie.mjs: it takes less memory and starts earlier than
+# hundreds of small files. The first two need Deno's runtime base binary ("denort") of the same version. Deno fetches
+# it from its download site; DENORT_BIN=FILE names one that is here already.
 set -eu
 cd "$(dirname "$0")"
 
@@ -14,7 +15,7 @@ version=$(cat tools/deno_version)
 size_max_bytes=100000000
 
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  sed -n '2,11s/^# \{0,1\}//p' "$0"
 }
 
 # The pinned Deno: the one on the path when it is that version, else the package.
@@ -55,10 +56,11 @@ fi
 output=dist/aerie${target:+-$target}
 case $target in *windows*) output=$output.exe ;; esac
 mkdir -p dist
+deno run -A tools/build_deno.ts
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 if ! deno compile --frozen --no-prompt --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run \
-  ${target:+--target "$target"} --output "$output" cmd/main.ts 2>"$errors"; then
+  ${target:+--target "$target"} --output "$output" dist/deno/aerie.js 2>"$errors"; then
   cat "$errors" >&2
   if grep -q -i 'denort\|dl\.deno\|download' "$errors"; then
     cat >&2 <<END

@@ -1,5 +1,6 @@
 /**
- * How long an empty node takes from the start of its process to its first answer, and how much memory it then has.
+ * How long an empty node takes from the start of its process to its first answer, and how much memory it then has: from
+ * the sources, as the bundle that the executable holds, and as an executable, if one is given.
  *
  * @module
  */
@@ -23,43 +24,81 @@ export interface StartResult {
 const ANSWER_TIMEOUT_MS = 20_000;
 const RETRY_MS = 1;
 
+/** What is started, and the words that start it. */
+interface Startable {
+  name: string;
+  command: readonly string[];
+}
+
+const root = new URL("..", import.meta.url).pathname;
+
 /**
- * Starts a node several times.
+ * Starts nodes several times, each kind in turn.
  *
- * @param executable what to start instead of the sources
+ * @param executable what to start besides
  */
-export async function measureStart(startCount: number, executable?: string): Promise<StartResult> {
+export async function measureStarts(startCount: number, executable?: string): Promise<StartResult[]> {
   const directory = await Deno.makeTempDir({ prefix: "aerie-start-" });
-  const times: number[] = [];
-  const memory: number[] = [];
   try {
-    for (let count = 0; count < startCount; count++) {
-      const { tookMs, bytes } = await startOnce(directory, executable);
-      times.push(tookMs);
-      if (bytes !== undefined) memory.push(bytes);
+    const kinds = await startables(directory, executable);
+    const samples = kinds.map(() => ({ times: [] as number[], memory: [] as number[] }));
+    // Deno keeps what it has compiled, from the second start on.
+    for (const { command } of kinds) {
+      for (let count = 0; count < 2; count++) await startOnce(directory, command);
     }
+    for (let count = 0; count < startCount; count++) {
+      for (const [index, { command }] of kinds.entries()) {
+        const { tookMs, bytes } = await startOnce(directory, command);
+        samples[index].times.push(tookMs);
+        if (bytes !== undefined) samples[index].memory.push(bytes);
+      }
+    }
+    return kinds.map(({ name }, index) => {
+      const { times, memory } = samples[index];
+      return {
+        name,
+        medianMs: median(times),
+        leastMs: Math.min(...times),
+        residentBytes: memory.length === 0 ? undefined : median(memory),
+      };
+    });
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-  return {
-    name: executable ?? "from the sources",
-    medianMs: median(times),
-    leastMs: Math.min(...times),
-    residentBytes: memory.length === 0 ? undefined : median(memory),
-  };
+}
+
+async function startables(directory: string, executable?: string): Promise<Startable[]> {
+  const deno = [Deno.execPath(), "run", "-A", "--no-check"];
+  const bundle = `${directory}/bundle`;
+  await buildBundle(bundle);
+  return [
+    { name: "from the sources", command: [...deno, `${root}cmd/main.ts`] },
+    { name: "as a bundle", command: [...deno, `${bundle}/aerie.js`] },
+    ...(executable === undefined ? [] : [{ name: executable, command: [executable] }]),
+  ];
+}
+
+async function buildBundle(folder: string): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "tools/build_deno.ts", "--out", folder],
+    cwd: root,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    throw new Error(`The bundle can't be built: ${decoder.decode(stdout)}${decoder.decode(stderr)}`);
+  }
 }
 
 async function startOnce(
   directory: string,
-  executable?: string,
+  command: readonly string[],
 ): Promise<{ tookMs: number; bytes?: number }> {
-  const [port, infoPort] = freePorts(2);
-  const main = new URL("../cmd/main.ts", import.meta.url).pathname;
-  const [program, ...before] = executable === undefined
-    ? [Deno.execPath(), "run", "-A", "--no-check", main]
-    : [executable];
+  const [port, infoPort, fabricPort, heartbeatPort] = freePorts(4);
+  const [program, ...before] = command;
   const flags = ["serve", "--quiet", "--http", "off", "--port", String(port)];
   flags.push("--network.info.port", String(infoPort), "--service.work-directory", directory);
+  flags.push("--network.fabric.port", String(fabricPort), "--network.heartbeat.port", String(heartbeatPort));
   const startMs = performance.now();
   const child = new Deno.Command(program, {
     args: [...before, ...flags],

@@ -105,6 +105,9 @@ export async function main(program: string, args: string[]): Promise<number> {
   return await verb.run(rest);
 }
 
-if (import.meta.main) {
-  exit(await main(programName(), programArguments()));
+/** Runs the verb that this process was started with, and ends it. */
+export async function run(): Promise<never> {
+  return exit(await main(programName(), programArguments()));
 }
+
+if (import.meta.main) await run();

@@ -12,6 +12,16 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import * as esbuild from "esbuild";
+import {
+  absolute,
+  denoResolver,
+  installPackages,
+  readImports,
+  refuseLocalPaths,
+  report,
+  root,
+  run,
+} from "./bundle.ts";
 import { print } from "./print.ts";
 
 /** Where the Node program comes from when the caller names none: the oldest line that the bundle supports. */
@@ -25,63 +35,6 @@ const EXECUTABLE_SIZE_MAX = 135_000_000;
 
 /** Marks the place in a Node program that says whether a blob is inside; given by Node's documentation. */
 const SENTINEL_FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
-
-const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
-
-/** Runs a program and returns its standard output; throws with all it said when it fails. */
-async function run(program: string, args: string[], cwd: string): Promise<string> {
-  const command = new Deno.Command(program, { args, cwd, stdin: "null", stdout: "piped", stderr: "piped" });
-  const { success, code, stdout, stderr } = await command.output();
-  const decoder = new TextDecoder();
-  if (!success) {
-    throw new Error(
-      `${program} ${args.join(" ")} ended with ${code}:\n${decoder.decode(stdout)}${decoder.decode(stderr)}`,
-    );
-  }
-  return decoder.decode(stdout);
-}
-
-/** The import map of `deno.json`. */
-function readImports(): Record<string, string> {
-  const config = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`)) as {
-    imports: Record<string, string>;
-  };
-  return config.imports;
-}
-
-/** Installs the packages of the lock file, and nothing newer, into `folder/node_modules`. */
-async function installPackages(folder: string): Promise<void> {
-  await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports: readImports() }));
-  await Deno.copyFile(`${root}/deno.lock`, `${folder}/deno.lock`);
-  await run(Deno.execPath(), ["install", "--node-modules-dir=auto"], folder);
-}
-
-/** Marks a name that has been through the import map, so that it is not mapped again. */
-const RESOLVED = Symbol("resolved");
-
-/** Resolves what esbuild doesn't know: the import map and `npm:` specifiers. */
-function denoResolver(packagesFolder: string): esbuild.Plugin {
-  const imports = readImports();
-  return {
-    name: "deno",
-    setup(build) {
-      build.onResolve({ filter: /^[^./]/ }, (args) => {
-        if (args.pluginData === RESOLVED) return undefined;
-        const target = imports[args.path] ?? args.path;
-        if (target.startsWith("./")) return { path: `${root}/${target.slice(2)}` };
-        const match = /^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]+)?(\/.*)?$/.exec(target);
-        if (match === null) return undefined;
-        const name = `${match[1]}${match[2] ?? ""}`;
-        return build.resolve(name, { kind: args.kind, resolveDir: packagesFolder, pluginData: RESOLVED });
-      });
-      build.onLoad({ filter: /./ }, (args) => {
-        if (args.with["type"] !== "text") return undefined;
-        return { contents: Deno.readTextFileSync(args.path), loader: "text" };
-      });
-    },
-  };
-}
 
 /**
  * What the bundle begins with. The entry's own start is behind `import.meta.main`, which a bundle for Node 22 lacks, and
@@ -131,16 +84,6 @@ async function bundle({ entry, packagesFolder, outfile, format }: BundleOptions)
   refuseLocalPaths(outfile);
 }
 
-/** A path of the machine that built it has no business in what is shipped. */
-function refuseLocalPaths(file: string): void {
-  const text = Deno.readTextFileSync(file);
-  for (const path of [root, Deno.env.get("HOME"), Deno.env.get("DENO_DIR")]) {
-    if (path === undefined || path.length < 5) continue;
-    const at = text.indexOf(`${path}/`);
-    if (at !== -1) throw new Error(`${file} contains a path of this machine: "${text.slice(at, at + 80)}"`);
-  }
-}
-
 interface ExecutableOptions {
   out: string;
   bundleFile: string;
@@ -184,18 +127,6 @@ async function makeExecutable({ out, bundleFile, nodeFile }: ExecutableOptions):
 async function fetchNode(): Promise<string> {
   const path = await run("npx", ["--yes", "-p", NODE_PACKAGE, "node", "-p", "process.execPath"], root);
   return path.trim();
-}
-
-function report(file: string): number {
-  const sizeBytes = Deno.statSync(file).size;
-  print(
-    `${file.startsWith(`${root}/`) ? file.slice(root.length + 1) : file}: ${(sizeBytes / 1e6).toFixed(1)} MB`,
-  );
-  return sizeBytes;
-}
-
-function absolute(path: string): string {
-  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }
 
 async function main(): Promise<void> {
