@@ -257,15 +257,16 @@ function violationText(
 /**
  * Checks one record after a split.
  *
- * @param last reading at the end
+ * @param checked `last`: reading at the end; `mayBeLost`: as many nodes died as a record has copies
  * @throws {Error} with the record's history
  */
 export function checkSplit(
-  { key, entries, initial, last }: {
+  { key, entries, initial, last, mayBeLost }: {
     key: string;
     entries: readonly Entry[];
     initial: RecordState;
     last: RecordState;
+    mayBeLost: boolean;
   },
 ): void {
   const writes = entries.filter(changes);
@@ -275,7 +276,7 @@ export function checkSplit(
       `After the split ${key} ${what}; it was "${initial.text}", is "${last.text}".\n${lines.join("\n")}`,
     );
   };
-  const mayVanish = key.startsWith("t") ||
+  const mayVanish = mayBeLost || key.startsWith("t") ||
     writes.some(({ action: { type } }) => type === "delete" || type === "wipe");
   const mayAppear = writes.some(({ action }) => action.type === "write");
   if (last.generation === 0) {

@@ -124,8 +124,12 @@ describe("checkSafe", () => {
 });
 
 describe("checkSplit", () => {
-  const split = (entries: readonly Entry[], initial = state(3, "1"), last = state(4, "2")) =>
-    checkSplit({ key: "k", entries, initial, last });
+  const split = (
+    entries: readonly Entry[],
+    initial = state(3, "1"),
+    last = state(4, "2"),
+    mayBeLost = false,
+  ) => checkSplit({ key: "k", entries, initial, last, mayBeLost });
 
   it("accepts what was there before and what was written since, of either side", () => {
     const entries = history({ action: put("2"), outcome: written }, { action: put("3"), outcome: written });
@@ -160,6 +164,11 @@ describe("checkSplit", () => {
   });
 
   it("lets records with a TTL go", () => {
-    checkSplit({ key: "t1", entries: [], initial: stateOf(ok(1, "1"), "t1"), last: ABSENT });
+    const initial = stateOf(ok(1, "1"), "t1");
+    checkSplit({ key: "t1", entries: [], initial, last: ABSENT, mayBeLost: false });
+  });
+
+  it("lets records go when as many nodes died as there are copies", () => {
+    split(history({ action: put("2"), outcome: written }), state(3, "1"), ABSENT, true);
   });
 });

@@ -45,7 +45,7 @@ export class ClusterMember {
   process: SimProcess | undefined;
   /** The node in it, as soon as it has started. */
   node: AerieNode | undefined;
-  /** Whether it is meant to run: false before it joins, and between a death and the next start. */
+  /** Whether it is meant to run: false before it joins, while it is about to end, and until the next start. */
   isWanted = false;
   /** Times that it was started. */
   startCount = 0;

@@ -339,7 +339,7 @@ class ClusterRun {
   /** The same without what writes change: a node missing, an exchange or a migration; undefined for nothing. */
   #whyNotSettled(): string | undefined {
     const started = this.#members.all.filter(({ startCount }) => startCount > 0);
-    const down = started.find((member) => !member.isUp || member.isFrozen);
+    const down = started.find((member) => !member.isUp || !member.isWanted || member.isFrozen);
     if (down !== undefined) return `${down.id} does not run`;
     const [first] = started;
     for (const { id, node } of started) {
@@ -407,7 +407,7 @@ class ClusterRun {
     const initial = this.#states.get(key) ?? ABSENT;
     const last = stateOf(outcome, key);
     const { hadSplit, hadSleeper } = this.#invariants;
-    const { hasFiles, stockLikeNode } = this.#schedule.shape;
+    const { hasFiles, stockLikeNode, replicationFactor } = this.#schedule.shape;
     // What has expired leaves no trace. An older copy on a node that was away, or one that takes no tombstones, comes back;
     // so does what has expired by one clock alone.
     const isFarApart = this.#wall.spreadMs > CLOCK_SPREAD_MAX_MS;
@@ -420,7 +420,11 @@ class ClusterRun {
     const isSafe = epoch.kind === "safe" && !hadSplit;
     const mayLoseTombstones = stockLikeNode >= 0 || mayBeTruncated(key);
     if (isSafe) checkSafe({ key, entries, initial, hadSleeper, mayLoseTombstones }, this.#wall, this.#checks);
-    else checkSplit({ key, entries, initial, last });
+    else {
+      // In a safe epoch nobody may die before there are enough copies again.
+      const mayBeLost = epoch.kind === "split" && this.#strikes!.deathCount >= replicationFactor;
+      checkSplit({ key, entries, initial, last, mayBeLost });
+    }
     this.#states.set(key, last);
   }
 

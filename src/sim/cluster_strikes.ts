@@ -92,6 +92,8 @@ export class Strikes {
   #ended = false;
   /** Faults that have happened. */
   count = 0;
+  /** Processes that ended, with what they had in memory. */
+  deathCount = 0;
 
   constructor(targets: StrikeTargets, epoch: Epoch) {
     this.#targets = targets;
@@ -337,6 +339,7 @@ export class Strikes {
   #fell({ kind, durationMs, amount }: PlannedFault, member: ClusterMember): void {
     const { members } = this.#targets;
     const startAgain = () => this.#undoLater(durationMs, () => this.#start(member));
+    if (kind !== "freeze" && kind !== "sleep" && kind !== "join") this.deathCount++;
     switch (kind) {
       case "freeze":
         return member.freeze(durationMs);
@@ -371,6 +374,8 @@ export class Strikes {
     const others = members.up.filter((one) => one !== member);
     this.#block(others.map((one) => [member.machine, one.machine]), durationMs);
     const { process } = member;
+    // It counts as failed from now on, though the others have not noticed yet.
+    member.isWanted = false;
     this.#undoLater(durationMs, () => {
       if (member.process === process) member.die(false);
       this.#undoLater(ALONE_AWAY_MS, () => this.#start(member));
