@@ -91,6 +91,8 @@ class ClusterRunner {
   #virtualMs = 0;
   #wholeMsMax = 0;
   #failureCount = 0;
+  /** What became of seeds without a planted bug. */
+  readonly #failures = new Map<number, string | undefined>();
 
   constructor(parts: RunnerParts, options: ClusterRunnerOptions) {
     this.#parts = parts;
@@ -134,13 +136,20 @@ class ClusterRunner {
       const { failure } = await this.#runOnce(schedule);
       plantBug(undefined);
       if (failure === undefined) continue;
-      const without = await this.#runOnce(schedule);
-      if (without.failure === undefined) {
+      const without = await this.#failureWithout(schedule);
+      if (without === undefined) {
         return `found by seed ${seed}, run ${seed - first + 1}: ${firstLine(failure)}`;
       }
-      this.#parts.print(`Seed ${seed} fails without the bug ${bug} too: ${firstLine(without.failure)}`);
+      this.#parts.print(`Seed ${seed} fails without the bug ${bug} too: ${firstLine(without)}`);
     }
     return undefined;
+  }
+
+  /** How a seed fails by itself, for all bugs that it seems to notice; undefined when it does not. */
+  async #failureWithout(schedule: ClusterSchedule): Promise<string | undefined> {
+    const { seed } = schedule;
+    if (!this.#failures.has(seed)) this.#failures.set(seed, (await this.#runOnce(schedule)).failure);
+    return this.#failures.get(seed);
   }
 
   async #runKept(): Promise<void> {

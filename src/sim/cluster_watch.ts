@@ -5,7 +5,9 @@
  * | ---- | ---- |
  * | a write of a client is stored | its last update time is later than that of the version before |
  * | a record from another node is stored | no truncation mark of this node covers it |
+ * | the same | the node is a replica of its partition, or has a copy of it |
  * | a write was confirmed, before its client hears | each replica has what the master has, or something later |
+ * | an acting master commits a hand-off | no write of the partition waits for replicas: the new master has all of them |
  * | a node is told that its copy of a partition is not needed | each replica has the partition whole |
  * | a node removes its copy of a partition | it has given up the version first: nobody takes it for a complete one |
  *
@@ -13,7 +15,7 @@
  *
  * @module
  */
-import { ResultCode } from "../base/mod.ts";
+import { partitionId, ResultCode } from "../base/mod.ts";
 import type { AerieNode } from "../node/mod.ts";
 import type { RecordChange } from "../port/mod.ts";
 import { EntryRef, FlatRecord } from "../storage/mod.ts";
@@ -53,7 +55,7 @@ export class ClusterWatch {
       if (write.resultCode === ResultCode.OK) this.#checkConfirmed(member, write);
       onWriteEnded(write);
     };
-    this.#watchDrops(member);
+    this.#watchTable(member);
     member.store.subscribe((change) => this.#fail(member, () => this.#checkChange(member, change)));
   }
 
@@ -67,15 +69,22 @@ export class ClusterWatch {
 
   #checkChange(member: ClusterMember, change: RecordChange): void {
     const { origin, digest, digestAt } = change;
+    if (change.new === undefined) return;
     if (origin === "replica" || origin === "migration") {
-      const { store } = member;
-      const isThere = change.new !== undefined && store.find(digest, digestAt, this.#entry);
+      const { store, partitions } = member;
+      const partition = partitionId(digest, digestAt);
+      if (!partitions.isReplica(partition) && !partitions.versions.exists(partition)) {
+        throw new Error(
+          `${member.id} took a record of partition ${partition}, of which it is to have no copy`,
+        );
+      }
+      const isThere = store.find(digest, digestAt, this.#entry);
       if (!isThere || !store.isTruncated(this.#entry)) return;
       throw new Error(
         `${member.id} took ${this.#nameOf(digest.subarray(digestAt))}, which was truncated before`,
       );
     }
-    if (change.origin !== "client" || change.old === undefined || change.new === undefined) return;
+    if (origin !== "client" || change.old === undefined) return;
     const before = this.#old;
     const after = this.#new;
     before.open(change.old, 0);
@@ -109,8 +118,13 @@ export class ClusterWatch {
     }
   }
 
-  #watchDrops(member: ClusterMember): void {
+  #watchTable(member: ClusterMember): void {
     const { partitions } = member;
+    const commitHandOff = partitions.commitHandOff.bind(partitions);
+    partitions.commitHandOff = (partition) => {
+      this.#fail(member, () => checkDrained(member, partition));
+      commitHandOff(partition);
+    };
     const allDone = partitions.allDone.bind(partitions);
     partitions.allDone = (partition) => {
       const answer = allDone(partition);
@@ -143,6 +157,14 @@ export class ClusterWatch {
 
   #nameOf(digest: Uint8Array): string {
     return this.#names.get(digestKey(digest)) ?? "a record";
+  }
+}
+
+function checkDrained({ id, node, partitions }: ClusterMember, partition: number): void {
+  let isDrained = false;
+  node!.peers.whenWritesEnded({ namespace: { partitions }, partition }, () => void (isDrained = true));
+  if (!isDrained) {
+    throw new Error(`${id} hands partition ${partition} off while a write of it waits for replicas`);
   }
 }
 

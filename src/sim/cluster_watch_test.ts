@@ -1,0 +1,92 @@
+import { assert, assertEquals } from "@std/assert";
+import { afterEach, describe, it } from "@std/testing/bdd";
+import { partitionId, plantBug, ResultCode } from "../base/mod.ts";
+import { EntryRef } from "../storage/mod.ts";
+import { testDigest } from "../storage/testing.ts";
+import type { ReplicaWrite } from "../transaction/mod.ts";
+import { TestCluster } from "../transaction/peer_testing.ts";
+import { writeInteger } from "../transaction/testing.ts";
+import { INFO2 } from "../wire/mod.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
+
+const RECORD = 1;
+const digest = testDigest(RECORD);
+const partition = partitionId(digest);
+const put = { record: RECORD, info2: INFO2.WRITE, ops: [writeInteger("a", 5)] };
+
+/** A cluster whose nodes are watched, and what was found. */
+function watched(): { cluster: TestCluster; found: string[] } {
+  const cluster = new TestCluster({ nodeCount: 3 });
+  const found: string[] = [];
+  const simulation = { fail: (error: Error) => found.push(error.message) };
+  const members = cluster.peers.map((peer) => ({
+    id: `A${peer.number}`,
+    isUp: true,
+    machine: { world: { simulation } },
+    node: {
+      peers: peer.peers,
+      cluster: {
+        self: peer.node,
+        get clusterKey() {
+          return peer.clusterKey;
+        },
+      },
+    },
+    store: peer.test.namespace.store,
+    partitions: peer.test.namespace.partitions,
+  })) as unknown as ClusterMember[];
+  const watch = new ClusterWatch(members, new Map());
+  for (const member of members) watch.watch(member);
+  return { cluster, found };
+}
+
+afterEach(() => plantBug(undefined));
+
+describe("ClusterWatch", () => {
+  it("watch() finds nothing in writes that replicas have confirmed", () => {
+    const { cluster, found } = watched();
+    for (let count = 0; count < 3; count++) {
+      assertEquals(cluster.run(cluster.master(RECORD), put).code, ResultCode.OK);
+    }
+    assertEquals(found, []);
+  });
+
+  it("watch() finds a write that is confirmed and that a replica lacks", () => {
+    const { cluster, found } = watched();
+    const master = cluster.master(RECORD);
+    cluster.run(master, put);
+    const { store } = cluster.proles(RECORD)[0].test.namespace;
+    const entry = new EntryRef();
+    assert(store.find(digest, 0, entry));
+    store.remove(digest, 0, entry, "migration");
+    const record = { namespace: master.test.namespace, digest, partition };
+    let complaint = "";
+    try {
+      master.peers.onWriteEnded({ resultCode: ResultCode.OK, record } as unknown as ReplicaWrite);
+    } catch (error) {
+      complaint = (error as Error).message;
+    }
+    assert(complaint.includes("has none"), complaint);
+    assertEquals(found, []);
+  });
+
+  it("watch() finds a write that is no later than the version before", () => {
+    const { cluster, found } = watched();
+    const master = cluster.master(RECORD);
+    const { store } = master.test.namespace;
+    store.lastUpdateFloorMs = store.nowMs() + 10_000;
+    cluster.run(master, put);
+    store.lastUpdateFloorMs = 0;
+    plantBug("noLutRule");
+    cluster.start(master, put);
+    assert(found[0]?.includes("no later than the version before"), found.join());
+  });
+
+  it("watch() finds a copy that is removed while its node claims it", () => {
+    const { cluster, found } = watched();
+    const { partitions } = cluster.master(RECORD).test.namespace;
+    partitions.setDropping(partition, true);
+    assert(found[0]?.includes("still claims it"), found.join());
+  });
+});
