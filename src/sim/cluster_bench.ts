@@ -69,7 +69,7 @@ async function benchWork({ compute, settle, host, print }: BenchParts): Promise<
       shape: SHAPE,
       epochs: [{ kind: "safe", durationMs, faults: [] }],
     };
-    return runCluster({ schedule, compute, settle, runMinMs: 0 });
+    return runCluster({ schedule, compute, settle, runMinMs: 0, operationCountMin: 0 });
   };
   await run(WORK_WARM_MS);
   const before = cpuS(host);

@@ -36,6 +36,9 @@ const READ_POLICY = {
   replica: "master",
 } as const;
 
+/** What a client does after an event is mostly done after so many turns of promises; the rest comes with the next event. */
+const CLIENT_TURN_COUNT = 8;
+
 /** Times that a record may vanish by one truncation. */
 const TRUNCATION_COUNT_MAX = 2;
 
@@ -98,6 +101,11 @@ export class ClusterClients {
     return this.#loops.reduce((sum, { troubleCount }) => sum + troubleCount, 0);
   }
 
+  /** Operations that ended; each row of a batch is one, a whole scan is one. */
+  get doneCount(): number {
+    return this.#loops.reduce((sum, { doneCount }) => sum + doneCount, 0);
+  }
+
   /** The last error that a client got, for reports. */
   get lastTrouble(): string {
     return this.#loops.map(({ lastTrouble }) => lastTrouble).find((text) => text !== "") ?? "none";
@@ -116,6 +124,7 @@ export class ClusterClients {
   }
 
   async #startClient(process: SimProcess): Promise<void> {
+    process.promiseTurnCount = CLIENT_TURN_COUNT;
     const client = await this.#connect(process);
     this.#reader ??= client;
     for (let index = 0; index < this.#shape.loopsPerClient; index++) {

@@ -32,6 +32,9 @@ const FILE_SIZE_BYTES = 16 * 1024 * 1024;
 const RAID_PERIOD_S = 3;
 const RAID_AGE_S = 45;
 
+/** Nodes hardly use promises. */
+const NODE_TURN_COUNT = 1;
+
 /** Memory for records of each node. */
 const DATA_SIZE_BYTES = 64 * 1024 * 1024;
 
@@ -82,7 +85,7 @@ export class ClusterMember {
   start(settings: Settings, options: { isStockLike: boolean }): void {
     if (this.process?.alive === true) return;
     const process = this.machine.start(this.id);
-    process.isCallbackCode = true;
+    process.promiseTurnCount = NODE_TURN_COUNT;
     this.process = process;
     this.#logs.push(process.log.lines);
     this.node = undefined;

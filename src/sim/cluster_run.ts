@@ -48,6 +48,8 @@ export interface ClusterRunOptions {
   readonly watchRejections?: (fail: (error: unknown) => void) => () => void;
   /** Virtual time that a run takes at least; 120 s by default. */
   readonly runMinMs?: number;
+  /** Operations of clients that a run has at least; 5,000 by default. */
+  readonly operationCountMin?: number;
 }
 
 /** What became of a run. */
@@ -80,8 +82,11 @@ const WHOLE_LOOK_MS = 50;
 const LOOK_AT_ALL_US = 250_000;
 /** Clients' calls must have ended this long after they were told to rest. */
 const REST_MAX_MS = 10_000;
-/** A whole run lasts at least this long. */
+/** A whole run lasts at least this long, and has at least so many operations. */
 const RUN_MIN_MS = 120_000;
+const OPERATION_COUNT_MIN = 5000;
+/** Clients work for so long once more, while operations are missing. */
+const MORE_WORK_MS = 2000;
 /** Partitions of a cluster that is not a small model. */
 const PARTITION_COUNT_FULL = 4096;
 /** When clocks are further apart, expired records are not judged. */
@@ -112,6 +117,7 @@ export async function runCluster(options: ClusterRunOptions): Promise<ClusterRep
 class ClusterRun {
   readonly #schedule: ClusterSchedule;
   readonly #runMinMs: number;
+  readonly #operationCountMin: number;
   readonly #world: SimWorld;
   readonly #members: ClusterMembers;
   readonly #clients: ClusterClients;
@@ -123,7 +129,6 @@ class ClusterRun {
   /** What each record was at the last moment of full replication. */
   readonly #states = new Map<string, RecordState>();
   #history: EpochHistory;
-  #operationCount = 0;
   #wholeMsMax = 0;
   #faultCount = 0;
   #nextLookUs = 0;
@@ -138,6 +143,7 @@ class ClusterRun {
     const { seed, shape } = schedule;
     this.#schedule = schedule;
     this.#runMinMs = options.runMinMs ?? RUN_MIN_MS;
+    this.#operationCountMin = options.operationCountMin ?? OPERATION_COUNT_MIN;
     this.#world = new SimWorld({ seed, compute, settle });
     const { simulation } = this.#world;
     this.#members = new ClusterMembers(this.#world, shape);
@@ -172,7 +178,10 @@ class ClusterRun {
     }
     for (const [index, epoch] of epochs.entries()) await this.#runEpoch(epoch, `epoch ${index}`);
     const restMs = this.#runMinMs - simulation.nowUs / 1000;
-    if (restMs > 0) await this.#runEpoch({ kind: "safe", durationMs: restMs, faults: [] }, "the last epoch");
+    if (restMs > 0) await this.#runQuiet(restMs);
+    while (this.#clients.doneCount < this.#operationCountMin) {
+      await this.#runEpoch({ kind: "safe", durationMs: MORE_WORK_MS, faults: [] }, "more work");
+    }
   }
 
   fail(error: unknown): void {
@@ -184,7 +193,7 @@ class ClusterRun {
     return {
       seed: this.#schedule.seed,
       hash: simulation.hash.toString(),
-      operationCount: this.#operationCount,
+      operationCount: this.#clients.doneCount,
       troubleCount: this.#clients.troubleCount,
       faultCount: this.#faultCount,
       eventCount: simulation.eventCount,
@@ -222,8 +231,7 @@ class ClusterRun {
 
   async #runEpoch(epoch: Epoch, name: string): Promise<void> {
     const { simulation } = this.#world;
-    this.#clients.recorder = this.#history = new EpochHistory(simulation, this.#wall);
-    this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
+    this.#beginHistory();
     const strikes = this.#strikes = new Strikes(this.#targets(), epoch);
     this.#clients.isWorking = true;
     this.#clients.isPaused = false;
@@ -250,6 +258,20 @@ class ClusterRun {
   #noteTrouble(lastsMs: number): void {
     const { nowUs } = this.#world.simulation;
     this.#calmSinceUs = Math.max(this.#calmSinceUs, nowUs + lastsMs * 1000);
+  }
+
+  #beginHistory(): void {
+    this.#clients.recorder = this.#history = new EpochHistory(this.#world.simulation, this.#wall);
+    this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
+  }
+
+  /** Time passes in which nobody asks for anything; nothing may change by it but that records expire. */
+  async #runQuiet(durationMs: number): Promise<void> {
+    const { simulation } = this.#world;
+    this.#beginHistory();
+    await simulation.runFor(durationMs);
+    await this.#becomeWhole("after a quiet time");
+    await this.#check({ kind: "safe", durationMs, faults: [] }, undefined);
   }
 
   /** Nothing goes wrong, and the cluster has nothing to decide or to move. */
@@ -388,7 +410,6 @@ class ClusterRun {
     for (const key of keys) {
       this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
     }
-    this.#operationCount += this.#history.count;
   }
 
   /** What nodes have on their devices alone. */

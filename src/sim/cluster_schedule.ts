@@ -25,6 +25,9 @@ const CALM_WORK_MS = 700;
 /** Work of all epochs together; quiet times come on top. */
 const WORK_MS = 72_000;
 
+/** Steps of all clients together, so that there are more operations than a run must have. */
+const STEPS_PER_SECOND = 66;
+
 /** Faults that leave the network whole and the data safe, with how likely each is. */
 const SAFE_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["slow", 2],
@@ -185,8 +188,8 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     keyCount: random.pick([20, 40, 80]),
     clientCount,
     loopsPerClient,
-    // About 80 operations per second, whatever the number of loops.
-    thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / 80),
+    // So many steps per second, whatever the number of loops.
+    thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / STEPS_PER_SECOND),
     timeoutMs: random.pick([300, 1000]),
   };
 }

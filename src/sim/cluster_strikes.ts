@@ -140,7 +140,7 @@ export class Strikes {
     }
     this.#targets.world.simulation.schedule(
       phase === "hand-off" ? HAND_OFF_LOOK_US : PHASE_LOOK_US,
-      EventKind.FAULT,
+      EventKind.LOOK,
       undefined,
       () => this.#await(fault, wait),
     );

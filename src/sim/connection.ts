@@ -206,7 +206,7 @@ export class SimConnection implements Connection {
     let count = Math.min(room, left);
     if (count > 1 && random.chance(conditions.cutChance)) count = random.between(1, count);
     if (count > 0) {
-      this.#sendPiece(bytes.slice(this.#taken, this.#taken + count));
+      this.#sendPiece(this.#network.copyPiece(bytes.subarray(this.#taken, this.#taken + count)));
       this.#taken += count;
     }
     if (this.#taken < bytes.length) {
@@ -307,7 +307,7 @@ export class SimConnection implements Connection {
     let count = Math.min(size, READ_SIZE_MAX_BYTES);
     if (count > 1 && random.chance(conditions.cutChance)) count = random.between(1, count);
     if (unread[0].length === count) return unread.shift()!;
-    const bytes = new Uint8Array(count);
+    const bytes = this.#network.newPiece(count);
     for (let at = 0; at < count;) {
       const piece = unread[0];
       const part = piece.subarray(0, count - at);

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Disk, DiskFile, DiskOpenOptions } from "../port/mod.ts";
+import { DiskPages } from "./disk_pages.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 import { EventKind, type EventOwner, type Simulation } from "./simulation.ts";
 
@@ -50,60 +51,48 @@ interface Unsynced {
 
 /** One file. */
 class FileContent {
-  bytes = new Uint8Array(0);
-  synced = new Uint8Array(0);
+  /** What programs see. */
+  written = new DiskPages();
+  /** What is there after a power cut whatever comes. */
+  synced = new DiskPages();
   unsynced: Unsynced[] = [];
   /** The process that has the file for itself. */
   holder: EventOwner | undefined;
 
   write(offset: number, source: Uint8Array): void {
-    this.bytes = overwrite(this.bytes, offset, source);
+    this.written.write(offset, source);
     this.unsynced.push({ offset, bytes: source.slice() });
   }
 
   resize(sizeBytes: number): void {
-    this.bytes = resized(this.bytes, sizeBytes);
+    this.written.resize(sizeBytes);
     this.unsynced.push({ offset: sizeBytes, bytes: undefined });
   }
 
   sync(): void {
-    for (const { offset, bytes } of this.unsynced) {
-      this.synced = bytes === undefined
-        ? resized(this.synced, offset)
-        : overwrite(this.synced, offset, bytes);
-    }
+    if (this.unsynced.length > 0) this.synced = this.written.copy();
+    this.unsynced = [];
+  }
+
+  /** Another content, which is synced. */
+  replace(content: Uint8Array): void {
+    this.written = new DiskPages();
+    this.written.write(0, content);
+    this.synced = this.written.copy();
     this.unsynced = [];
   }
 
   losePower(random: SeededRandom): void {
-    let content = this.synced.slice();
+    const content = this.synced;
     for (const { offset, bytes } of this.unsynced) {
       const fate = random.below(3);
       if (fate === 0) continue;
-      if (bytes === undefined) content = resized(content, offset);
-      else content = overwrite(content, offset, fate === 1 ? bytes : torn(offset, bytes, random));
+      if (bytes === undefined) content.resize(offset);
+      else content.write(offset, fate === 1 ? bytes : torn(offset, bytes, random));
     }
-    this.bytes = content;
-    this.synced = content.slice();
+    this.written = content.copy();
     this.unsynced = [];
   }
-}
-
-function resized(content: Uint8Array<ArrayBuffer>, sizeBytes: number): Uint8Array<ArrayBuffer> {
-  const result = new Uint8Array(sizeBytes);
-  result.set(content.subarray(0, sizeBytes));
-  return result;
-}
-
-function overwrite(
-  content: Uint8Array<ArrayBuffer>,
-  offset: number,
-  source: Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  const end = offset + source.length;
-  const target = end > content.length ? resized(content, end) : content;
-  target.set(source, offset);
-  return target;
 }
 
 /** The part of a write up to some sector's border. */
@@ -190,21 +179,18 @@ export class SimDisk {
   /** Turns one bit of a file over, as a worn cell does: seen by reads, and there to stay. */
   corrupt(path: string, offsetBytes: number): void {
     const content = this.#files.get(path);
-    if (content === undefined || offsetBytes >= content.synced.length) return;
-    content.bytes[offsetBytes] ^= 1;
-    content.synced[offsetBytes] ^= 1;
+    if (content === undefined || offsetBytes >= content.synced.sizeBytes) return;
+    content.written.flip(offsetBytes);
+    content.synced.flip(offsetBytes);
   }
 
   /** Turns some bits of what was written to a file over, wherever behind an offset. */
   corruptSome(path: string, count: number, fromBytes = 0): void {
-    const written = this.#files.get(path)?.synced.subarray(fromBytes) ?? new Uint8Array(0);
-    for (let time = 0; time < count && written.length > 0; time++) {
-      let offset = this.#random.below(written.length);
+    const synced = this.#files.get(path)?.synced;
+    const sizeBytes = (synced?.sizeBytes ?? 0) - fromBytes;
+    for (let time = 0; time < count && synced !== undefined && sizeBytes > 0; time++) {
       // Most of a file is empty: from a place at random to what was written.
-      for (let step = 0; written[offset] === 0 && step < written.length; step++) {
-        offset = (offset + 1) % written.length;
-      }
-      this.corrupt(path, fromBytes + offset);
+      this.corrupt(path, synced.findUsed(fromBytes + this.#random.below(sizeBytes), fromBytes));
     }
   }
 
@@ -247,7 +233,7 @@ export class SimDisk {
       const { failsWrites, cutsWrites } = this.conditions;
       if (failsWrites && cutsWrites && this.#isFaulty(path)) write.apply(this.#random.below(source.length));
       this.#mayFailWrite(path);
-      const growth = Math.max(0, offset + source.length - content.bytes.length);
+      const growth = Math.max(0, offset + source.length - content.written.sizeBytes);
       if (this.#usedBytes() + growth > this.conditions.capacityBytes) {
         throw coded("ENOSPC", "the disk is full");
       }
@@ -269,7 +255,7 @@ export class SimDisk {
 
   #usedBytes(): number {
     let used = 0;
-    for (const { bytes } of this.#files.values()) used += bytes.length;
+    for (const { written } of this.#files.values()) used += written.sizeBytes;
     return used;
   }
 
@@ -310,18 +296,18 @@ export class SimDisk {
   }
 
   #readFile(path: string, sizeMaxBytes: number): Uint8Array {
-    const { bytes } = this.#open(path, {});
-    if (bytes.length > sizeMaxBytes) {
-      throw coded("EFBIG", `it has ${bytes.length} bytes, more than the ${sizeMaxBytes} that are read`);
+    const { written } = this.#open(path, {});
+    if (written.sizeBytes > sizeMaxBytes) {
+      throw coded("EFBIG", `it has ${written.sizeBytes} bytes, more than the ${sizeMaxBytes} that are read`);
     }
-    return bytes.slice();
+    const bytes = new Uint8Array(written.sizeBytes);
+    written.read(0, bytes);
+    return bytes;
   }
 
   #replace(path: string, content: Uint8Array<ArrayBuffer>): void {
     const file = this.#files.get(path) ?? this.#create(path);
-    file.bytes = content;
-    file.synced = content.slice();
-    file.unsynced = [];
+    file.replace(content);
   }
 
   #list(path: string): string[] {
@@ -357,11 +343,7 @@ class SimFile implements DiskFile {
   }
 
   read(offset: number, target: Uint8Array): Promise<number> {
-    return this.#operate("read", () => {
-      const part = this.#content.bytes.subarray(offset, offset + target.length);
-      target.set(part);
-      return part.length;
-    });
+    return this.#operate("read", () => this.#content.written.read(offset, target));
   }
 
   write(offset: number, source: Uint8Array): Promise<void> {
@@ -374,7 +356,7 @@ class SimFile implements DiskFile {
   }
 
   size(): Promise<number> {
-    return this.#operate("read the size of", () => this.#content.bytes.length);
+    return this.#operate("read the size of", () => this.#content.written.sizeBytes);
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -51,6 +51,10 @@ export function calmConditions(): NetworkConditions {
 /** First port that the system chooses by itself. */
 const EPHEMERAL_PORT_FIRST = 32768;
 
+/** Pieces are parts of bigger pieces of memory, unless they are big themselves. */
+const SLAB_SIZE_BYTES = 256 * 1024;
+const SLAB_PIECE_MAX_BYTES = 8 * 1024;
+
 /** After a link works again, what waited is sent again within this time. */
 const RETRANSMIT_MAX_US = 200_000;
 
@@ -99,6 +103,8 @@ export class SimNetwork {
   readonly #links = new Map<SimMachine, Map<SimMachine, Link>>();
   readonly #multicast: SimMulticast;
   #nextPort = EPHEMERAL_PORT_FIRST;
+  #slab = new Uint8Array(0);
+  #slabUsed = 0;
 
   /** @param conditions how it behaves at first */
   constructor(simulation: Simulation, conditions: NetworkConditions) {
@@ -171,6 +177,25 @@ export class SimNetwork {
       else arrive();
     };
     this.simulation.schedule(delayUs, kind, undefined, pass);
+  }
+
+  /** Bytes of their own for a piece on its way; what is in them is not said. */
+  newPiece(sizeBytes: number): Uint8Array {
+    if (sizeBytes > SLAB_PIECE_MAX_BYTES) return new Uint8Array(sizeBytes);
+    if (this.#slabUsed + sizeBytes > this.#slab.length) {
+      this.#slab = new Uint8Array(SLAB_SIZE_BYTES);
+      this.#slabUsed = 0;
+    }
+    const start = this.#slabUsed;
+    this.#slabUsed += sizeBytes;
+    return this.#slab.subarray(start, this.#slabUsed);
+  }
+
+  /** A copy of bytes, for their way. */
+  copyPiece(bytes: Uint8Array): Uint8Array {
+    const piece = this.newPiece(bytes.length);
+    piece.set(bytes);
+    return piece;
   }
 
   /** Whether something that was sent now would be lost on the way. */

@@ -25,6 +25,7 @@ export const EventKind = {
   SIGNAL: 12,
   FAULT: 13,
   NETWORK: 14,
+  LOOK: 15,
 } as const;
 
 /** One of {@linkcode EventKind}. */
@@ -38,9 +39,15 @@ export interface EventOwner {
   readonly alive: boolean;
   /** Virtual time until which it stands still; its events happen then, in their order. */
   readonly frozenUntilUs: number;
-  /** What runs there hardly uses promises: a few turns of them after each event will do. */
-  readonly isCallbackCode?: boolean;
+  /**
+   * So many turns of promises after each event will do for what runs there; without it all that can go on goes on, which
+   * takes a turn of the real event loop.
+   */
+  readonly promiseTurnCount?: number | undefined;
 }
+
+/** Events in which no program runs: what they do is heard of in events of their own. */
+const SILENT: ReadonlySet<number> = new Set([EventKind.ARRIVE, EventKind.LOOK]);
 
 /** Events that settle promises of the program under test: the ports' answers. */
 const SETTLING: ReadonlySet<number> = new Set([
@@ -170,8 +177,12 @@ export class Simulation {
         continue;
       }
       this.#run(event);
-      if (owner?.isCallbackCode !== true || SETTLING.has(event.kind)) await this.#settle();
-      else await undefined;
+      const { kind } = event;
+      if (!SILENT.has(kind)) {
+        const turnCount = owner?.promiseTurnCount;
+        if (turnCount === undefined || SETTLING.has(kind)) await this.#settle();
+        else for (let turn = 0; turn < turnCount; turn++) await undefined;
+      }
       this.#check(event);
     }
     this.#check();

@@ -32,8 +32,8 @@ export class SimProcess implements EventOwner {
   /** Its log. */
   readonly log: SimLog;
   frozenUntilUs = 0;
-  /** Set for servers, to make the simulation faster; see {@linkcode EventOwner}. */
-  isCallbackCode = false;
+  /** Set to make the simulation faster; see {@linkcode EventOwner}. */
+  promiseTurnCount: number | undefined = undefined;
   #host: SimHost;
   #alive = true;
 

@@ -26,7 +26,8 @@ export class RecordWalk {
   readonly #visit: WalkVisit;
   readonly #entry = new EntryRef();
   readonly #after = new Uint8Array(DIGEST_SIZE_BYTES);
-  readonly #doomed = new Uint8Array(BATCH_ENTRY_COUNT * DIGEST_SIZE_BYTES);
+  /** Made when something is to be removed: most walks remove nothing. */
+  #doomed: Uint8Array | undefined;
   readonly #origins: ChangeOrigin[] = [];
   #partition = 0;
   #isInside = false;
@@ -81,6 +82,7 @@ export class RecordWalk {
     this.visitedCount++;
     const origin = this.#visit(entry);
     if (origin !== undefined) {
+      this.#doomed ??= new Uint8Array(BATCH_ENTRY_COUNT * DIGEST_SIZE_BYTES);
       entry.copyDigest(this.#doomed, this.#origins.length * DIGEST_SIZE_BYTES);
       this.#origins.push(origin);
     }
@@ -91,10 +93,12 @@ export class RecordWalk {
 
   #removeDoomed(): void {
     const store = this.#store;
+    const doomed = this.#doomed;
+    if (doomed === undefined) return;
     for (let place = 0; place < this.#origins.length; place++) {
       const at = place * DIGEST_SIZE_BYTES;
-      if (!store.find(this.#doomed, at, this.#entry)) continue;
-      if (store.expunge(this.#doomed, at, this.#entry, { origin: this.#origins[place] })) this.removedCount++;
+      if (!store.find(doomed, at, this.#entry)) continue;
+      if (store.expunge(doomed, at, this.#entry, { origin: this.#origins[place] })) this.removedCount++;
     }
   }
 }
