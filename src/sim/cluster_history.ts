@@ -109,6 +109,8 @@ export class EpochHistory implements Recorder {
   readonly #wall: ClusterWall;
   readonly #entries = new Map<string, Entry[]>();
   readonly #open = new Set<Entry>();
+  /** Those that are on their way even after the epoch. */
+  readonly #underWay = new Set<Entry>();
 
   constructor(simulation: Simulation, wall: ClusterWall) {
     this.#simulation = simulation;
@@ -137,17 +139,30 @@ export class EpochHistory implements Recorder {
     this.doubtCount++;
     this.#add(entry);
     this.#open.add(entry);
+    this.#underWay.add(entry);
     let open = ends.length;
-    const close = () => {
-      this.#simulation.schedule(PASSED_ON_MS * 1000, EventKind.FAULT, undefined, () => {
-        if (!this.holdsDoubts) this.#close(entry);
-      });
-    };
-    if (open === 0) close();
+    if (open === 0) this.#closeLater(entry);
     for (const end of ends) {
       end.whenFinished(() => {
-        if (--open === 0) close();
+        if (--open === 0) this.#closeLater(entry);
       });
+    }
+  }
+
+  #closeLater(entry: Entry): void {
+    this.#simulation.schedule(PASSED_ON_MS * 1000, EventKind.FAULT, undefined, () => {
+      this.#underWay.delete(entry);
+      if (!this.holdsDoubts) this.#close(entry);
+    });
+  }
+
+  /** What was given up shortly before the end of the last epoch may take effect in this one. */
+  goOnFrom(last: EpochHistory): void {
+    for (const entry of last.#underWay) {
+      const still = { ...entry, invokedTick: this.#wall.tick(), returnedTick: Infinity };
+      this.#add(still);
+      this.#open.add(still);
+      this.#closeLater(still);
     }
   }
 

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createCompute } from "../platform/mod.ts";
-import { checkSafe, checkSplit, ClusterWall, stateOf } from "./cluster_history.ts";
+import { checkSafe, checkSplit, ClusterWall, EpochHistory, stateOf } from "./cluster_history.ts";
 import { SimWorld } from "./mod.ts";
 import { ABSENT, type Action, type Entry, makeState, type Outcome } from "./record_model.ts";
 
@@ -120,6 +120,24 @@ describe("checkSafe", () => {
     const stale = history(...rows, { action: get, outcome: ok(4, "2") });
     assertEquals(safe(stale, state(3, "1"), true).stale, 1);
     assertThrows(() => safe(history(...rows), state(3, "1"), true), Error, "No order explains");
+  });
+});
+
+describe("EpochHistory.goOnFrom()", () => {
+  it("lets what was given up shortly before take effect within three seconds", async () => {
+    const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
+    const wall = new ClusterWall(world.simulation);
+    const last = new EpochHistory(world.simulation, wall);
+    last.doubt(last.call("c", "old", put("1")), []);
+    await world.simulation.runFor(3001);
+    last.doubt(last.call("c", "new", put("2")), []);
+    last.end();
+    const next = new EpochHistory(world.simulation, wall);
+    next.goOnFrom(last);
+    assertEquals([next.isInDoubt("old"), next.isInDoubt("new")], [false, true]);
+    assertEquals([next.entriesOf("new")[0].returnedTick, next.count], [Infinity, 0]);
+    await world.simulation.runFor(3001);
+    assertEquals(next.entriesOf("new")[0].returnedTick < Infinity, true);
   });
 });
 

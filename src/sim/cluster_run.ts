@@ -261,7 +261,9 @@ class ClusterRun {
   }
 
   #beginHistory(): void {
-    this.#clients.recorder = this.#history = new EpochHistory(this.#world.simulation, this.#wall);
+    const history = new EpochHistory(this.#world.simulation, this.#wall);
+    history.goOnFrom(this.#history);
+    this.#clients.recorder = this.#history = history;
     this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
   }
 
