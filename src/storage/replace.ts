@@ -33,7 +33,7 @@ import { type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
 import { measured, measureFlat } from "./flat_check.ts";
 import { withSoundIndexes } from "./flat_index.ts";
 import type { SetInfo } from "./sets.ts";
-import type { NamespaceStore } from "./store.ts";
+import { type NamespaceStore, nextGeneration } from "./store.ts";
 
 /** What became of a record from another node. */
 export const REPLACED = {
@@ -176,6 +176,29 @@ function isWritten(store: NamespaceStore, entry: EntryRef): boolean {
  */
 export function isLeftOver(store: NamespaceStore, entry: EntryRef, isSuperseded: boolean): boolean {
   return isSuperseded && !isWritten(store, entry) && entry.writeEpoch !== store.mergedEpoch;
+}
+
+/**
+ * Removes what a superseded copy had alone, once everything has come that it was merged with: it was deleted or expired
+ * there. A device keeps a tombstone, hardly newer, because a start would find the record again.
+ *
+ * @returns false when it stays: there is no room for the tombstone
+ */
+export function removeLeftOver(
+  store: NamespaceStore,
+  digest: Uint8Array,
+  at: number,
+  entry: EntryRef,
+): boolean {
+  if (!store.space.keepsOldCopies) {
+    store.remove(digest, at, entry, "migration");
+    return true;
+  }
+  const version = {
+    lastUpdateMs: entry.lastUpdateMs + 1,
+    generation: nextGeneration(entry.generation),
+  };
+  return store.bury(digest, at, entry, { origin: "migration", version }) === ResultCode.OK;
 }
 
 /** Positive when the record that came is better, undefined when the stored bytes must be read first. */

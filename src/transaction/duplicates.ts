@@ -10,7 +10,14 @@
  */
 
 import { PLANTED, ResultCode } from "../base/mod.ts";
-import { EntryRef, isLeftOver, REPLACED, replaceRecord, type Waiter } from "../storage/mod.ts";
+import {
+  EntryRef,
+  isLeftOver,
+  removeLeftOver,
+  REPLACED,
+  replaceRecord,
+  type Waiter,
+} from "../storage/mod.ts";
 import { type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import type { WrittenRecord } from "./replica_write.ts";
 import { HeldRecord } from "./replica_receiver.ts";
@@ -146,9 +153,18 @@ export class DuplicateResolution implements PeerTask, RwAsk {
   #endWhenDone(): void {
     if (this.#isOver || this.#waiting.size > 0 || this.#heldCount > 0) return;
     const { record, waiter } = this.#options;
+    this.#removeLeftOver();
     record.namespace.inFlight.setResolved(record.digest, 0, { waiter, clusterKey: this.#clusterKey });
     this.#end();
     waiter.wake();
+  }
+
+  /** What is left over from before the merge, and nobody else has, is gone. */
+  #removeLeftOver(): void {
+    const { namespace: { store, partitions }, digest, partition } = this.#options.record;
+    if (!partitions.isSuperseded(partition)) return;
+    if (!store.find(digest, 0, entryHere) || entryHere.isTombstone) return;
+    if (isLeftOver(store, entryHere, true)) removeLeftOver(store, digest, 0, entryHere);
   }
 
   #end(): void {

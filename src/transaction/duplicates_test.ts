@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { afterEach, describe, it } from "@std/testing/bdd";
-import { plantBug, ResultCode } from "../base/mod.ts";
+import { partitionId, plantBug, ResultCode } from "../base/mod.ts";
+import { MERGE_RULE } from "../partition/mod.ts";
 import { OVERLOADED } from "../storage/mod.ts";
+import { testDigest } from "../storage/testing.ts";
 import { INFO1, INFO2 } from "../wire/mod.ts";
 import { TestCluster, type TestPeer } from "./peer_testing.ts";
 import { integerHex, type TestRequestShape, writeInteger } from "./testing.ts";
@@ -113,6 +115,21 @@ describe("DuplicateResolution", () => {
     let lost = 1;
     it.fate = ({ kind }) => kind === "dup" && lost-- > 0 ? "drop" : undefined;
     assertEquals(it.run(master, put(RECORD, 7)).generation, 3);
+  });
+
+  it("leaves nothing of what a superseded copy has alone", () => {
+    const it = new TestCluster({ nodeCount: 2 });
+    for (const { number } of it.peers) it.form(10 + number, { members: [number] });
+    const ahead = it.merge(99, { dryRun: true, record: RECORD });
+    const master = it.peers[ahead.master === 0 ? 0 : 1];
+    it.run(master, put(RECORD, 1));
+    it.clock.advance(10);
+    it.merge(99, { dryRun: false, record: RECORD });
+    const { balance } = master.test.namespace.partitions;
+    balance!.mergeRules[partitionId(testDigest(RECORD))] |= MERGE_RULE.SUPERSEDED;
+    assertEquals(it.run(master, get(RECORD)).code, ResultCode.NOT_FOUND);
+    assertEquals(it.run(master, put(RECORD, 7)).generation, 1);
+    assertEquals(it.run(master, get(RECORD)).ops, [`1:1:a=${integerHex(7)}`]);
   });
 
   it("takes the copy that was written after a truncation of which the master has not heard", () => {

@@ -216,6 +216,7 @@ export class TestCluster {
     const succession = this.peers.map(({ node }) => node);
     for (const [number, peer] of this.peers.entries()) {
       peer.test.namespace.partitions.apply(balances[number]);
+      peer.test.namespace.store.beginWriteEpoch();
       peer.clusterKey = clusterKey;
     }
     for (const { peers } of this.peers) {

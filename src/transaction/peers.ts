@@ -453,11 +453,13 @@ export class PeerTransactions {
 /**
  * Whether a read at the working master must see the duplicates. Copies that are merged by time have one history, parts of
  * which any of them may lack: what was acknowledged last may be a duplicate's alone. The sides of a split, which are
- * merged by policy, each have the whole of their own.
+ * merged by policy, each have the whole of their own, unless it is a superseded copy that waits for them.
  */
 function mustSeeAll(context: TransactionContext, namespace: Namespace, partition: number): boolean {
   if (namespace.settings.readConsistencyLevelOverride === "one") return false;
-  return wantsAll(context, namespace) || namespace.partitions.mergesByTime(partition);
+  const { partitions } = namespace;
+  return wantsAll(context, namespace) || partitions.mergesByTime(partition) ||
+    partitions.isSuperseded(partition);
 }
 
 /** Whether a client wants to read what the duplicates have, too. */

@@ -18,7 +18,8 @@
  * | another, of copies that went different ways | policy |
  * | another | time |
  *
- * In a merge the copy that this node had before may be a subset of one of those that come: it is superseded.
+ * In a merge the copy that this node had before may be a subset of one of those that come: it is superseded. When the last
+ * transfer has ended, what it had alone is removed, before the copy claims to be complete.
  * Source: clustering reference, sections 12.5 and 13.
  *
  * @module
@@ -52,6 +53,7 @@ import {
 } from "../../wire/mod.ts";
 import { recordHash } from "./flat_bytes.ts";
 import { isSameVersion, META_SIZE_BYTES, metaHash } from "./meta.ts";
+import { LeftOverSweep } from "./left_over_sweep.ts";
 import { MetaSender } from "./meta_sender.ts";
 import type { Slices } from "./slices.ts";
 import type { MigrationNamespace, MigrationStatistics, MigratorOptions } from "./types.ts";
@@ -359,10 +361,29 @@ export class Immigrations {
     const { partition, at: { namespace } } = immigration;
     const whenFlushed = this.#host.options.whenFlushed;
     const isDurable = whenFlushed === undefined || immigration.changedCount === 0;
-    if (isDurable || PLANTED.doneBeforeDurable) return this.#end(immigration);
+    if (isDurable || PLANTED.doneBeforeDurable) return this.#sweepOrEnd(immigration);
     whenFlushed({ namespace, partition }, () => {
-      if (immigration.state === "flushing") this.#end(immigration);
+      if (immigration.state === "flushing") this.#sweepOrEnd(immigration);
     });
+  }
+
+  #sweepOrEnd(immigration: Immigration): void {
+    const { partition, isSuperseded, at: { namespace, statistics } } = immigration;
+    const isLast = namespace.partitions.pendingImmigrations(partition) === 1;
+    if (!isSuperseded || !isLast) return this.#end(immigration);
+    const { slices, options: { ports: { clock } } } = this.#host;
+    slices.wake(
+      new LeftOverSweep({
+        store: namespace.store,
+        partition,
+        clock,
+        isOver: () => immigration.state !== "flushing",
+        onEnd: (removedCount) => {
+          statistics.recordsRemoved += removedCount;
+          this.#end(immigration);
+        },
+      }),
+    );
   }
 
   #end(immigration: Immigration): void {

@@ -586,6 +586,51 @@ describe("conflicts", () => {
   });
 });
 
+describe("a superseded final master", () => {
+  /** A node was away, the others went on without it and then parted, and all meet: the first of the row was away. */
+  function metAgain(change: (sides: TestMember[], numbers: number[]) => void) {
+    const cluster = new TestCluster({ count: 3, partitions: PARTITIONS });
+    const numbers = numbersIn(PARTITIONS, 8);
+    cluster.form();
+    for (const number of numbers) cluster.write(number);
+    cluster.settle();
+    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const sides = cluster.members.filter((member) => member !== final);
+    cluster.form(sides);
+    cluster.settle(sides);
+    for (const side of sides) side.it.remove(numbers[0]);
+    for (const side of sides) cluster.form([side]);
+    change(sides, numbers);
+    assert(final.it.has(numbers[0]));
+    cluster.form();
+    assert(final.partitions.isSuperseded(PARTITION));
+    return { cluster, final, sides, numbers };
+  }
+
+  it("keeps nothing that no merged copy has", () => {
+    const { cluster, final, numbers } = metAgain(([a, b], numbers) => {
+      a.it.put(numbers[1], { sizeBytes: 20 });
+      b.it.put(numbers[2], { sizeBytes: 30 });
+      // Gone on one side alone: the other's counts.
+      a.it.remove(numbers[3]);
+    });
+    cluster.settle();
+    assertEquals(numbers.map((number) => final.it.get(number)?.length), [undefined, 20, 30, 8, 8, 8, 8, 8]);
+    assertEquals(cluster.faults(cluster.members, numbers.slice(1)), []);
+    assertEquals(cluster.members.map(({ it }) => it.has(numbers[0])), [false, false, false]);
+    assertEquals(final.statistics.recordsRemoved, 1);
+  });
+
+  it("keeps all that it has when the cluster changes before the merge has ended", () => {
+    const { cluster, final, numbers } = metAgain(() => {});
+    cluster.loses = (_from, _to, { kind }) => kind === "done";
+    until(cluster, () => final.statistics.rxActive > 0);
+    cluster.clock.advance(100);
+    cluster.form([final]);
+    assertEquals(numbers.map((number) => final.it.has(number)), numbers.map(() => true));
+  });
+});
+
 describe("a truncation that the receiver has not heard of", () => {
   it("keeps what was written after it from losing to what it covers", () => {
     const cluster = new TestCluster({
