@@ -9,6 +9,7 @@ import { CITRUSLEAF_EPOCH_S, SET_NAME_SIZE_MAX, TTL_MAX_S } from "../base/mod.ts
 import { SMD_MODULE } from "../wire/mod.ts";
 import type { PendingAnswer } from "./info_pending.ts";
 import { type InfoContext, type InfoRow, OK, type Parameter, safeText } from "./info_row.ts";
+import type { AerieNode } from "./node.ts";
 import { truncateKey } from "./smd_truncate.ts";
 
 const NS_PER_MS = 1_000_000n;
@@ -39,7 +40,7 @@ function truncate(context: InfoContext, form: TruncateForm): string | PendingAns
   }
   // What nobody has written to has nothing to remove, here; another node may have records of it.
   const hasSet = setName === undefined || namespace?.store.sets.byName(setName.value) !== undefined;
-  if ((namespace === undefined || !hasSet) && node.cluster.size === 1) return OK;
+  if ((namespace === undefined || !hasSet) && isOnItsOwn(node)) return OK;
   return context.keep(SMD_MODULE.TRUNCATE, truncateKey(name.value, setName?.value), String(lut));
 }
 
@@ -50,8 +51,16 @@ function undoTruncate(context: InfoContext, form: TruncateForm): string | Pendin
   if (setName?.error !== undefined) return setName.error;
   const { store } = namespace;
   const set = setName === undefined ? undefined : store.sets.byName(setName.value);
-  if (setName !== undefined && set === undefined && context.node.cluster.size === 1) return OK;
+  if (setName !== undefined && set === undefined && isOnItsOwn(context.node)) return OK;
   return context.keep(SMD_MODULE.TRUNCATE, truncateKey(namespace.settings.name, setName?.value), null);
+}
+
+/** Whether there are no other nodes: one that is alone and looks for others, or had some, may be cut off from them. */
+function isOnItsOwn({ cluster, namespaces, settings }: AerieNode): boolean {
+  const looksForOthers = settings.network.heartbeat.mode === "multicast" ||
+    (cluster.heartbeat?.seeds.length ?? 0) > 0;
+  return cluster.size === 1 && !looksForOthers &&
+    !namespaces.some(({ partitions }) => partitions.mayHaveOtherCopies(0));
 }
 
 /** The set that is named, undefined for the whole namespace. */

@@ -1,6 +1,8 @@
 /** Whole nodes: what one of them asks for counts when the cluster has agreed on it, and not before. */
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { createDigester } from "../../base/mod.ts";
+import { connect } from "../../client/mod.ts";
 import { SMD_MODULE } from "../../wire/mod.ts";
 import { agreement, type Member, startThree } from "./testing.ts";
 
@@ -70,5 +72,23 @@ describe("NodeMetadata.set()", () => {
     await simulation.runFor(8000);
     assertEquals(agreement(members), "true a3 a2 a1");
     assertEquals(marks(members), [lutMs, lutMs, lutMs]);
+  });
+
+  it("keeps a mark of a set that the node has no record of, when others may have some", async () => {
+    const { world, members } = await startThree(43);
+    const { simulation, network } = world;
+    await createDigester();
+    await simulation.runFor(3000);
+    const [asker, ...others] = [members[0]!, members[1]!, members[2]!];
+    for (const other of others) network.block(asker.machine, other.machine);
+    await simulation.runFor(6000);
+    const { ports } = asker.machine.start("c1");
+    const client = await simulation.runUntilSettled(connect({ hosts: ["m1:3000"], ports }));
+    await simulation.runUntilSettled(client.truncate({ namespace: "test", set: "demo" }));
+    const [mark] = marks([asker]);
+    for (const other of others) network.unblock(asker.machine, other.machine);
+    await simulation.runFor(8000);
+    assertEquals([mark! > 0, marks(members)], [true, [mark, mark, mark]]);
+    client.close();
   });
 });
