@@ -24,6 +24,10 @@ import type { Ports } from "../src/port/mod.ts";
 export interface LocalClusterOptions {
   /** The words before the verb; this executable when absent. */
   command?: readonly string[];
+  /** The same, of one node, asked at each of its starts; `command` when absent. */
+  commandOf?: (node: { index: number; folder: string }) => readonly string[];
+  /** Called once for each node, before its first start. */
+  beforeStart?: (node: { index: number; folder: string }) => Promise<void>;
   /** Copies of each record; 2 when absent. */
   replicationFactor?: number;
   /** Memory for the data of each node; `64M` when absent. */
@@ -345,8 +349,9 @@ export class LocalCluster {
 
   /** How a node is started now. */
   commandOf(node: LocalNode): string[] {
-    const { command = ownCommand(), replicationFactor = 2, flags } = this.#options;
+    const { replicationFactor = 2, flags, commandOf } = this.#options;
     const folder = this.folderOf(node);
+    const command = commandOf?.({ index: node.index, folder }) ?? this.#options.command ?? ownCommand();
     const { host, ports, prefix } = node.place;
     const others = this.nodes.filter((one) => one !== node);
     const seeds = others.map(({ place }) => `${place.host} ${place.ports.heartbeat}`);
@@ -395,7 +400,9 @@ export class LocalCluster {
     const place = this.#options.place?.(index) ?? await freePlace(this.ports, new Set(taken));
     const node = new LocalNode(this, index, place);
     this.nodes.push(node);
-    await mkdir(this.folderOf(node), { recursive: true });
+    const folder = this.folderOf(node);
+    await mkdir(folder, { recursive: true });
+    await this.#options.beforeStart?.({ index, folder });
     return node;
   }
 }

@@ -13,23 +13,25 @@ import { failoverScenarios } from "./failover.ts";
 import { failureScenarios } from "./failures.ts";
 import { formationScenarios } from "./formation.ts";
 import { linkScenarios } from "./links.ts";
+import { upgradeScenario } from "./rolling_upgrade.ts";
 import { type Scenario, Skipped } from "./scenario.ts";
 import { storageScenarios } from "./storage_faults.ts";
 
-const HELP = `Usage: deno task test:system [--only TEXT]... [--repeats N] [--kills N]
+const HELP = `Usage: deno task test:system [--only TEXT]... [--repeats N] [--kills N] [--earlier COMMAND]
 
 Runs node processes through formation, deaths, freezes, restarts and cut links, and prints what it took.
 --only      only scenarios whose name contains TEXT; can be repeated
 --repeats   how often each fail-over is measured; default 3
 --kills     how often a node that writes is killed; default 4
+--earlier   what runs an earlier release, for the rolling upgrade, for example "deno run -A ../old/cmd/main.ts"
 Exit code 1 when a scenario fails.`;
 
 async function main(): Promise<number> {
   const args = parseArgs(Deno.args, {
-    string: ["only", "repeats", "kills"],
+    string: ["only", "repeats", "kills", "earlier"],
     boolean: ["help"],
     collect: ["only"],
-  }) as unknown as { only?: string[]; repeats?: string; kills?: string; help: boolean };
+  }) as unknown as { only?: string[]; repeats?: string; kills?: string; earlier?: string; help: boolean };
   if (args.help) {
     print(HELP);
     return 0;
@@ -39,6 +41,7 @@ async function main(): Promise<number> {
     ...failureScenarios,
     ...linkScenarios,
     ...storageScenarios(Number(args.kills ?? 4)),
+    upgradeScenario(args.earlier?.split(" ")),
     ...failoverScenarios(Number(args.repeats ?? 3)),
   ];
   const chosen = all.filter(({ name }) =>
