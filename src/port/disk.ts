@@ -20,6 +20,8 @@ export interface DiskFile {
   close(): Promise<void>;
   /** Whether the file still has a name: one that was removed works until it is closed, and is gone then. */
   isThere?(): Promise<boolean>;
+  /** Reads from the second copy of a file that has two; as `read`. */
+  readShadow?(offset: number, target: Uint8Array): Promise<number>;
 }
 
 /** How to open a file. */

@@ -10,11 +10,11 @@ import type { Clock } from "../../port/mod.ts";
 import { flatDigestAt, FlatRecord } from "../flat.ts";
 import { WARM_COUNT_MAX } from "../index.ts";
 import type { NamespaceStore } from "../store.ts";
-import { type BlockVisitor, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
+import { type BlockContent, type BlockVisitor, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
 import { DISK_BLOCK } from "./blocks.ts";
 import type { OpenDevice } from "./device_file.ts";
 import type { DiskSpace } from "./disk_space.ts";
-import { PAGE_SIZE_BYTES } from "./layout.ts";
+import { PAGE_SIZE_BYTES, storedSize } from "./layout.ts";
 
 /** Nothing is served during a start, so that slices may be longer than those of background work. */
 export const START_SLICE_MS = 5;
@@ -29,6 +29,19 @@ export interface BlockLoaderOptions {
   keepsBytes: boolean;
   /** Called after each block. */
   onProgress: () => void;
+}
+
+/** A block whose records are to be taken over. */
+interface BlockToWalk {
+  /** Its units. */
+  content: BlockContent;
+  place: ScanPlace;
+  block: number;
+  device: OpenDevice;
+  /** Where it is decrypted to; into a new buffer when absent. */
+  buffers?: BlockBuffers;
+  /** What is in memory of the block already: bytes are written once per life, what is sound on both copies is the same. */
+  kept?: Uint8Array;
 }
 
 /** Buffers for the blocks of one device: one is read into while another one is looked at. */
@@ -155,16 +168,26 @@ export class BlockLoader {
       deviceOffset: blocks.deviceOffset(block),
     };
     const content = findUnits(bytes, place);
-    if (content.sequence === 0) return;
+    const damageCount = this.damageCount;
+    if (content.sequence > 0) await this.#walk(bytes, { content, place, block, device, buffers });
+    if (device.file.readShadow === undefined) return;
+    if (content.sequence > 0 && this.damageCount === damageCount) return;
+    await this.#takeShadow(content, { place, block, device });
+  }
+
+  /** Takes over what is sound in a block. */
+  async #walk(bytes: Uint8Array, options: BlockToWalk): Promise<void> {
+    const { content, place, block, device, buffers, kept } = options;
+    const { blocks } = this.#disk;
     blocks.found(block, content.sequence);
     const walk = new BlockWalk(bytes, content, {
       place,
       checks: true,
       cipher: device.cipher,
-      ...buffers.plain(device),
+      ...buffers?.plain(device),
     });
-    if (this.#options.keepsBytes) blocks.bytes[block] = walk.plain;
-    const visitor = this.#visitor(block);
+    if (this.#options.keepsBytes) blocks.bytes[block] = kept ?? walk.plain;
+    const visitor = this.#visitor(block, kept);
     for (let isEnd = false; !isEnd;) {
       isEnd = walk.step(visitor, WARM_COUNT_MAX);
       this.#adoptFound(block, walk.plain);
@@ -172,10 +195,33 @@ export class BlockLoader {
     }
   }
 
-  #visitor(block: number): BlockVisitor {
+  /** Looks for what is damaged in a block on its device's shadow; of another life nothing is taken. */
+  async #takeShadow(
+    content: BlockContent,
+    { place, block, device }: Pick<BlockToWalk, "place" | "block" | "device">,
+  ): Promise<void> {
+    const { blocks } = this.#disk;
+    const kept = blocks.bytes[block];
+    const bytes = new Uint8Array(blocks.blockSizeBytes);
+    const isThere = await device.file.readShadow!(place.deviceOffset, bytes).then(() => true, () => false);
+    const other = findUnits(bytes, place);
+    if (!isThere || other.sequence === 0) return;
+    if (content.sequence !== 0 && content.sequence !== other.sequence) return;
+    await this.#walk(bytes, {
+      content: other,
+      place,
+      block,
+      device,
+      ...(kept === undefined ? {} : { kept }),
+    });
+    this.#disk.noteShadowRead(block);
+  }
+
+  #visitor(block: number, kept: Uint8Array | undefined): BlockVisitor {
     const { blocks, reports } = this.#disk;
     return {
-      record: (at) => {
+      record: (at, units, bytes) => {
+        kept?.set(bytes.subarray(at, at + storedSize(units)), at);
         this.copyCount++;
         this.#found[this.#foundCount] = at;
         this.#digestAts[this.#foundCount++] = flatDigestAt(at);

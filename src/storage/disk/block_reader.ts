@@ -44,6 +44,8 @@ export interface BlockReaderOptions {
   clock: Clock;
   /** A record could not be read, or is damaged. */
   onFault: (error: Error, block: number) => void;
+  /** A record is damaged, and was read from the shadow of its device. */
+  onMended: (block: number) => void;
   /** What is thrown by those who are woken. */
   onFailure: (error: unknown) => void;
 }
@@ -131,8 +133,8 @@ export class BlockReader {
       // When the block has begun another life meanwhile, those who waited find the record elsewhere.
       if (blocks.sequence[read.block] === read.sequence) this.#verify(read, offset, countBytes);
     } catch (error) {
-      read.failed = true;
       onFault(error as Error, read.block);
+      read.failed = !await this.#readShadow(read, offset);
     }
     const time = this.times[blocks.deviceOf[read.block]];
     time.sumMs += clock.monotonicMs() - startMs;
@@ -140,6 +142,25 @@ export class BlockReader {
     this.#runningCount--;
     this.#finish(read);
     this.#pump();
+  }
+
+  /** Reads a damaged record from the shadow of its device; whether it is there and sound. */
+  async #readShadow(read: StagedRead, offset: number): Promise<boolean> {
+    const { blocks, onMended } = this.#options;
+    const { block, sequence } = read;
+    const { file } = blocks.device(block);
+    if (file.readShadow === undefined) return false;
+    read.bytes = new Uint8Array(storedSize(read.units));
+    try {
+      const countBytes = await file.readShadow(offset, read.bytes);
+      if (blocks.sequence[block] !== sequence) return true;
+      this.#verify(read, offset, countBytes);
+    } catch {
+      // What is wrong with the device itself is told.
+      return false;
+    }
+    onMended(block);
+    return true;
   }
 
   /** Checks the bytes of a record, and makes them what readers want. */

@@ -171,7 +171,15 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     );
     const { onFailure } = options;
     const onFault = (error: Error, block: number) => this.watch.onReadFault(blocks.deviceOf[block], error);
-    this.reader = new BlockReader({ blocks, compression: this.compression, clock, onFault, onFailure });
+    const onMended = (block: number) => this.noteShadowRead(block);
+    this.reader = new BlockReader({
+      blocks,
+      compression: this.compression,
+      clock,
+      onFault,
+      onMended,
+      onFailure,
+    });
     const writer = this.#pageWriter = new PageWriter({
       pages,
       devices: options.devices,
@@ -330,6 +338,17 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     const block = blocks.blockOf(location);
     blocks.dropUse(block, units);
     if (blocks.state[block] === DISK_BLOCK.CLOSED) this.#consider(block);
+  }
+
+  /** Whether a device has a shadow, from which damaged records are read. */
+  get hasShadows(): boolean {
+    return this.blocks.devices.some(({ file }) => file.readShadow !== undefined);
+  }
+
+  /** Damaged records of a block were read from the shadow; the walk over damaged blocks stores them anew. */
+  noteShadowRead(block: number): void {
+    this.damagedBlocks.add(block);
+    this.reports.mended(this.blocks.deviceOf[block], "its shadow");
   }
 
   /** A record that could not be read at a place was stored anew. */

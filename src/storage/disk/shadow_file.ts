@@ -1,6 +1,7 @@
 /**
  * A device with a shadow: a second file or device that has the same content. Everything is written to both and synced on
- * both, before it counts; reads come from the first, and from the shadow when the first can't be read.
+ * both, before it counts; reads come from the first, and from the shadow when the first can't be read. Whoever finds
+ * damage in what was read asks for the shadow's bytes (`readShadow`).
  *
  * At a start the one that was in use last is right, and the other one is made like it: a new or replaced device is filled
  * from its shadow, a new shadow from its device. The header is copied last, so that an interrupted copy begins anew.
@@ -62,6 +63,11 @@ export class ShadowedFile implements DiskFile {
     } catch {
       return await this.#shadow.read(offset, target);
     }
+  }
+
+  /** See {@linkcode DiskFile}. */
+  readShadow(offset: number, target: Uint8Array): Promise<number> {
+    return this.#shadow.read(offset, target);
   }
 
   /** See {@linkcode DiskFile}. A header is synced on the first before the shadow gets it. */

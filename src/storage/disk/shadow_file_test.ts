@@ -2,14 +2,22 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { describe, it } from "@std/testing/bdd";
 import { ConfigError, ResultCode } from "../../base/mod.ts";
 import { createCompute } from "../../platform/mod.ts";
-import { TestClock, TestLog, TestRandom, testSettings, TestStore } from "../testing.ts";
+import type { Host } from "../../port/mod.ts";
+import { LOADED, type Loaded } from "../device.ts";
+import { EntryRef } from "../entry.ts";
+import { NamespaceSupervisor } from "../supervisor.ts";
+import { TestClock, testDigest, TestLog, TestRandom, testSettings, TestStore } from "../testing.ts";
 import { decodeHeader } from "./layout.ts";
 import { loadStore, openStore } from "./open_store.ts";
 import { splitShadow } from "./shadow_file.ts";
-import { CrashDisk, settle, testPorts } from "./testing.ts";
+import { CrashDisk, settle, testPorts, turn } from "./testing.ts";
+import { DiskTombRaid } from "./tomb_scan.ts";
 
 const compute = createCompute();
 const MIB = 1024 * 1024;
+const host = {
+  memory: () => ({ systemTotalBytes: 8192 * MIB, systemFreeBytes: 6144 * MIB }),
+} as unknown as Host;
 const FIRST = "/a/a.dat";
 const SHADOW = "/b/a.dat";
 
@@ -19,13 +27,19 @@ class Shadowed {
   readonly disk = new CrashDisk(new TestRandom(1));
   it!: TestStore;
   #seed = 0;
+  readonly #kind: "device" | "memory";
+
+  constructor(kind: "device" | "memory" = "device") {
+    this.#kind = kind;
+  }
 
   async open(file = `${FIRST} ${SHADOW}`): Promise<void> {
     const { clock, log, disk } = this;
     const settings = testSettings({
       maxRecordSize: 100_000,
+      tombRaiderEligibleAge: 0,
       storage: {
-        kind: "device",
+        kind: this.#kind,
         files: [file],
         filesize: 16 * MIB,
         postWriteCache: 0,
@@ -62,6 +76,27 @@ class Shadowed {
       assertEquals(this.it.put(number, { sizeBytes: 1000 }), ResultCode.OK);
     }
   }
+}
+
+/** Reads records 0 up to, not including, `count`. */
+async function assertHas(test: Shadowed, count: number): Promise<void> {
+  const { store } = test.it;
+  const entry = new EntryRef();
+  for (let number = 0; number < count; number++) {
+    let loaded: Loaded = LOADED.PENDING;
+    for (let tries = 0; tries < 200 && loaded === LOADED.PENDING; tries++) {
+      assert(store.find(testDigest(number), 0, entry), `record ${number} is missing`);
+      loaded = store.load(entry, { wake: () => {} });
+      if (loaded === LOADED.PENDING) await turn(test.clock);
+    }
+    assertEquals(loaded, LOADED.HERE, `record ${number} can be read`);
+    assertEquals(test.it.get(number)?.length, 1000);
+  }
+}
+
+/** Turns over a bit in most of the records of the first block. */
+function damageRecords(bytes: Uint8Array): void {
+  for (let at = MIB + 300; at < MIB + 80_000; at += 1000) bytes[at] ^= 4;
 }
 
 /** The highest sequence of the sound copies of a header. */
@@ -152,6 +187,60 @@ describe("a file with a shadow", () => {
     const bytes = new Uint8Array(4096);
     assertEquals(await settle(test.clock, blocks.devices[0].file.read(MIB, bytes)), 4096);
     assertEquals(bytes, test.disk.content(SHADOW).subarray(MIB, MIB + 4096));
+    await test.close();
+  });
+
+  for (const kind of ["device", "memory"] as const) {
+    it(`has damage on the first mended from the shadow, while it runs and at a start: ${kind}`, async () => {
+      const test = new Shadowed(kind);
+      await test.open();
+      test.put(0, 100);
+      await test.close();
+      damageRecords(test.disk.content(FIRST));
+      await test.open();
+      assertEquals(test.it.store.objectCount, 100);
+      await assertHas(test, 100);
+      assert(test.it.store.disk!.reports.mendedCount > 0);
+      // The supervisor has what was damaged stored anew, on both.
+      const supervisor = new NamespaceSupervisor({
+        store: test.it.store,
+        clock: test.clock,
+        log: test.log,
+        host,
+      });
+      supervisor.start();
+      for (let count = 0; count < 2000; count++) {
+        await turn(test.clock);
+        test.clock.advance(5);
+      }
+      supervisor.stop();
+      assertEquals(test.it.store.disk!.damagedBlocks.size, 0);
+      await test.close();
+      test.disk.content(SHADOW).fill(0);
+      await test.open();
+      await assertHas(test, 100);
+      if (kind === "device") {
+        damageRecords(test.disk.content(FIRST));
+        await assertHas(test, 100);
+      }
+      await test.close();
+    });
+  }
+
+  it("keeps the tombstone of a record whose older copy is damaged on the first and whole on the shadow", async () => {
+    const test = new Shadowed();
+    await test.open();
+    test.put(0, 100);
+    await settle(test.clock, test.it.store.disk!.flush());
+    damageRecords(test.disk.content(FIRST));
+    for (let number = 0; number < 100; number++) test.it.remove(number);
+    test.clock.advance(2000);
+    const raid = new DiskTombRaid(test.it.store, () => true);
+    for (let count = 0; raid.step(test.clock, test.clock.monotonicMs() + 1) !== undefined; count++) {
+      assert(count < 10_000, "A raid ends");
+      if (!await turn(test.clock)) test.clock.step();
+    }
+    assertEquals([test.it.store.supervision.raidedTombstones, test.it.store.tombstoneCount], [0, 100]);
     await test.close();
   });
 });

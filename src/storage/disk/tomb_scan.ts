@@ -143,12 +143,19 @@ export class DiskTombRaid implements BackgroundTask, BlockVisitor {
   async #read(block: number): Promise<void> {
     const { blocks } = this.#space;
     const { file, path } = blocks.device(block);
-    const bytes = new Uint8Array(blocks.blockSizeBytes);
-    await file.read(blocks.deviceOffset(block), bytes);
     const place = { ...blocks.place(block), path, deviceOffset: blocks.deviceOffset(block) };
+    const copies = [new Uint8Array(blocks.blockSizeBytes)];
+    await file.read(place.deviceOffset, copies[0]);
+    // What is damaged here and whole on a shadow is found by the next start.
+    if (file.readShadow !== undefined) {
+      copies.push(new Uint8Array(blocks.blockSizeBytes));
+      await file.readShadow(place.deviceOffset, copies[1]);
+    }
     // Left-overs of earlier lives count, too: they are there again if the present life was not synced.
-    this.#walks = findLives(bytes, place).map((content) =>
-      new BlockWalk(bytes, content, { place, checks: true, cipher: blocks.cipher(block) })
+    this.#walks = copies.flatMap((bytes) =>
+      findLives(bytes, place).map((content) =>
+        new BlockWalk(bytes, content, { place, checks: true, cipher: blocks.cipher(block) })
+      )
     );
   }
 
