@@ -89,6 +89,8 @@ const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 const ASK_LIMIT_MS = 1000;
 const POLL_MS = 25;
+/** A pause between two rounds of questions is longer than the round by this factor at least. */
+const POLL_PAUSE_FACTOR = 4;
 /** Below the ports that systems choose by themselves. */
 const PORT_FIRST = 10_240;
 const PORT_LAST = 31_999;
@@ -274,8 +276,7 @@ export class LocalCluster {
   static async start(count: number, options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const cluster = await LocalCluster.create(options);
     try {
-      for (let index = 0; index < count; index++) await cluster.#addStopped();
-      await Promise.all(cluster.nodes.map((node) => node.start()));
+      await cluster.addAll(count);
       return cluster;
     } catch (error) {
       await cluster.close();
@@ -288,6 +289,13 @@ export class LocalCluster {
     const node = await this.#addStopped();
     await node.start();
     return node;
+  }
+
+  /** Adds nodes and starts them at the same time. */
+  async addAll(count: number): Promise<void> {
+    const added: LocalNode[] = [];
+    for (let index = 0; index < count; index++) added.push(await this.#addStopped());
+    await Promise.all(added.map((node) => node.start()));
   }
 
   /** Nodes that run and are not frozen. */
@@ -311,6 +319,7 @@ export class LocalCluster {
     const startMs = clock.monotonicMs();
     for (;;) {
       const nodes = options.nodes ?? this.running;
+      const askedMs = clock.monotonicMs();
       const says = await Promise.all(nodes.map((node) => node.membership()));
       const isOne = says.every((one) =>
         one !== undefined && one.size === nodes.length && one.key !== "0" && one.key === says[0]!.key &&
@@ -326,7 +335,9 @@ export class LocalCluster {
           }`,
         );
       }
-      await new Promise<void>((resolve) => void clock.after(POLL_MS, resolve));
+      // Many nodes on a small machine must not be kept from forming a cluster by being asked whether they have.
+      const pauseMs = Math.max(POLL_MS, POLL_PAUSE_FACTOR * (clock.monotonicMs() - askedMs));
+      await new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
     }
   }
 

@@ -29,7 +29,12 @@ import type { HeartbeatChange } from "./clustering_types.ts";
 import { HeartbeatComposer, type HeartbeatFace, payloadFromWire, senderOf } from "./heartbeat_composer.ts";
 import { HeartbeatOutbox } from "./heartbeat_outbox.ts";
 import { SleepWatch } from "./heartbeat_sleep.ts";
-import { deriveHeartbeatTimes, type HeartbeatSettings, type HeartbeatTimes } from "./heartbeat_timing.ts";
+import {
+  deriveHeartbeatTimes,
+  type HeartbeatSettings,
+  type HeartbeatTimes,
+  phaseShiftMs,
+} from "./heartbeat_timing.ts";
 import type {
   ConnectionId,
   DropReason,
@@ -516,6 +521,7 @@ export class Heartbeat {
     const { pulseIntervalMs } = this.#times;
     this.#pulseMs += pulseIntervalMs;
     if (this.#pulseMs <= nowMs) this.#pulseMs = nowMs + pulseIntervalMs;
+    this.#pulseMs += phaseShiftMs(this.#now.wallMs + this.#pulseMs - nowMs, pulseIntervalMs);
     this.#promptCount = 0;
     this.#sendPulse();
     if (!this.#skew.isDue(nowMs, this.#quantumMs)) return;

@@ -382,3 +382,20 @@ Deno.test("dueMs is never left behind by a tick", () => {
     assert(bench.heartbeat.dueMs > bench.nowMs, `due at ${bench.heartbeat.dueMs}, now ${bench.nowMs}`);
   }
 });
+
+Deno.test("Heartbeat sends when other nodes do, by the wall clock, and never much later than an interval", () => {
+  for (const startMs of [17, 74, 101, 149]) {
+    const bench = new Bench({ settings: { ...DEFAULT_HEARTBEAT_SETTINGS, mode: "multicast" } });
+    bench.nowMs = startMs;
+    const sentMs: number[] = [];
+    while (sentMs.length < 25) {
+      bench.nowMs = bench.heartbeat.dueMs;
+      const effects = bench.step({ kind: "tick" });
+      if (effects.some(({ kind }) => kind === "broadcast")) sentMs.push(bench.nowMs);
+    }
+    const spacings = sentMs.slice(1).map((atMs, at) => atMs - sentMs[at]!);
+    assert(Math.min(...spacings) >= 145 && Math.max(...spacings) <= 155, spacings.join());
+    const late = (WALL_MS + sentMs.at(-1)!) % 150;
+    assert(late < 0.01 || late > 149.99, `${late} ms`);
+  }
+});

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { DEFAULT_HEARTBEAT_SETTINGS } from "./heartbeat_testing.ts";
-import { deriveHeartbeatTimes, type HeartbeatTimes, multicastNodeCountMax } from "./heartbeat_timing.ts";
+import {
+  deriveHeartbeatTimes,
+  type HeartbeatTimes,
+  multicastNodeCountMax,
+  phaseShiftMs,
+} from "./heartbeat_timing.ts";
 
 const TABLE: { interval: number; timeout: number; times: Partial<HeartbeatTimes> }[] = [
   {
@@ -52,4 +57,9 @@ Deno.test("multicastNodeCountMax() grows with the MTU and shrinks with the name"
   assertEquals(multicastNodeCountMax(9000, pulse) > 900, true);
   assertEquals(multicastNodeCountMax(1500, { ...pulse, nameSizeBytes: 63 }), 138);
   assertEquals(multicastNodeCountMax(68, pulse), 1);
+});
+
+Deno.test("phaseShiftMs() moves a pulse to a multiple of the interval, the shorter way and a little at a time", () => {
+  const shifts = [3000, 3001, 3004, 3020, 3074, 3076, 3148].map((wallMs) => phaseShiftMs(wallMs, 150));
+  assertEquals(shifts, [-0, -1, -4, -5, -5, 5, 2]);
 });
