@@ -52,14 +52,15 @@ fi
 
 # The permissions that a node needs: its listeners and peers, its configuration and data wherever they are, the
 # environment's AERIE_ names, and the machine's interfaces, name and memory. What it runs is itself, for --nodes; no
-# library is loaded.
+# library is loaded. deno.json is left aside: by it, what is imported at its first use would not be put in.
 output=dist/aerie${target:+-$target}
 case $target in *windows*) output=$output.exe ;; esac
 mkdir -p dist
-deno run -A tools/build_deno.ts
+deno run -A --frozen tools/build_deno.ts
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
-if ! deno compile --frozen --no-prompt --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run \
+if ! deno compile --no-config --no-prompt --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run \
+  --v8-flags=--max-semi-space-size=2 \
   ${target:+--target "$target"} --output "$output" dist/deno/aerie.js 2>"$errors"; then
   cat "$errors" >&2
   if grep -q -i 'denort\|dl\.deno\|download' "$errors"; then

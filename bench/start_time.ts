@@ -5,6 +5,7 @@
  * @module
  */
 
+import { DENO_FLAGS } from "../src/platform/mod.ts";
 import { freePorts } from "../tools/node_process.ts";
 import { residentBytes } from "./processes.ts";
 import { median } from "./samples.ts";
@@ -68,7 +69,7 @@ export async function measureStarts(startCount: number, executable?: string): Pr
 }
 
 async function startables(directory: string, executable?: string): Promise<Startable[]> {
-  const deno = [Deno.execPath(), "run", "-A", "--no-check"];
+  const deno = [Deno.execPath(), "run", "-A", "--no-check", ...DENO_FLAGS];
   const bundle = `${directory}/bundle`;
   await buildBundle(bundle);
   return [

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { SERVER_BUILD, SERVER_EDITION } from "../src/node/mod.ts";
-import { readSettings, serve } from "./serve.ts";
+import { SERVER_BUILD, SERVER_EDITION } from "../src/base/mod.ts";
+import { readSettings } from "./serve.ts";
 import { print, printError } from "./terminal.ts";
 
 const CONFIG_FILE_DEFAULT = "/etc/aerospike/aerospike.conf";
@@ -56,5 +56,7 @@ export async function runAsd(args: string[]): Promise<number> {
     }
   }
   const settings = await readSettings({}, { configFile, yaml, quiet: true });
-  return settings === undefined ? 1 : await serve(settings, { quiet: true });
+  return settings === undefined
+    ? 1
+    : await (await import("./serve_node.ts")).serve(settings, { quiet: true });
 }

@@ -6,7 +6,6 @@
  */
 
 import { parseInfoAnswers, requestInfoText } from "../src/client/mod.ts";
-import type { Settings } from "../src/config/mod.ts";
 import {
   accessEndpoints,
   advertisedReason,
@@ -15,7 +14,8 @@ import {
   type Endpoint,
   endpointText,
   isLoopbackAddress,
-} from "../src/node/mod.ts";
+  type Settings,
+} from "../src/config/mod.ts";
 import type { InterfaceAddress, Listener, Ports } from "../src/port/mod.ts";
 
 /** How a finding is meant. */

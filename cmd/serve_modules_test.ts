@@ -4,8 +4,9 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { DENO_FLAGS, ownCommand } from "../src/platform/mod.ts";
 
 interface Dependency {
   code?: { specifier?: string };
@@ -48,15 +49,38 @@ async function modulesOf(entry: string): Promise<string[]> {
 
 describe("modules of a server at its start", () => {
   it("modulesOf() finds what is imported, and what those import", async () => {
-    const names = await modulesOf("cmd/serve.ts");
-    for (const name of ["cmd/serve.ts", "src/node/session.ts", "src/storage/index.ts"]) {
+    const names = await modulesOf("cmd/serve_node.ts");
+    for (const name of ["cmd/serve_node.ts", "src/node/session.ts", "src/storage/index.ts"]) {
       assert(names.includes(name), name);
     }
   });
 
   it("are no modules of Node's", async () => {
-    for (const entry of ["cmd/main.ts", "cmd/serve.ts"]) {
+    for (const entry of ["cmd/main.ts", "cmd/serve.ts", "cmd/serve_node.ts"]) {
       assertEquals((await modulesOf(entry)).filter((name) => name.startsWith("node:")), []);
     }
   });
+
+  it("are no packages, and no HTTP, before they are used", async () => {
+    const names = await modulesOf("cmd/serve_node.ts");
+    const mayBe = /^npm:\/*re2js@/;
+    assertEquals(names.filter((name) => name.startsWith("npm:") && !mayBe.test(name)), []);
+    assertEquals(names.filter((name) => name.startsWith("src/http/") || name.endsWith("yaml_form.ts")), []);
+  });
+
+  it("are none of a node in the process that supervises several", async () => {
+    const names = await modulesOf("cmd/serve.ts");
+    assert(names.includes("cmd/supervisor.ts"));
+    const allowed = /^(cmd|src\/base|src\/port|src\/config|src\/platform)\//;
+    assertEquals(names.filter((name) => !allowed.test(name)), []);
+  });
+});
+
+Deno.test("the task, the executable and the nodes of a supervisor run with the same flags", () => {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
+  const script = Deno.readTextFileSync(new URL("compile.sh", root));
+  for (const flag of DENO_FLAGS) {
+    for (const text of [tasks.start, tasks.aerie, script]) assertStringIncludes(text, flag);
+    assert(ownCommand().includes(flag));
+  }
 });

@@ -4,9 +4,14 @@
  * @module
  */
 
-import { NODES_PER_HOST_MAX } from "../src/base/mod.ts";
-import { becomeNodeOfSeveral, type Settings, severalNodesProblems } from "../src/config/mod.ts";
-import { AERIE_VERSION, bindAddresses, endpointText, SERVER_BUILD } from "../src/node/mod.ts";
+import { AERIE_VERSION, NODES_PER_HOST_MAX, SERVER_BUILD } from "../src/base/mod.ts";
+import {
+  becomeNodeOfSeveral,
+  bindAddresses,
+  endpointText,
+  type Settings,
+  severalNodesProblems,
+} from "../src/config/mod.ts";
 import { createLog, createPlatform, ownCommand, startProcess, usableCpuCount } from "../src/platform/mod.ts";
 import { processId, removeFile, writeText } from "./program.ts";
 import { Supervisor } from "./supervisor.ts";

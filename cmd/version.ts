@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AERIE_VERSION, SERVER_BUILD, SERVER_EDITION } from "../src/node/mod.ts";
+import { AERIE_VERSION, SERVER_BUILD, SERVER_EDITION } from "../src/base/mod.ts";
 import { print, printError } from "./terminal.ts";
 
 const HELP = `Usage: aerie version [--json]

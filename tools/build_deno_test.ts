@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { connect, GeoJson } from "../client.ts";
+import { DENO_FLAGS } from "../src/platform/mod.ts";
 import { startNode } from "./node_process.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -27,7 +28,10 @@ Deno.test("the bundle for Deno serves, also what it loads at a first use, and ha
       assertEquals(code, 0, text);
       assertStringIncludes(text, `aerie ${verb}`);
     }
-    const node = await startNode({ command: [Deno.execPath(), "run", "-A", entry], dataSize: "64M" });
+    const node = await startNode({
+      command: [Deno.execPath(), "run", "-A", ...DENO_FLAGS, entry],
+      dataSize: "64M",
+    });
     try {
       const client = await connect({ hosts: [`127.0.0.1:${node.port}`] });
       const key = { namespace: "test", set: "birds", key: "owl" };

@@ -6,6 +6,7 @@
  */
 
 import { utf8, utf8Decode } from "../src/base/mod.ts";
+import { DENO_FLAGS } from "../src/platform/mod.ts";
 import { PROTO_TYPE_INFO } from "../src/wire/mod.ts";
 import { FrameConnection } from "./replay/frame_connection.ts";
 import { frameBody, frameOf } from "./replay/message.ts";
@@ -109,7 +110,7 @@ export function freePorts(count: number): number[] {
 
 function sourceCommand(): string[] {
   const main = new URL("../cmd/main.ts", import.meta.url).pathname;
-  return [Deno.execPath(), "run", "-A", main];
+  return [Deno.execPath(), "run", "-A", ...DENO_FLAGS, main];
 }
 
 interface Ports {

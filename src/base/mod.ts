@@ -14,3 +14,4 @@ export * from "./limits.ts";
 export * from "./log_contexts.ts";
 export * from "./planted.ts";
 export * from "./result_code.ts";
+export * from "./version.ts";

@@ -7,6 +7,7 @@
  */
 import type { ParseTree } from "./load.ts";
 
+export * from "./addresses.ts";
 export type { Assignment, Origin } from "./assignment.ts";
 export { expiryProblem } from "./checks.ts";
 export { CONFIG_FILE_SIZE_MAX, type ConfNode, type ConfTree, parseConf } from "./conf_parser.ts";

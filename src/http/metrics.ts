@@ -8,14 +8,12 @@
  * @module
  */
 
-import { decodeBase64, SLICE_MAX_MS, utf8Decode } from "../base/mod.ts";
-import { getConfig, namespaceLines } from "../config/mod.ts";
+import { decodeBase64, SERVER_BUILD, SLICE_MAX_MS, utf8Decode } from "../base/mod.ts";
+import { endpointText, getConfig, namespaceLines } from "../config/mod.ts";
 import {
   type AerieNode,
-  endpointText,
   namespaceStatistics,
   nodeStatistics,
-  SERVER_BUILD,
   serviceEndpoints,
   setsOf,
   setStatistics,

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type AerieNode, bindAddresses } from "../node/mod.ts";
+import { bindAddresses } from "../config/mod.ts";
+import type { AerieNode } from "../node/mod.ts";
 import { createApp } from "./app.ts";
 
 /** Where to listen. */

@@ -4,14 +4,8 @@
  * @module
  */
 
-import {
-  AERIE_VERSION,
-  type AerieNode,
-  SERVER_BUILD,
-  SERVER_EDITION,
-  setsOf,
-  shownNodeId,
-} from "../node/mod.ts";
+import { AERIE_VERSION, SERVER_BUILD, SERVER_EDITION } from "../base/mod.ts";
+import { type AerieNode, setsOf, shownNodeId } from "../node/mod.ts";
 
 /** State of a node as plain data. */
 export interface NodeStatus {

@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { PeerServiceAddresses } from "../wire/mod.ts";
 import {
   accessEndpoints,
   advertisedReason,
   alternateEndpoints,
   type Endpoint,
   endpointText,
-} from "./addresses.ts";
+} from "../config/mod.ts";
+import type { PeerServiceAddresses } from "../wire/mod.ts";
 import type { PeerService } from "./cluster/mod.ts";
 import { type InfoRow, OK } from "./info_row.ts";
 import type { AerieNode } from "./node.ts";

@@ -5,7 +5,7 @@
  */
 
 import { hlcPhysicalMs, type NodeId, nodeIdForLog, seedText } from "../cluster/mod.ts";
-import { endpointText } from "./addresses.ts";
+import { endpointText } from "../config/mod.ts";
 import type { AerieNode } from "./node.ts";
 import { RATE_CHANNELS } from "./cluster/mod.ts";
 

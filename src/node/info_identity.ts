@@ -4,10 +4,16 @@
  * @module
  */
 
-import { PARTITION_COUNT } from "../base/mod.ts";
+import {
+  AERIE_VERSION,
+  COMPATIBILITY_ID,
+  PARTITION_COUNT,
+  SERVER_BUILD,
+  SERVER_EDITION,
+  SERVER_FEATURES,
+} from "../base/mod.ts";
 import type { AerieNode } from "./node.ts";
 import type { InfoRow } from "./info_row.ts";
-import { AERIE_VERSION, COMPATIBILITY_ID, SERVER_BUILD, SERVER_EDITION, SERVER_FEATURES } from "./version.ts";
 
 /** What stands for the commit of a build. */
 const BUILD_LABEL = `aerie-${AERIE_VERSION}`;

@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { Settings } from "../config/mod.ts";
+import { bindAddresses, type Settings } from "../config/mod.ts";
 import type { Connection, Listener, Ports, Timer } from "../port/mod.ts";
-import { bindAddresses } from "./addresses.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { type OnFailure, setGuardedHandler } from "./guard.ts";
 import type { ConnectionStats, NodeStats } from "./node_stats.ts";

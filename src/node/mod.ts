@@ -4,7 +4,6 @@
  *
  * @module
  */
-export * from "./addresses.ts";
 export * from "./cluster/mod.ts";
 export * from "./identity.ts";
 export { serviceEndpoints } from "./info_addresses.ts";
@@ -22,4 +21,3 @@ export * from "./session.ts";
 export * from "./statistics.ts";
 export * from "./statistics_namespace.ts";
 export * from "./statistics_sets.ts";
-export * from "./version.ts";

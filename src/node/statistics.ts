@@ -10,7 +10,7 @@ import { RATE_CHANNELS, remainingMigrations } from "./cluster/mod.ts";
 import { shownNodeId } from "./identity.ts";
 import type { AerieNode } from "./node.ts";
 import type { ConnectionStats } from "./node_stats.ts";
-import { COMPATIBILITY_ID } from "./version.ts";
+import { COMPATIBILITY_ID } from "../base/mod.ts";
 
 /** One statistic. Numbers with a fixed count of decimals are texts. */
 export type Statistic = readonly [name: string, value: number | boolean | string];

@@ -66,6 +66,8 @@ export class PartitionTable {
   readonly #emigrations: Uint16Array = new Uint16Array(PARTITION_COUNT);
   /** Bits of {@linkcode CLOSED}. */
   readonly #closed: Uint8Array = new Uint8Array(PARTITION_COUNT);
+  /** Some of them may be set. */
+  #isAnyClosed = false;
 
   /**
    * A table of a node that serves nobody yet. Versions that were kept are isolated: a node that was away can't claim that
@@ -185,14 +187,14 @@ export class PartitionTable {
 
   /** Removal of a given-up copy begins or has ended. */
   setDropping(partition: number, isDropping: boolean): void {
-    if (isDropping) this.#closed[partition] |= CLOSED.DROPPING;
+    if (isDropping) this.#close(partition, CLOSED.DROPPING);
     else this.#closed[partition] &= ~CLOSED.DROPPING;
   }
 
   /** An acting master stops serving: nothing that it acknowledges from now on could reach the final master. */
   beginHandOff(partition: number): void {
     assert(this.#roles[partition] === ROLE.MASTER, "only the working master hands off");
-    this.#closed[partition] |= CLOSED.HANDING_OFF;
+    this.#close(partition, CLOSED.HANDING_OFF);
   }
 
   /** The hand-off is given up before it was committed: this node serves on. */
@@ -206,13 +208,21 @@ export class PartitionTable {
    */
   commitHandOff(partition: number): void {
     assert(this.isHandingOff(partition), "a hand-off begins before it is committed");
-    this.#closed[partition] |= CLOSED.HANDED_OFF;
+    this.#close(partition, CLOSED.HANDED_OFF);
     this.#leaveMastership(partition);
   }
 
+  #close(partition: number, bit: number): void {
+    this.#closed[partition] |= bit;
+    this.#isAnyClosed = true;
+  }
+
   #endHandOffs(): void {
+    if (!this.#isAnyClosed) return;
+    this.#isAnyClosed = false;
     for (let partition = 0; partition < PARTITION_COUNT; partition++) {
       this.#closed[partition] &= CLOSED.DROPPING;
+      if (this.#closed[partition] !== 0) this.#isAnyClosed = true;
     }
   }
 

@@ -20,6 +20,7 @@ import { createRandom } from "./random.ts";
 export { createCompute } from "./compute.ts";
 export { createLog, type LogFormat, type LogOptions, type LogSinkOptions } from "./log.ts";
 export {
+  DENO_FLAGS,
   onInputEnd,
   ownCommand,
   type ProcessEnd,

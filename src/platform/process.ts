@@ -167,13 +167,19 @@ function nodeProcess(): typeof import("node:process") {
 }
 
 /**
+ * What Deno is started with. By itself V8 lets the space of new objects grow to 48 MiB, which an edge machine can use
+ * better: a node holds hardly any object for longer than a request, so that a small space costs it no time.
+ */
+export const DENO_FLAGS: readonly string[] = ["--v8-flags=--max-semi-space-size=2"];
+
+/**
  * The words that start this program again, before its arguments: the executable alone, or the runtime with the program's
  * main file.
  */
 export function ownCommand(): string[] {
   if (isDeno) {
     const program = Deno.execPath();
-    return Deno.build.standalone ? [program] : [program, "run", "-A", Deno.mainModule];
+    return Deno.build.standalone ? [program] : [program, "run", "-A", ...DENO_FLAGS, Deno.mainModule];
   }
   const { execPath, execArgv, argv } = nodeProcess();
   const isExecutable = builtin<{ isSea?: () => boolean } | undefined>("node:sea")?.isSea?.() === true;

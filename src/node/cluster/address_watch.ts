@@ -6,10 +6,9 @@
  */
 
 import { type NodeId, nodeIdForLog, type PeerLink } from "../../cluster/mod.ts";
-import type { Settings } from "../../config/mod.ts";
+import { advertisedReason, endpointText, isLoopbackAddress, type Settings } from "../../config/mod.ts";
 import type { Clock, Log, Timer } from "../../port/mod.ts";
 import type { PeerEndpoint } from "../../wire/mod.ts";
-import { advertisedReason, endpointText, isLoopbackAddress } from "../addresses.ts";
 import { configuredAddresses } from "./cluster_endpoints.ts";
 import { configuredSeeds } from "./cluster_settings.ts";
 

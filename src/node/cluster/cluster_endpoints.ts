@@ -5,10 +5,9 @@
  * @module
  */
 
-import type { Settings } from "../../config/mod.ts";
+import { accessEndpoints, bindAddresses, type Settings } from "../../config/mod.ts";
 import type { Host } from "../../port/mod.ts";
 import { parseIpAddress, type PeerEndpoint } from "../../wire/mod.ts";
-import { accessEndpoints, bindAddresses } from "../addresses.ts";
 
 /** One of the two listeners that peers use. */
 export type PeerService = "heartbeat" | "fabric";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { ServiceListenerSettings } from "../config/mod.ts";
 import type { Host } from "../port/mod.ts";
+import type { ServiceListenerSettings } from "./network_options.ts";
 
 /** One address that a listener binds or a client is told. */
 export interface Endpoint {
