@@ -90,6 +90,14 @@ export class TestPeer {
     return { generation, lastUpdateMs, isTombstone };
   }
 
+  /** Whether a record counts as written in the node's present cluster; undefined when there is none. */
+  isOfPresent(record: number): boolean | undefined {
+    const { store } = this.test.namespace;
+    const entry = new EntryRef();
+    if (!store.find(testDigest(record), 0, entry)) return undefined;
+    return entry.writeEpoch === store.writeEpoch;
+  }
+
   /** The flat record's bytes; undefined when there is none. */
   flat(record: number): Uint8Array | undefined {
     const { store } = this.test.namespace;
@@ -165,6 +173,7 @@ export class TestCluster {
     peer.test.namespace.partitions.apply(
       balance(members, { self: peer.node, clusterKey, replicationFactor }),
     );
+    peer.test.namespace.store.beginWriteEpoch();
     peer.clusterKey = clusterKey;
     peer.peers.onBalanced({
       clusterKey,

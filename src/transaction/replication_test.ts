@@ -139,6 +139,42 @@ describe("ReplicaWrite", () => {
     isEqual([master, prole], 1);
   });
 
+  it("counts as written in the cluster in which its replicas take it, on all of them", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    const [prole] = it.proles(1);
+    it.run(master, put(2, 5));
+    it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+    const request = it.start(master, put(1, 5));
+    it.clock.advance(10);
+    it.fate = () => undefined;
+    it.form(2);
+    it.clock.advance(50);
+    assertEquals(request.reply?.code, 0);
+    assertEquals([master, prole].map((peer) => peer.isOfPresent(1)), [true, true]);
+    // One that was over before belongs to the last cluster.
+    assertEquals(it.master(2).isOfPresent(2), false);
+  });
+
+  it("is not mended while copies are merged, which would let it win by time", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    const [prole] = it.proles(1);
+    it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+    it.run(master, put(1, 5));
+    it.fate = () => undefined;
+    assertEquals(master.peers.repairs.count, 1);
+    const { partitions } = master.test.namespace;
+    const isMerging = partitions.isMerging;
+    partitions.isMerging = () => true;
+    it.clock.advance(5000);
+    assertEquals([master.peers.repairs.count, prole.flat(1)], [1, undefined]);
+    partitions.isMerging = isMerging;
+    it.clock.advance(5000);
+    assertEquals(master.peers.repairs.count, 0);
+    isEqual([master, prole], 1);
+  });
+
   it("is refused by a replica that is in another cluster, until both are in the same", () => {
     const it = new TestCluster();
     const master = it.master(1);

@@ -54,6 +54,26 @@ describe("NodeMetadata.set()", () => {
     assertEquals([results, marks(members)], [["ok"], [lutMs, lutMs, lutMs]]);
   });
 
+  it("lets the later of two marks hold everywhere that two nodes ask for at the same time, in whatever order they come", async () => {
+    for (const slowOne of [0, 1]) {
+      const { world, members } = await startThree(44);
+      const { simulation, network } = world;
+      await simulation.runFor(3000);
+      const principal = members[2]!;
+      const askers = [members[0]!, members[1]!];
+      network.blockWay(askers[slowOne]!.machine, principal.machine);
+      const results: string[] = [];
+      const firstMs = truncate(askers[0]!, results);
+      await simulation.runFor(5);
+      const laterMs = truncate(askers[1]!, results);
+      assertEquals(laterMs > firstMs, true);
+      await simulation.runFor(300);
+      network.unblock(askers[slowOne]!.machine, principal.machine);
+      await simulation.runFor(2000);
+      assertEquals([results, marks(members)], [["ok", "ok"], [laterMs, laterMs, laterMs]], `slow ${slowOne}`);
+    }
+  });
+
   it("gives a node that was cut off for good the marks of the others, and them its own", async () => {
     const { world, members } = await startThree(42);
     const { simulation, network } = world;
