@@ -445,6 +445,7 @@ export class PeerTransactions {
   /** A node is not heard any more: its next process begins with ids of its own. */
   onDeparted(node: NodeId): void {
     this.#departed.add(node);
+    this.proxies.onDeparted(node);
     this.#drops.forget(node);
     this.proxied.onDeparted(node);
   }

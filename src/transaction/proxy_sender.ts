@@ -94,6 +94,11 @@ export class ProxySender {
     this.#requests.get(message.transactionId)?.onAnswer(from, message);
   }
 
+  /** A node is not heard any more; its next process knows nothing of what was asked of this one. */
+  onDeparted(node: NodeId): void {
+    for (const request of this.#requests.values()) request.onDeparted(node);
+  }
+
   /** The cluster changed. */
   onCluster(): void {
     for (const request of [...this.#requests.values()]) request.onCluster();
@@ -132,6 +137,8 @@ class ProxyRequest implements PeerTask {
   readonly #options: ProxyRequestOptions;
   /** Who is asked; undefined while nobody is. */
   #target: NodeId | undefined;
+  /** Who was asked left, and may be back. */
+  #hasTargetLeft = false;
   #isRunningHere = false;
   #hopCount = 0;
   #retryMs = RETRY_MIN_MS;
@@ -157,6 +164,7 @@ class ProxyRequest implements PeerTask {
     // A client's message that was decoded can be turned round, but for fields that nobody reads.
     if (!turnClientMessage(message, "big")) return this.#end(ResultCode.PARAMETER);
     this.#target = target;
+    this.#hasTargetLeft = false;
     const result = this.#peers.send(target, {
       type: "proxy",
       kind: "request",
@@ -231,8 +239,13 @@ class ProxyRequest implements PeerTask {
     this.#end(this.#options.namespace.refusals.note(CAUSE.proxyTimeout));
   }
 
+  onDeparted(node: NodeId): void {
+    if (node === this.#target) this.#hasTargetLeft = true;
+  }
+
   onCluster(): void {
-    if (this.#isRunningHere || (this.#target !== undefined && this.#peers.isMember(this.#target))) return;
+    if (this.#isRunningHere) return;
+    if (this.#target !== undefined && this.#peers.isMember(this.#target) && !this.#hasTargetLeft) return;
     // Who was asked is gone, and with it the knowledge of what it did.
     if (this.#target !== undefined && this.#options.isWrite) {
       return this.#end(this.#options.namespace.refusals.note(CAUSE.proxyTimeout));

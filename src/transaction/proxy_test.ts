@@ -127,6 +127,24 @@ describe("ProxySender", () => {
     assertEquals(read.reply?.ops, [`1:1:a=${integerHex(5)}`]);
   });
 
+  it("does so when the node is back in the new cluster, as another process", () => {
+    const it = new TestCluster({ nodeCount: 4, replicationFactor: 2 });
+    const master = it.master(1);
+    const [other] = it.others(1);
+    it.run(master, put(1, 5));
+    it.fate = ({ to }) => to === master.number ? "drop" : undefined;
+    const write = it.start(other, put(1, 6));
+    const read = it.start(other, get(1));
+    it.clock.advance(5);
+    other.peers.onDeparted(master.node);
+    it.fate = () => undefined;
+    const late = it.start(other, get(1));
+    it.form(2);
+    assertEquals(write.reply?.code, ResultCode.TIMEOUT);
+    it.clock.advance(300);
+    for (const { reply } of [read, late]) assertEquals(reply?.ops, [`1:1:a=${integerHex(5)}`]);
+  });
+
   it("answers UNAVAILABLE when the node is in no cluster", () => {
     const it = new TestCluster();
     const [other] = it.others(1);
