@@ -289,9 +289,9 @@ class ClusterRun {
     const mayWait = transactionRetryMs === undefined || calmMs < timeoutMs * CALM_SHARE ||
       this.#wall.ageMs(invokedTick) < timeoutMs * CALM_SHARE;
     if (mayWait || !this.#isCalm()) return;
-    // What was sent on to another node is not sent again: it may have been lost before the calm began.
+    // What was sent on to another node is not sent again: it may have been lost before the calm began, which was seen late.
     const isSentOn = this.#members.up.some(({ node }) => node!.peers.proxies.count > 0);
-    if (isSentOn && this.#wall.ageMs(invokedTick) >= calmMs) return;
+    if (isSentOn && this.#wall.ageMs(invokedTick) >= calmMs - LOOK_AT_ALL_US / 1000) return;
     throw new Error(
       `A ${action.type} of ${key} had no answer within ${timeoutMs} ms, though nothing was wrong for ${
         calmMs.toFixed(0)
