@@ -41,8 +41,8 @@ const help = `aerie inspect: look into a data file, and check it
       --help                    this text
 
 Only reads, a block at a time; the file may be in use. Records that were overwritten or deleted are there until
-their block is used again, so a record may have several copies: the one updated last counts. After a power cut
---verify may find fault with what was being written and was not synced.
+their block is used again, so a record may have several copies: the one updated last counts. What a power cut
+interrupted may be torn: --verify tells of it, and calls it no fault.
 Exit codes: 0 fine, 1 something is wrong, 2 wrong usage
 
 Examples
@@ -133,6 +133,7 @@ class Inspect {
       recordCount: 0,
       recordBytes: 0,
       faultCount: flags.verify ? 0 : undefined,
+      tornCount: flags.verify ? 0 : undefined,
     };
   }
 
@@ -149,7 +150,10 @@ class Inspect {
     }
     this.#blockSizeBytes = device.header.blockSizeBytes;
     this.#tell(headText(path, device), headJson(path, device));
-    if (verify) { for (const fault of device.headFaults) this.#fault(fault); }
+    if (verify) {
+      for (const fault of device.headFaults) this.#fault(fault);
+      await device.findTornBlocks();
+    }
     if (records && !device.canShowRecords) {
       throw new ConfigError("the records are encrypted; give --key-file to look into them");
     }
@@ -250,11 +254,14 @@ class Inspect {
     this.#output.print(["", ...blocksText(this.#lines.splice(0), this.#blockSizeBytes)].join("\n"));
   }
 
-  #fault(fault: InspectedFault): void {
+  #fault({ isTorn, ...fault }: InspectedFault): void {
     this.#flushLines();
-    if (this.#summary.faultCount !== undefined) this.#summary.faultCount++;
+    const summary = this.#summary;
+    if (isTorn && summary.tornCount !== undefined) summary.tornCount++;
+    else if (summary.faultCount !== undefined) summary.faultCount++;
     const { path } = this.#flags;
-    this.#tell(`FAULT ${faultText(path, fault)}`, { type: "fault", path, ...fault });
+    const word = isTorn ? "torn " : "FAULT";
+    this.#tell(`${word} ${faultText(path, fault)}`, { type: isTorn ? "torn" : "fault", path, ...fault });
   }
 
   #tell(text: string, json: unknown): void {

@@ -1,6 +1,15 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { mkdtemp, open as openFile, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import {
+  copyFile,
+  mkdtemp,
+  open as openFile,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { inflateSync } from "node:zlib";
 import { open } from "../mod.ts";
@@ -73,6 +82,15 @@ async function overwrite(path: string, at: number, bytes: Uint8Array): Promise<v
 async function flipAt(path: string, at: number): Promise<void> {
   const content = await readFile(path);
   await overwrite(path, at, Uint8Array.of(content[at] ^ 0x10));
+}
+
+/** Where the flush units of the first block begin. */
+function unitsOf(bytes: Uint8Array): number[] {
+  const found: number[] = [];
+  for (let at = MIB; at < 2 * MIB; at += 4096) {
+    if (new TextDecoder().decode(bytes.subarray(at, at + 4)) === "AUNT") found.push(at);
+  }
+  return found;
 }
 
 describe("aerie inspect", () => {
@@ -220,6 +238,33 @@ describe("aerie inspect", () => {
       assertEquals((await inspect(path)).code, 0);
     });
   }
+
+  it("--verify calls what a power cut has torn normal, and other damage a fault", async () => {
+    const { path, node } = await runNode({ flushMaxMs: 1 });
+    const torn = `${folder}/torn.dat`;
+    try {
+      let units: number[] = [];
+      for (let tries = 0; tries < 200 && units.length < 2; tries++) {
+        await node.client.put({ namespace: "test", key: tries }, { n: tries });
+        await copyFile(path, torn);
+        units = unitsOf(await readFile(torn));
+      }
+      assert(units.length >= 2, "two units were written");
+      // The node still runs: the copy is what a power cut would leave.
+      await flipAt(torn, units[units.length - 1] + 48 + 30);
+      const { code, text } = await inspect(torn, "--verify");
+      assertEquals(code, 0, text);
+      assertMatch(text, /^torn .*expected a record with checksum/m);
+      assertMatch(text, /1 torn by a power cut, which is normal; all is as it should be$/m);
+      await flipAt(torn, units[0] + 48 + 60);
+      const both = await inspectJson(torn, "--verify");
+      const { faultCount, tornCount } = both.rows.at(-1)!;
+      assertEquals([both.code, faultCount, tornCount], [1, 1, 1]);
+      assertEquals(both.rows.filter(({ type }) => type === "torn").length, 1);
+    } finally {
+      await node.close();
+    }
+  });
 
   it("ends well whatever bytes are damaged", async () => {
     const path = await goldenFile();

@@ -30,6 +30,8 @@ export interface InspectSummary {
   recordBytes: number;
   /** What is wrong; undefined when it was not checked. */
   faultCount: number | undefined;
+  /** What looks like the end of what a power cut interrupted; undefined when nothing was checked. */
+  tornCount: number | undefined;
 }
 
 /** The header, in lines. */
@@ -168,7 +170,8 @@ export function summaryText({ blockCount, usedBlockCount, recordCount, ...rest }
   const verdict = rest.faultCount === 0
     ? "all is as it should be"
     : `${rest.faultCount} ${rest.faultCount === 1 ? "fault" : "faults"}`;
-  return `${filled}; ${verdict}`;
+  const torn = (rest.tornCount ?? 0) === 0 ? "" : `${rest.tornCount} torn by a power cut, which is normal; `;
+  return `${filled}; ${torn}${verdict}`;
 }
 
 /** A moment of the records' clock, ms since 2010. */

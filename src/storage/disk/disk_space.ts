@@ -31,6 +31,7 @@ import {
   FORMAT_VERSION_OF_CODED_RECORDS,
   FORMAT_VERSION_OF_ORDER_TIMES,
   HEADER_FLAG,
+  SEQUENCE_STEP_OF_STARTS,
   storedSize,
   TRAILER_SIZE_BYTES,
   UNIT_FLAG,
@@ -482,7 +483,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   sortOut(): void {
     const { blocks } = this;
     // What was begun in the last moments of an earlier run may have left no trace; its numbers are not used again.
-    blocks.lastSequence += 2 ** 20;
+    blocks.lastSequence += SEQUENCE_STEP_OF_STARTS;
     // Of two that go on from copies of one encrypted file, each gets numbers, and so key streams, of its own.
     if (blocks.devices.some(({ cipher }) => cipher !== undefined)) blocks.lastSequence += this.#random.u32();
     blocks.sortOut();

@@ -16,6 +16,7 @@ import {
   BLOCK_SIZE_MAX_BYTES,
   BLOCK_SIZE_MIN_BYTES,
   decodeHeader,
+  decodeUnitHeader,
   type DeviceHeader,
   FORMAT_VERSION,
   HEADER_AREA_SIZE_BYTES,
@@ -26,6 +27,7 @@ import {
   UNIT_HEADER_SIZE_BYTES,
   type UnitHeader,
 } from "./layout.ts";
+import { type BlockBeginning, findTornBlocks, isInLastUnit } from "./torn_ends.ts";
 import { pageStates, PARTITION_PAGES_END_BYTES, PartitionPages } from "./partition_pages.ts";
 
 /** Something that is not as the format says. */
@@ -36,6 +38,8 @@ export interface InspectedFault {
   expected: string;
   /** What is. */
   found: string;
+  /** It looks like what a power cut interrupted: normal, and nothing is lost that was safe. */
+  isTorn?: boolean;
 }
 
 /** What a block holds. */
@@ -106,6 +110,7 @@ export class DeviceInspection {
   readonly #options: InspectionOptions;
   readonly #cipher: BlockCipher | undefined;
   readonly #records: RecordInspection;
+  #tornBlocks: ReadonlySet<number> = new Set();
 
   private constructor(
     file: DiskFile,
@@ -157,6 +162,19 @@ export class DeviceInspection {
   /** Whether records can be looked into: they are not encrypted, or the key was given. */
   get canShowRecords(): boolean {
     return this.head.cipher === undefined || this.#cipher !== undefined;
+  }
+
+  /** Looks at all blocks for those that a power cut may have left torn; before blocks are checked. */
+  async findTornBlocks(): Promise<void> {
+    const beginnings: BlockBeginning[] = [];
+    const page = new Uint8Array(PAGE_SIZE_BYTES);
+    for (let block = 0; block < this.blockCount; block++) {
+      // What can't be read is told when the block is checked.
+      const countBytes = await this.#file.read(this.#offsetOf(block), page).catch(() => 0);
+      const unit = countBytes === page.length ? decodeUnitHeader(page, 0, this.#place(block)) : undefined;
+      if (unit !== undefined) beginnings.push({ block, sequence: unit.sequence, flags: unit.flags });
+    }
+    this.#tornBlocks = findTornBlocks(beginnings, isStoppedInOrder(this.header));
   }
 
   /**
@@ -218,6 +236,7 @@ export class DeviceInspection {
         offsetBytes: base,
         expected: "a flush unit of this block, or zeros in a block that was never used",
         found: `bytes that are neither, beginning with ${hexOf(bytes.subarray(0, 8))}`,
+        ...tornCopy(this.header),
       }];
     }
     const faults = paddingFaults(content.units, bytes, base);
@@ -251,6 +270,9 @@ export class DeviceInspection {
         expected: `a unit of ${unit.recordCount} records`,
         found: `one of ${found}`,
       });
+    }
+    for (const fault of this.#tornBlocks.has(block) ? faults : []) {
+      if (isInLastUnit(content.units, fault.offsetBytes - base)) fault.isTorn = true;
     }
     return faults.sort((a, b) => a.offsetBytes - b.offsetBytes);
   }
@@ -319,6 +341,18 @@ function paddingFaults(units: readonly BlockUnit[], bytes: Uint8Array, base: num
   return faults;
 }
 
+/**
+ * A page that was being written when the power went is torn; its other copy counts. Not so headers: what is in them fits
+ * into one sector.
+ */
+function tornCopy(header: Pick<DeviceHeader, "flags">): { isTorn?: true } {
+  return isStoppedInOrder(header) ? {} : { isTorn: true };
+}
+
+function isStoppedInOrder({ flags }: Pick<DeviceHeader, "flags">): boolean {
+  return (flags & HEADER_FLAG.STOPPED_IN_ORDER) !== 0;
+}
+
 function copyFaults(area: Uint8Array, copies: readonly (DeviceHeader | undefined)[]): InspectedFault[] {
   return copies.flatMap((copy, index) => {
     const page = area.subarray(index * PAGE_SIZE_BYTES, (index + 1) * PAGE_SIZE_BYTES);
@@ -351,6 +385,7 @@ function inspectPages(
         isOnly ? ", of which there is no sound copy" : "; its other copy is sound"
       }`,
       found: "one whose checksum is wrong, or bytes that are none",
+      ...(isOnly ? {} : tornCopy({ flags })),
     });
   }
   const pages = new PartitionPages();

@@ -42,6 +42,8 @@ export const BLOCK_SIZE_MIN_BYTES = 1024 * 1024;
 export const BLOCK_SIZE_MAX_BYTES = 8 * 1024 * 1024;
 /** Smallest device: a header area and enough blocks for writing and defragmentation. */
 export const DEVICE_SIZE_MIN_BYTES = 16 * 1024 * 1024;
+/** Each start gives out block sequences that are at least so far above the highest that was found. */
+export const SEQUENCE_STEP_OF_STARTS: number = 2 ** 20;
 /** Bytes of the ids of devices and sets of devices. */
 export const ID_SIZE_BYTES = 8;
 
