@@ -1,5 +1,5 @@
 /**
- * The cluster part of the benchmark: requests in clusters, migration, and what idle clusters cost.
+ * The parts of the benchmark about clusters: requests and migration, and what idle clusters cost.
  *
  * @module
  */
@@ -16,8 +16,6 @@ export interface ClusterResult {
   writes: ClusterWritesResult[];
   /** How fast records migrate. */
   migration: ClusterMigrationResult;
-  /** What idle clusters cost. */
-  heartbeat: ClusterHeartbeatResult[];
 }
 
 /** Idle nodes use little: it takes a while to count. */
@@ -26,7 +24,7 @@ const CONNECTION_COUNT = 32;
 const VALUE_SIZE_BYTES = 100;
 
 async function run(
-  { quick, macro, nodeCounts, executable }: BenchOptions,
+  { quick, macro, executable }: BenchOptions,
   print: (line: string) => void,
 ): Promise<ClusterResult> {
   const { roundCount, runMs, warmUpMs } = macro;
@@ -51,12 +49,7 @@ async function run(
     ...command,
   });
   for (const line of clusterMigrationLines(migration)) print(line);
-  print("Idle clusters on loopback");
-  const heartbeat = await measureClusterHeartbeat(
-    { nodeCounts, runMs: quick ? runMs : HEARTBEAT_RUN_MS, ...command },
-    (result) => print(clusterHeartbeatLine(result)),
-  );
-  return { writes, migration, heartbeat };
+  return { writes, migration };
 }
 
 /** See the head of the file. */
@@ -65,4 +58,19 @@ export const clusterPart: BenchPart = {
   heading: () =>
     "Requests in clusters, in turns; clients ask the owner of a record; CPU is that of all nodes",
   run,
+};
+
+/** What idle clusters of several sizes cost. */
+export const heartbeatPart: BenchPart = {
+  name: "heartbeat",
+  heading: () => "Idle clusters on loopback: CPU and memory of each node",
+  run: ({ quick, macro: { runMs }, nodeCounts, executable }, print): Promise<ClusterHeartbeatResult[]> =>
+    measureClusterHeartbeat(
+      {
+        nodeCounts,
+        runMs: quick ? runMs : HEARTBEAT_RUN_MS,
+        ...(executable === undefined ? {} : { executable }),
+      },
+      (result) => print(clusterHeartbeatLine(result)),
+    ),
 };

@@ -23,7 +23,7 @@ const HELP = `deno task bench: measure aerie
   --seconds N           measuring time of a turn (default 1.5)
   --loaders N           processes that generate load (default: cores less one, at most 4)
   --records N           records of the restart part (default 1000000)
-  --nodes N,...         sizes of the idle clusters of the cluster part (default 3,8,32)
+  --nodes N,...         sizes of the idle clusters of the heartbeat part (default 3,8,32)
   --executable PATH     run this instead of the sources in the parts with processes
   --json FILE           write all figures
 

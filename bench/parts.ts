@@ -5,7 +5,7 @@
  */
 
 import { backupPart } from "./backup.ts";
-import { clusterPart } from "./cluster.ts";
+import { clusterPart, heartbeatPart } from "./cluster.ts";
 import { type DataModelOptions, runDataModel } from "./data_model.ts";
 import { runMacro } from "./macro.ts";
 import { type MicroOptions, runMicro } from "./micro.ts";
@@ -108,4 +108,5 @@ export const PARTS: readonly BenchPart[] = [
   restartPart,
   backupPart,
   clusterPart,
+  heartbeatPart,
 ];
