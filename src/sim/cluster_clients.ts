@@ -23,6 +23,7 @@ import {
   WorkloadLoop,
   type WorkloadOptions,
 } from "./workload.ts";
+import { modelBins } from "./workload_requests.ts";
 import type { SimMachine, SimProcess, SimWorld } from "./world.ts";
 
 /** A call may end this much later than its policy says: timers are late. */
@@ -87,6 +88,7 @@ export class ClusterClients {
       timeoutMs: shape.timeoutMs,
       expiringKeyCount: Math.floor(shape.keyCount / 8),
       truncatedKeyCount: shape.truncatedKeyCount ?? 0,
+      fillerBytes: shape.fillerBytes ?? 0,
       replicas: ["sequence", "sequence", "master", "any"],
     };
     this.keys = workloadKeys(this.#options);
@@ -222,7 +224,7 @@ export class ClusterClients {
         key,
         record === undefined
           ? { code: ResultCode.NOT_FOUND }
-          : { code: ResultCode.OK, generation: record.generation, bins: record.bins as Outcome["bins"] },
+          : { code: ResultCode.OK, generation: record.generation, bins: modelBins(record.bins) },
       );
     }
     return outcomes;

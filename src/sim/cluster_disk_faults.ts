@@ -11,7 +11,7 @@ import type { SimDisk } from "./disk.ts";
 const BAD_READS_MAX_MS = 1800;
 
 /** Bits that turn over when a file is damaged. */
-const CORRUPTION_COUNT = 4;
+const CORRUPTION_COUNT = 48;
 /** A file of which both headers are damaged is an operator's matter: they are left alone, what follows them is not. */
 const HEADER_COPIES_SIZE_BYTES = 8 * 1024;
 /** Where records begin. */

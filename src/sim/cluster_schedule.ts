@@ -22,6 +22,9 @@ const EPOCH_COUNT_MAX = 6;
 /** Clients go on for so long after the last fault: some calls must be seen from beginning to end in calm times. */
 const CALM_WORK_MS = 700;
 
+/** A block of a device is full after some seconds of writes with this. */
+const FILLER_SIZE_BYTES = 12_000;
+
 /** Work of all epochs together; quiet times come on top. */
 const WORK_MS = 72_000;
 
@@ -81,6 +84,12 @@ const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["bad-writes", 4],
   ["rot", 3],
   ["corrupt", 3],
+];
+/** The same in an epoch in which any number of nodes may fail: damage to all copies of a record is not repaired. */
+const SPLIT_DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
+  ["slow-disk", 4],
+  ["vanish", 6],
+  ["bad-writes", 4],
 ];
 const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout", 8]];
 
@@ -197,13 +206,25 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
 /** A third has files; of those half keep records there alone, and half of those sync before they answer. */
 function makeStorage(
   random: SeededRandom,
-): Pick<ClusterShape, "hasFiles" | "isOnDevice" | "commits" | "hasTwoDevices" | "readsDevices"> {
+): Pick<
+  ClusterShape,
+  "hasFiles" | "isOnDevice" | "commits" | "hasTwoDevices" | "readsDevices" | "fillerBytes"
+> {
   const hasFiles = random.chance(0.36);
   const own = random.fork("storage");
   const isOnDevice = hasFiles && own.chance(0.6);
   const commits = isOnDevice && own.chance(0.6);
   if (!isOnDevice) return { hasFiles, isOnDevice, commits };
-  return { hasFiles, isOnDevice, commits, hasTwoDevices: own.chance(0.5), readsDevices: own.chance(0.7) };
+  const hasTwoDevices = own.chance(0.5);
+  const readsDevices = own.chance(0.7);
+  return {
+    hasFiles,
+    isOnDevice,
+    commits,
+    hasTwoDevices,
+    readsDevices,
+    ...(readsDevices ? { fillerBytes: FILLER_SIZE_BYTES } : {}),
+  };
 }
 
 function pickLikely<T>(random: SeededRandom, choices: readonly (readonly [T, number])[]): T {
@@ -221,7 +242,7 @@ function makeFaults(
 ): PlannedFault[] {
   const choices = [
     ...(kind === "safe" ? SAFE_FAULTS : SPLIT_FAULTS),
-    ...(shape.isOnDevice ? DISK_FAULTS : []),
+    ...(shape.isOnDevice ? kind === "safe" ? DISK_FAULTS : SPLIT_DISK_FAULTS : []),
     ...(shape.commits && kind === "safe" ? COMMIT_FAULTS : []),
   ];
   const weights = choices.map(([, weight]) => weight);

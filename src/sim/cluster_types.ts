@@ -106,6 +106,8 @@ export interface ClusterShape {
   readonly hasTwoDevices?: boolean;
   /** What was written lately is not kept in memory: it is read from the files. */
   readonly readsDevices?: boolean;
+  /** Size of a bin that makes records large, so that blocks are full and used again within a run. */
+  readonly fillerBytes?: number;
   /** Replies wait until what they tell of is synced; only with records in files alone. */
   readonly commits?: boolean;
   /** Partitions, 4096 by default; fewer make a run cheap. */

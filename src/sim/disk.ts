@@ -187,9 +187,9 @@ export class SimDisk {
   /** Turns some bits of what was written to a file over, wherever behind an offset. */
   corruptSome(path: string, count: number, fromBytes = 0): void {
     const synced = this.#files.get(path)?.synced;
-    const sizeBytes = (synced?.sizeBytes ?? 0) - fromBytes;
+    const sizeBytes = (synced?.usedEndBytes ?? 0) - fromBytes;
     for (let time = 0; time < count && synced !== undefined && sizeBytes > 0; time++) {
-      // Most of a file is empty: from a place at random to what was written.
+      // Much of a file is empty: from a place at random to what was written.
       this.corrupt(path, synced.findUsed(fromBytes + this.#random.below(sizeBytes), fromBytes));
     }
   }

@@ -21,6 +21,14 @@ export class DiskPages {
     return this.#sizeBytes;
   }
 
+  /** End of the last page that was written. */
+  get usedEndBytes(): number {
+    return Math.min(
+      this.#sizeBytes,
+      PAGE_SIZE_BYTES * (1 + this.#pages.findLastIndex((page) => page !== undefined)),
+    );
+  }
+
   /** The same content, which goes its own way from now on. */
   copy(): DiskPages {
     const copy = new DiskPages();

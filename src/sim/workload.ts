@@ -9,6 +9,7 @@ import {
   type BasePolicy,
   type BatchResult,
   type BatchRow,
+  type Bins,
   type ClientError,
   type Key,
   NO_ANSWER,
@@ -24,6 +25,8 @@ import {
   batchRow,
   binsOf,
   digestText,
+  FILLER_BIN,
+  fillerOf,
   isReadStep,
   modelBins,
   operationOf,
@@ -56,6 +59,8 @@ export interface WorkloadOptions {
   expiringKeyCount?: number;
   /** Records of the set that is truncated now and then; none by default. */
   truncatedKeyCount?: number;
+  /** Size of a bin that is there to make records large; none by default. */
+  fillerBytes?: number;
   /** Replicas that requests choose among. */
   replicas?: readonly ReplicaChoice[];
 }
@@ -308,10 +313,16 @@ export class WorkloadLoop {
       return written(await client.prepend(key, { [first.bin]: first.text }, policy));
     }
     if (steps.every((step) => step.type === "put")) {
-      return written(await client.put(key, binsOf(steps), policy));
+      return written(await client.put(key, this.#withFiller(binsOf(steps)), policy));
     }
     const record = await client.operate(key, steps.map(operationOf), policy);
     return { code: ResultCode.OK, generation: record.generation, bins: modelBins(record.bins) };
+  }
+
+  #withFiller(bins: Bins): Bins {
+    const { fillerBytes = 0 } = this.#options;
+    if (fillerBytes > 0) bins[FILLER_BIN] = fillerOf(this.#unique, fillerBytes);
+    return bins;
   }
 
   /** A batch of reads and writes; each row is an operation of its own. */

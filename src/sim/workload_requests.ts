@@ -7,6 +7,9 @@ import { ResultCode } from "../base/mod.ts";
 import { type BatchRow, type Bins, type Key, type Operation, ops, type WritePolicy } from "../client/mod.ts";
 import type { Action, ModelBins, Outcome, Step } from "./record_model.ts";
 
+/** Makes records large; the model knows nothing of it. */
+export const FILLER_BIN = "f";
+
 /** What a client was told is wrong by itself, whatever the history. */
 export class WorkloadError extends Error {
   override readonly name = "WorkloadError";
@@ -36,12 +39,26 @@ export function modelBins(bins: Bins): ModelBins {
   const result: Record<string, number | string> = {};
   for (const [name, value] of Object.entries(bins)) {
     if (value === null) continue;
+    if (name === FILLER_BIN) {
+      checkFiller(value);
+      continue;
+    }
     if (typeof value !== "number" && typeof value !== "string") {
       throw new WorkloadError(`Bin ${name} has a value that nobody wrote: ${String(value)}`);
     }
     result[name] = value;
   }
   return result;
+}
+
+/** The filler of one write is one letter, many times. */
+export function fillerOf(number: number, sizeBytes: number): string {
+  return String.fromCharCode(97 + number % 26).repeat(sizeBytes);
+}
+
+function checkFiller(value: unknown): void {
+  if (typeof value === "string" && value === value.charAt(0).repeat(value.length)) return;
+  throw new WorkloadError(`A filler is not what anybody wrote: ${String(value).slice(0, 100)}`);
 }
 
 /** Bins that steps put. */
