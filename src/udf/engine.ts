@@ -75,10 +75,12 @@ export class LuaState {
    * Runs a function in which Lua may raise errors.
    *
    * @param run called once, with the state; what it leaves on the stack is dropped
+   * @param options `isOurs`: it runs code of this project alone, which is stopped by its count but not by the clock, as
+   * a pause of the process would make it fail
    * @returns how it ended; the error's text is the script's
    */
-  protect(run: LuaFunction): CallEnd {
-    return this.#engine.protect(this, run);
+  protect(run: LuaFunction, options: { readonly isOurs?: boolean } = {}): CallEnd {
+    return this.#engine.protect(this, run, options);
   }
 
   /** Frees the state. */
@@ -126,7 +128,11 @@ export class LuaEngine {
   }
 
   /** See {@linkcode LuaState.protect}. */
-  protect(state: LuaState, run: LuaFunction): CallEnd {
+  protect(
+    state: LuaState,
+    run: LuaFunction,
+    { isOurs = false }: { readonly isOurs?: boolean } = {},
+  ): CallEnd {
     assert(this.#run === undefined, "Lua runs one call at a time");
     const { lua } = this;
     const { L } = state;
@@ -134,7 +140,7 @@ export class LuaEngine {
     this.#run = run;
     state.spent = 0;
     state.stopped = undefined;
-    state.deadlineMs = this.#clock.monotonicMs() + UDF_CALL_TIME_MAX_MS;
+    state.deadlineMs = isOurs ? Infinity : this.#clock.monotonicMs() + UDF_CALL_TIME_MAX_MS;
     lua.lua_sethook(L, this.#hook, MASK_COUNT, COUNT_INTERVAL);
     lua.lua_settop(L, 0);
     lua.lua_pushcclosure(L, this.#entry, 0);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { UDF_INSTRUCTION_COUNT_MAX, utf8 } from "../base/mod.ts";
+import { UDF_CALL_TIME_MAX_MS, UDF_INSTRUCTION_COUNT_MAX, utf8 } from "../base/mod.ts";
 import { createPlatform } from "../platform/mod.ts";
 import { TestModules } from "./testing.ts";
 
@@ -82,6 +82,20 @@ describe("A script", () => {
     assertEquals(tests.again({}, Uint8Array.of(0x90), "g"), 7);
     assertEquals(tests.again({}), STOPPED);
     assertEquals(tests.again({}, Uint8Array.of(0x90), "g"), 7);
+  });
+
+  it("is stopped when it has taken longer than its time", () => {
+    let nowMs = 0;
+    const slow = new TestModules({ compute, clock: { ...ports.clock, monotonicMs: () => nowMs += 2 } });
+    assertEquals(slow.call("function f() while true do end end"), {
+      error: `the call was stopped: it ran for longer than ${UDF_CALL_TIME_MAX_MS} ms`,
+    });
+  });
+
+  it("runs when the process stands still while its module is prepared", () => {
+    let nowMs = 0;
+    const paused = new TestModules({ compute, clock: { ...ports.clock, monotonicMs: () => nowMs += 300 } });
+    assertEquals(paused.call("function f() return 1 end"), 1);
   });
 
   it("may run for a while", () => {

@@ -192,12 +192,12 @@ export class Script {
     return reference;
   }
 
-  #run(run: (L: number) => number): CallEnd {
+  #run(run: (L: number) => number, options?: { readonly isOurs: boolean }): CallEnd {
     const { functions } = this.#host;
     functions.moduleName = this.#name;
     functions.logLineCount = 0;
     try {
-      return this.#state.protect(run);
+      return this.#state.protect(run, options);
     } finally {
       functions.record = undefined;
     }
@@ -224,7 +224,7 @@ export class Script {
 
   /** Opens libraries, runs the prelude, then the module's main part. */
   #prepare(module: { source: Uint8Array; chunkName: string }): CallEnd {
-    const prepared = this.#run((L) => this.#runPrelude(L));
+    const prepared = this.#run((L) => this.#runPrelude(L), { isOurs: true });
     if (!prepared.ok) throw new Error(`The prelude of Lua modules is wrong: ${prepared.text}`);
     return this.#run((L) => {
       if (!loadChunk(this.#host.engine, L, module.source, module.chunkName)) {
