@@ -221,7 +221,8 @@ function sorted({ version, items }: SmdContent): SmdContent {
 
 /** Whether a file has the same content as another one, or that one is not there. */
 function hasAll(file: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
-  return other === undefined || (file?.length === other.length && file.every((byte, at) => byte === other[at]));
+  return other === undefined ||
+    (file?.length === other.length && file.every((byte, at) => byte === other[at]));
 }
 
 function runSeed(seed: number, trace?: (line: string) => void): Map<string, number> {
