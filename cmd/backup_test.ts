@@ -128,6 +128,29 @@ Deno.test("a backup that is restored and backed up again has the same content", 
   });
 });
 
+Deno.test("a restore makes the indexes of a backup anew: over a bin, in a context, over an expression", async () => {
+  await withNode(async ({ host, client, directory }) => {
+    // The context is the map's key "c"; the expression adds 1 to bin n.
+    const definitions = [
+      "set=s;indexname=plain;bin=n;type=numeric",
+      "set=s;indexname=nested;indextype=list;context=kiKiA2M=;bin=m;type=string",
+      "set=s;indexname=sum;exp=kxSTUQKhbgE=;type=numeric",
+    ];
+    for (const definition of definitions) {
+      assertEquals(await client.info(`sindex-create:namespace=test;${definition}`), "ok", definition);
+    }
+    const list = async (namespace: string) =>
+      (await client.info(`sindex-list:namespace=${namespace}`)).replaceAll(`ns=${namespace}:`, "")
+        .replaceAll("state=WO", "state=RW").split(";").sort();
+    const saved = await run(runBackup, ["-h", host, "-n", "test", "-d", `${directory}/1`]);
+    assertEquals([saved.code, saved.complaints], [0, ""]);
+    const restored = await run(runRestore, ["-h", host, "-d", `${directory}/1`, "-n", "copy"]);
+    assertEquals([restored.code, restored.complaints], [0, ""]);
+    assertStringIncludes(restored.printed, "3 indexes");
+    assertEquals(await list("copy"), await list("test"));
+  });
+});
+
 Deno.test("a backup that was interrupted goes on and has each record once", async () => {
   await withNode(async ({ host, client, directory }) => {
     await fill(client, 20_000);
