@@ -21,7 +21,7 @@
  * @module
  */
 
-import { ConfigError } from "../../base/mod.ts";
+import { ConfigError, equalBytes } from "../../base/mod.ts";
 import type { DiskFile, Log } from "../../port/mod.ts";
 import {
   decodeHeader,
@@ -178,7 +178,7 @@ async function copy(from: Side, to: Side, { sizeBytes, namespace, log }: JoinOpt
     await from.file.read(offset, chunk);
     await to.file.read(offset, before.subarray(0, chunk.length));
     // Files are sparse: what is zero on both sides stays unwritten.
-    if (chunk.some((byte, at) => byte !== before[at])) await to.file.write(offset, chunk);
+    if (!equalBytes(chunk, 0, before, 0, chunk.length)) await to.file.write(offset, chunk);
   }
   await to.file.sync();
   await from.file.read(0, bytes);
