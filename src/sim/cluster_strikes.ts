@@ -42,6 +42,9 @@ const RESUME_LOOK_MS = 100;
 /** A node that died alone is back after this time. */
 const ALONE_AWAY_MS = 300;
 
+/** A device that failed is written to again within this time. */
+const WRITE_AGAIN_MS = 2500;
+
 /** What was sent over a slow or cut link arrives so long after it works again, at most. */
 const LATE_MAX_MS = 250;
 
@@ -157,7 +160,10 @@ export class Strikes {
   #failDisk(fault: PlannedFault, { machine: { disk } }: ClusterMember): void {
     this.#targets.noteDiskFault();
     const { lastsMs, undo } = failDisk(disk, fault);
-    this.#undoLater(lastsMs, undo);
+    this.#undoLater(lastsMs, () => {
+      this.#targets.noteTrouble(WRITE_AGAIN_MS);
+      undo();
+    });
   }
 
   #rot({ machine: { disk } }: ClusterMember, amount: number): void {
