@@ -10,7 +10,7 @@ import { digestKey } from "./cluster_copies.ts";
 import type { ClusterShape } from "./cluster_types.ts";
 import type { EpochHistory } from "./cluster_history.ts";
 import type { Recorder } from "./history.ts";
-import type { Entry, Outcome } from "./record_model.ts";
+import type { Outcome } from "./record_model.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 import {
   mayBeTruncated,
@@ -55,8 +55,6 @@ export class ClusterClients {
   recorder: EpochHistory;
   /** The loops work, or rest. */
   isWorking = false;
-  /** Hears of each operation that has no certain answer. */
-  onDoubt: (entry: Entry) => void = () => {};
   /** They rest although they would work. */
   isPaused = false;
   /** Operations that ended without a certain answer. */
@@ -152,10 +150,7 @@ export class ClusterClients {
       },
       call: (client, key, action) => this.recorder.call(client, key, action),
       answer: (entry, outcome) => this.recorder.answer(entry, outcome),
-      doubt: (entry, ends) => {
-        this.recorder.doubt(entry, ends);
-        this.onDoubt(entry);
-      },
+      doubt: (entry, ends) => this.recorder.doubt(entry, ends),
     };
   }
 

@@ -79,11 +79,6 @@ export class ClusterWall implements WallHistory {
     return Math.floor((SIM_WALL_START_MS + this.#timeMs(toTick) + this.#mostMs) / 1000) + 1;
   }
 
-  /** Virtual time since a moment, in milliseconds. */
-  ageMs(tick: number): number {
-    return this.#simulation.nowUs / 1000 - this.#timeMs(tick);
-  }
-
   /** Virtual time of a moment, in seconds, for a report. */
   secondsText(tick: number): string {
     return (this.#timeMs(tick) / 1000).toFixed(4);

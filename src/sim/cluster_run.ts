@@ -91,7 +91,7 @@ const MORE_WORK_MS = 2000;
 const PARTITION_COUNT_FULL = 4096;
 /** When clocks are further apart, expired records are not judged. */
 const CLOCK_SPREAD_MAX_MS = 1000;
-/** A call that has no answer must have met trouble within this share of its time. */
+/** A write that is not confirmed must have met trouble within this share of its time. */
 const CALM_SHARE = 0.6;
 /** Log lines of each node in a report. */
 const REPORT_LINE_COUNT = 40;
@@ -161,7 +161,7 @@ class ClusterRun {
       recorder: this.#history,
     });
     this.#watch = new ClusterWatch(this.#members.all, this.#clients.names);
-    this.#clients.onDoubt = (entry) => this.#checkDoubt(entry);
+    this.#watch.onUnconfirmed = (name) => this.#checkUnconfirmed(name);
     simulation.afterEvent = (event) => this.#afterEvent(event);
   }
 
@@ -281,19 +281,14 @@ class ClusterRun {
     return this.#strikes?.isStriking !== true && this.#whyNotSettled() === undefined;
   }
 
-  /** A call that has no answer, although nothing was wrong for most of its time. */
-  #checkDoubt({ key, invokedTick, action }: Entry): void {
+  /** A write that replicas have not confirmed, although nothing was wrong for most of its time. */
+  #checkUnconfirmed(name: string): void {
     const { timeoutMs, transactionRetryMs } = this.#schedule.shape;
     const calmMs = (this.#world.simulation.nowUs - this.#calmSinceUs) / 1000;
     // With a longer pause nothing that was lost is sent again in time.
-    const mayWait = transactionRetryMs === undefined || calmMs < timeoutMs * CALM_SHARE ||
-      this.#wall.ageMs(invokedTick) < timeoutMs * CALM_SHARE;
-    if (mayWait || !this.#isCalm()) return;
-    // What was sent on to another node is not sent again: it may have been lost before the calm began, which was seen late.
-    const isSentOn = this.#members.up.some(({ node }) => node!.peers.proxies.count > 0);
-    if (isSentOn && this.#wall.ageMs(invokedTick) >= calmMs - LOOK_AT_ALL_US / 1000) return;
+    if (transactionRetryMs === undefined || calmMs < timeoutMs * CALM_SHARE || !this.#isCalm()) return;
     throw new Error(
-      `A ${action.type} of ${key} had no answer within ${timeoutMs} ms, though nothing was wrong for ${
+      `A write of ${name} was not confirmed within ${timeoutMs} ms, though nothing was wrong for ${
         calmMs.toFixed(0)
       } ms`,
     );

@@ -27,6 +27,8 @@ import type { ClusterMember } from "./cluster_members.ts";
 export class ClusterWatch {
   /** Confirmed writes whose copies were compared. */
   confirmedCount = 0;
+  /** Hears of each write that replicas have not confirmed in its time, by the name of its record. */
+  onUnconfirmed: (name: string) => void = () => {};
   readonly #members: readonly ClusterMember[];
   readonly #names: ReadonlyMap<string, string>;
   readonly #watched = new WeakSet<AerieNode>();
@@ -53,6 +55,7 @@ export class ClusterWatch {
     const onWriteEnded = peers.onWriteEnded.bind(peers);
     peers.onWriteEnded = (write) => {
       if (write.resultCode === ResultCode.OK) this.#checkConfirmed(member, write);
+      if (write.resultCode === ResultCode.TIMEOUT) this.onUnconfirmed(this.#nameOf(write.record.digest));
       onWriteEnded(write);
     };
     this.#watchTable(member);
