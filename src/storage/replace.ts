@@ -28,7 +28,7 @@
 import { PLANTED, ResultCode } from "../base/mod.ts";
 import type { ChangeOrigin } from "../port/mod.ts";
 import { LOADED, type Waiter } from "./device.ts";
-import { EntryRef } from "./entry.ts";
+import { ENTRY_FLAG, EntryRef } from "./entry.ts";
 import { type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
 import { measured, measureFlat } from "./flat_check.ts";
 import { withSoundIndexes } from "./flat_index.ts";
@@ -136,7 +136,13 @@ export function restoreRecord(store: NamespaceStore, range: FlatRange, entry: En
   const set = setOf(store, record);
   if (set === null) return REPLACED.NO_SET;
   const { writeEpoch } = entry;
-  const resultCode = store.putTaken(entry, { exists: true, set, origin: "replica", writeEpoch });
+  const resultCode = store.putTaken(entry, {
+    exists: true,
+    set,
+    origin: "replica",
+    writeEpoch,
+    isMended: true,
+  });
   return resultCode === ResultCode.OK ? REPLACED.APPLIED : REPLACED.OUT_OF_SPACE;
 }
 
@@ -179,8 +185,8 @@ export function isLeftOver(store: NamespaceStore, entry: EntryRef, isSuperseded:
 }
 
 /**
- * Removes what a superseded copy had alone, once everything has come that it was merged with: it was deleted or expired
- * there. A device keeps a tombstone, hardly newer, because a start would find the record again.
+ * Removes what a copy has alone beside one that has everything: it was deleted or expired there. A device keeps a
+ * tombstone, hardly newer, because a start would find the record again, unless that ends by itself; a tombstone stays.
  *
  * @returns false when it stays: there is no room for the tombstone
  */
@@ -190,7 +196,10 @@ export function removeLeftOver(
   at: number,
   entry: EntryRef,
 ): boolean {
-  if (!store.space.keepsOldCopies) {
+  const endsByItself = entry.voidTime !== 0 && (entry.flags & ENTRY_FLAG.OUTLIVED) === 0;
+  const { keepsOldCopies } = store.space;
+  if (keepsOldCopies && entry.isTombstone) return true;
+  if (!keepsOldCopies || endsByItself) {
     store.remove(digest, at, entry, "migration");
     return true;
   }

@@ -454,12 +454,19 @@ export class NamespaceStore {
    * Stores the record last taken in place of what its digest had.
    *
    * @param entry the digest's entry (moved to the new one when `exists` is false)
-   * @param record whether the digest has an entry, the record's set, the cause of the change, and its write epoch
+   * @param record whether the digest has an entry, the record's set, the cause of the change, its write epoch, and whether
+   * what it takes the place of can't be read
    * @returns OK, RECORD_TOO_BIG, OUT_OF_SPACE or DEVICE_OVERLOAD; nothing has changed unless it is OK
    */
   putTaken(
     entry: EntryRef,
-    record: { exists: boolean; set: SetInfo | undefined; origin: ChangeOrigin; writeEpoch: number },
+    record: {
+      exists: boolean;
+      set: SetInfo | undefined;
+      origin: ChangeOrigin;
+      writeEpoch: number;
+      isMended?: boolean;
+    },
   ): ResultCode {
     const flat = this.#taken;
     if (flat.sizeUnits > this.space.recordUnitsMax) return ResultCode.RECORD_TOO_BIG;
@@ -472,18 +479,23 @@ export class NamespaceStore {
       set: record.set,
       origin: record.origin,
     };
-    return this.#place(placed, { entry, exists: record.exists, writeEpoch: record.writeEpoch });
+    return this.#place(placed, { entry, ...record });
   }
 
   /** Stores the encoded record and lets the entry point at it. */
   #place(
     write: PlacedRecord,
-    { entry, exists, writeEpoch }: { entry: EntryRef; exists: boolean; writeEpoch: number },
+    { entry, exists, writeEpoch, isMended = false }: {
+      entry: EntryRef;
+      exists: boolean;
+      writeEpoch: number;
+      isMended?: boolean;
+    },
   ): ResultCode {
     const flatFlags = readU32LE(this.#encoded.bytes, FLAT_FLAGS_AT);
     const units = (flatFlags & FLAT_FLAG.SIZE_BITS) + 1;
     const { space } = this;
-    const orderMs = exists && space.keepsOldCopies ? orderOver(write, entry) : 0;
+    const orderMs = exists && space.keepsOldCopies && !isMended ? orderOver(write, entry) : 0;
     const location = orderMs === 0
       ? space.append(this.#encoded.bytes, units, write.origin)
       : this.disk!.appendOverruling(this.#encoded.bytes, units, { orderMs, origin: write.origin });
@@ -552,7 +564,8 @@ export class NamespaceStore {
     const set = this.sets.byId(entry.setId);
     const isOver = origin === "expiry" || origin === "eviction";
     const lastUpdateMs = isOver ? entry.lastUpdateMs + 1 : this.nextLastUpdateMs(entry, set);
-    return this.put(
+    const { writeEpoch } = entry;
+    const resultCode = this.put(
       {
         digest,
         digestAt: at,
@@ -567,6 +580,9 @@ export class NamespaceStore {
       entry,
       true,
     );
+    // What ends by itself was not written: whatever was to take the record's place still does.
+    if (isOver && resultCode === ResultCode.OK) entry.setWriteEpoch(writeEpoch);
+    return resultCode;
   }
 
   /** Removes a record and its entry. */
@@ -755,9 +771,6 @@ export function isOutlived(entry: EntryRef, voidTime: number): boolean {
 function orderOver({ lastUpdateMs, generation, voidTime }: PlacedRecord, entry: EntryRef): number {
   const { orderMs } = entry;
   if (lastUpdateMs > orderMs) return 0;
-  const isSame = lastUpdateMs === entry.lastUpdateMs && generation === entry.generation;
-  // A copy of the same version is one that was mended, or equal but for its bytes: either may be found.
-  if (isSame && voidTime === entry.voidTime && orderMs === lastUpdateMs) return 0;
   const isLater = lastUpdateMs === orderMs && orderMs === entry.lastUpdateMs &&
     (generation > entry.generation || (generation === entry.generation && voidTime > entry.voidTime));
   return isLater ? 0 : orderMs + 1;

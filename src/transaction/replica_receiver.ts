@@ -90,7 +90,10 @@ export class ReplicaReceiver {
       if (!store.find(digest, 0, entryHere)) return true;
       const version = { generation, lastUpdateMs: lutMs };
       if (compareVersions(entryHere, version, "last-update-time") > 0) return false;
-      store.expunge(digest, 0, entryHere, { origin: "replica", version });
+      // A tombstone, also in memory: an older write that comes late must not bring the record back.
+      const cause = { origin: "replica", version } as const;
+      if (entryHere.isTombstone || store.bury(digest, 0, entryHere, cause) === ResultCode.OK) return true;
+      store.expunge(digest, 0, entryHere, cause);
       return true;
     }
     // A message that comes twice must not remove what was written in between.

@@ -37,6 +37,7 @@ import type { NodeId } from "../../cluster/mod.ts";
 import {
   EntryRef,
   LOADED,
+  removeLeftOver,
   REPLACED,
   type ReplaceOptions,
   replaceRecord,
@@ -347,8 +348,8 @@ export class Immigrations {
     if (loaded === LOADED.PENDING) return "suspended";
     // What can't be read here can't be compared, and stays.
     if (loaded === LOADED.FAILED) return "taken";
-    if (recordHash(store.flat) === metaHash(meta, 0)) store.remove(meta, 0, entry, "migration");
-    return "taken";
+    const isSame = recordHash(store.flat) === metaHash(meta, 0);
+    return !isSame || removeLeftOver(store, meta, 0, entry) ? "taken" : "refused";
   }
 
   /** The source has sent everything. */

@@ -4,7 +4,7 @@ import { LOADED } from "../device.ts";
 import { EntryRef } from "../entry.ts";
 import { FLAT_GENERATION_AT, FlatRecord, setFlatLastUpdate } from "../flat.ts";
 import { measureFlat } from "../flat_check.ts";
-import { REPLACED, type Replaced, replaceRecord } from "../replace.ts";
+import { removeLeftOver, REPLACED, type Replaced, replaceRecord } from "../replace.ts";
 import { TestClock, testDigest, TestLog, TestRandom, testSettings, TestStore } from "../testing.ts";
 import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
 import { decodeHeader } from "./layout.ts";
@@ -174,6 +174,20 @@ describe("a record that took the place of a later copy", () => {
     assertEquals(await test.read(), [31, bytes]);
   });
 
+  it("is found again when only its bytes are greater", async () => {
+    const test = new RestartedStore();
+    await test.open();
+    const loser = copyOf({ generation: 5, lutMs: LUT });
+    const winner = loser.slice();
+    winner[winner.length - 1]++;
+    test.take(loser);
+    await test.takeSoon(winner);
+    await test.cutPower();
+    assertEquals(await test.read(), [5, winner]);
+    await test.cutPower();
+    assertEquals(await test.read(), [5, winner]);
+  });
+
   it("waits until programs that don't know of it are kept from reading the device", async () => {
     const test = new RestartedStore();
     await test.open();
@@ -198,6 +212,46 @@ describe("a record that took the place of a later copy", () => {
     await test.cutPower();
     assert(test.it.store.find(testDigest(1), 0, entry));
     assertEquals([entry.isTombstone, entry.lastUpdateMs > LUT + 5000], [true, true]);
+  });
+});
+
+describe("a tombstone of an expired record", () => {
+  it("gives way to the copy of one that has everything, as the record would", async () => {
+    const test = new RestartedStore();
+    await test.open();
+    const { it: store, clock } = test;
+    store.put(1);
+    store.put(1, { ttlS: 1 });
+    store.store.beginWriteEpoch();
+    clock.advance(3000);
+    const entry = new EntryRef();
+    assert(store.store.find(testDigest(1), 0, entry));
+    store.store.expunge(testDigest(1), 0, entry, { origin: "expiry" });
+    assertEquals([store.has(1), store.get(1)], [true, undefined]);
+    const copy = copyOf({ generation: 2, lutMs: LUT - 1_000_000_000 });
+    await test.takeSoon(copy, "successor");
+    assertEquals(await test.read(), [2, copy]);
+  });
+});
+
+describe("removeLeftOver()", () => {
+  it("leaves nothing that a start would find, and no tombstone of what ends by itself", async () => {
+    const test = new RestartedStore();
+    await test.open();
+    const { it: store } = test;
+    store.put(1);
+    store.put(2, { ttlS: 1000 });
+    store.put(3);
+    store.remove(3);
+    const entry = new EntryRef();
+    for (const number of [1, 2, 3]) {
+      assert(store.store.find(testDigest(number), 0, entry));
+      assert(removeLeftOver(store.store, testDigest(number), 0, entry));
+    }
+    assertEquals([1, 2, 3].map((number) => store.has(number)), [true, false, true]);
+    assertEquals(store.store.tombstoneCount, 2);
+    await test.cutPower();
+    assertEquals([1, 3].map((number) => test.it.get(number)), [undefined, undefined]);
   });
 });
 
