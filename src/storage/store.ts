@@ -33,6 +33,7 @@ import type { StartReport } from "./disk/cold_start.ts";
 import type { DiskSpace } from "./disk/disk_space.ts";
 import type { DurableWaiter, FlushUnit } from "./disk/flush_unit.ts";
 import { PartitionPages } from "./disk/partition_pages.ts";
+import { isNewer, isSame, orderOver } from "./copy_order.ts";
 import { ENTRY_FLAG, EntryRef } from "./entry.ts";
 import {
   copyFlat,
@@ -762,42 +763,4 @@ export class NamespaceStore {
 export function isOutlived(entry: EntryRef, voidTime: number): boolean {
   if (voidTime === 0) return false;
   return entry.voidTime === 0 || entry.voidTime > voidTime || (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0;
-}
-
-/**
- * Order time that a record needs so that a start takes it for newer than the copy whose place it takes; 0 when its last
- * update time says so.
- */
-function orderOver({ lastUpdateMs, generation, voidTime }: PlacedRecord, entry: EntryRef): number {
-  const { orderMs } = entry;
-  if (lastUpdateMs > orderMs) return 0;
-  const isLater = lastUpdateMs === orderMs && orderMs === entry.lastUpdateMs &&
-    (generation > entry.generation || (generation === entry.generation && voidTime > entry.voidTime));
-  return isLater ? 0 : orderMs + 1;
-}
-
-/** Whether a record that was found is the version that its digest has. */
-function isSame(record: FlatRecord, entry: EntryRef): boolean {
-  return record.lastUpdateMs === entry.lastUpdateMs && record.generation === entry.generation &&
-    record.voidTime === entry.voidTime;
-}
-
-/** Whether a record that was found is newer than the one its digest has; of two that are equal either will do. */
-function isNewer(record: FlatRecord, entry: EntryRef, orderMs: number): boolean {
-  const { lastUpdateMs, generation } = record;
-  if (orderMs !== entry.orderMs) return orderMs > entry.orderMs;
-  if (lastUpdateMs !== entry.lastUpdateMs) return lastUpdateMs > entry.lastUpdateMs;
-  if (generation !== entry.generation) return generation > entry.generation;
-  return record.voidTime > entry.voidTime;
-}
-
-const NO_BYTES = new Uint8Array(0);
-
-interface PublishedChange {
-  oldLocation: number;
-  oldUnits: number;
-  location: number;
-  units: number;
-  handle: number;
-  origin: ChangeOrigin;
 }
