@@ -36,14 +36,3 @@ export function isNewer(record: FlatRecord, entry: EntryRef, orderMs: number): b
   if (generation !== entry.generation) return generation > entry.generation;
   return record.voidTime > entry.voidTime;
 }
-
-const NO_BYTES = new Uint8Array(0);
-
-interface PublishedChange {
-  oldLocation: number;
-  oldUnits: number;
-  location: number;
-  units: number;
-  handle: number;
-  origin: ChangeOrigin;
-}

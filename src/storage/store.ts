@@ -764,3 +764,14 @@ export function isOutlived(entry: EntryRef, voidTime: number): boolean {
   if (voidTime === 0) return false;
   return entry.voidTime === 0 || entry.voidTime > voidTime || (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0;
 }
+
+const NO_BYTES = new Uint8Array(0);
+
+interface PublishedChange {
+  oldLocation: number;
+  oldUnits: number;
+  location: number;
+  units: number;
+  handle: number;
+  origin: ChangeOrigin;
+}
