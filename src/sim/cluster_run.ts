@@ -25,7 +25,7 @@ import {
 } from "./cluster_history.ts";
 import { checkIndexes, hasIndex } from "./cluster_indexes.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
-import { ClusterMembers } from "./cluster_members.ts";
+import { type ClusterMember, ClusterMembers } from "./cluster_members.ts";
 import { hasMigrations, isQuiesced, PhaseCounters } from "./cluster_phases.ts";
 import { Strikes } from "./cluster_strikes.ts";
 import { checkTruncated, isTruncated, truncationMark, whyNotTruncated } from "./cluster_truncation.ts";
@@ -137,6 +137,8 @@ class ClusterRun {
   #calmSinceUs = 0;
   #wantsIndex = false;
   #hadQuiesced = false;
+  /** See {@linkcode StrikeTargets}. */
+  readonly #rotten = new Set<ClusterMember>();
 
   constructor(options: ClusterRunOptions) {
     const { schedule, compute, settle } = options;
@@ -302,6 +304,7 @@ class ClusterRun {
       replicationFactor: this.#schedule.shape.replicationFactor,
       counters: this.#counters,
       aimsAtPhases: this.#schedule.shape.aimsAtPhases === true,
+      rotten: this.#rotten,
       noteDiskFault: () => void (this.#history.disksFailed = true),
       noteTrouble: (lastsMs = 0) => this.#noteTrouble(lastsMs),
       pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),

@@ -73,6 +73,8 @@ export interface StrikeTargets {
   pauseClients(isPaused: boolean): void;
   /** A client truncates the set that is there for it. */
   truncate(): void;
+  /** Nodes with damage on their disks, from this epoch or one before: nobody knows whether all of it was met and mended. */
+  readonly rotten: Set<ClusterMember>;
   /** Reads and writes of disks fail: requests may be refused for that. */
   noteDiskFault(): void;
   /** Nodes may have and may keep what was given up: it can take effect until the epoch is over. */
@@ -88,10 +90,8 @@ export class Strikes {
   readonly #targets: StrikeTargets;
   readonly #epoch: Epoch;
   /** Nodes that have lost their data, or were away, since the last moment of full replication. */
-  readonly #failed = new Set<ClusterMember>();
+  readonly #failed: Set<ClusterMember>;
   readonly #undo = new Set<() => void>();
-  /** Something on a disk is damaged, and nobody knows whether it was mended before the epoch is over. */
-  #isRotten = false;
   #ended = false;
   /** Faults that have happened. */
   count = 0;
@@ -101,6 +101,7 @@ export class Strikes {
   constructor(targets: StrikeTargets, epoch: Epoch) {
     this.#targets = targets;
     this.#epoch = epoch;
+    this.#failed = new Set(targets.rotten);
   }
 
   /** Begins. */
@@ -166,10 +167,10 @@ export class Strikes {
     });
   }
 
-  #rot({ machine: { disk } }: ClusterMember, amount: number): void {
-    this.#isRotten = true;
+  #rot(member: ClusterMember, amount: number): void {
+    this.#targets.rotten.add(member);
     this.#targets.noteDiskFault();
-    rot(disk, amount);
+    rot(member.machine.disk, amount);
   }
 
   /** Disks become slow, so that much is not synced yet, and then the power goes. */
@@ -217,6 +218,8 @@ export class Strikes {
     const up = members.up;
     if (up.length === 0) return;
     const member = this.#aim(fault, up);
+    // What the only copy has lost by damage nobody can give back.
+    if (damages(fault) && this.#targets.replicationFactor === 1) return;
     const isLeft = fault.kind === "blackout"
       ? !this.#mayBlackOut()
       : costsCopies(fault) && !this.#mayLose(member);
@@ -249,7 +252,9 @@ export class Strikes {
 
   /** In a whole cluster all that failed is made good, but for damage that nobody has met. */
   #forgetFailed(): void {
-    if (!this.#isRotten && this.#targets.isWhole()) this.#failed.clear();
+    if (!this.#targets.isWhole()) return;
+    this.#failed.clear();
+    for (const member of this.#targets.rotten) this.#failed.add(member);
   }
 
   /** Whether acknowledged writes survive when this node goes too. */
@@ -452,8 +457,11 @@ export class Strikes {
       one.peer.stall(durationMs * 1000);
     }
     const breaks = amount % 3 !== 0;
+    const untilMs = this.#nowMs() + durationMs;
     this.#undoLater(durationMs * (breaks ? STICK_BREAK_SHARE : 1), () => {
-      for (const one of stuck) if (breaks && !one.closed) network.reset(one);
+      // Those that go on do so when their time has come, also when the epoch ends before.
+      if (!breaks) return this.#targets.noteTrouble(Math.max(0, untilMs - this.#nowMs()));
+      for (const one of stuck) if (!one.closed) network.reset(one);
     });
   }
 
@@ -526,7 +534,13 @@ export class Strikes {
 type Pair = readonly [SimMachine, SimMachine];
 
 /** Whether a node loses its records, or others go on without it. */
-function costsCopies({ kind }: PlannedFault): boolean {
+function costsCopies(fault: PlannedFault): boolean {
+  const { kind } = fault;
   return kind === "lonely" || kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" ||
-    kind === "corrupt" || kind === "rot" || kind === "bad-reads";
+    kind === "bad-reads" || damages(fault);
+}
+
+/** Whether what a disk has kept is damaged. */
+function damages({ kind }: PlannedFault): boolean {
+  return kind === "corrupt" || kind === "rot";
 }

@@ -195,7 +195,10 @@ export class BlockLoader {
     }
   }
 
-  /** Looks for what is damaged in a block on its device's shadow; of another life nothing is taken. */
+  /**
+   * Looks for what is damaged in a block on its device's shadow. Of another life nothing is taken, and nothing behind the
+   * last sound unit of the device: when the power went the shadow may have had more, which no start has counted since.
+   */
   async #takeShadow(
     content: BlockContent,
     { place, block, device }: Pick<BlockToWalk, "place" | "block" | "device">,
@@ -207,8 +210,9 @@ export class BlockLoader {
     const other = findUnits(bytes, place);
     if (!isThere || other.sequence === 0) return;
     if (content.sequence !== 0 && content.sequence !== other.sequence) return;
+    const lastOffsetBytes = content.units.at(-1)?.offsetBytes ?? Infinity;
     await this.#walk(bytes, {
-      content: other,
+      content: { ...other, units: other.units.filter(({ offsetBytes }) => offsetBytes <= lastOffsetBytes) },
       place,
       block,
       device,

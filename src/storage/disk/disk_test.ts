@@ -253,6 +253,25 @@ describe("a store on a device", () => {
     await test.close();
   });
 
+  it("syncs what was written while a failed round waited, though nothing is written after it", async () => {
+    const test = new DiskTest({ storage: { commitToDevice: true } });
+    await test.open();
+    const { store } = test.it;
+    test.disk.writeError = "EIO";
+    test.it.put(1);
+    const holds = [...store.takeHolds()];
+    for (let count = 0; count < 20; count++) await turn(test.clock);
+    assert(stopWritesReason(store, 0) !== undefined);
+    test.it.put(2);
+    holds.push(...store.takeHolds());
+    store.disk!.sealAll();
+    test.disk.writeError = "";
+    test.clock.advance(1500);
+    for (let count = 0; count < 50; count++) await turn(test.clock);
+    assertEquals(holds.map(({ isDurable }) => isDurable), [true, true]);
+    await test.close();
+  });
+
   it("answers out of space when no block is free, and writes again when records are gone", async () => {
     const test = new DiskTest();
     await test.open();

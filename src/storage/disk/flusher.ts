@@ -218,7 +218,8 @@ export class Flusher {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
       this.#options.gather();
-      if (this.#round.length === 0) this.#round = this.#queue.splice(0);
+      // What was sealed since goes with a round that is done again: nobody else would write it.
+      if (this.#queue.length > 0) this.#round = [...this.#round, ...this.#queue.splice(0)];
       if (this.#round.length === 0 && !this.#options.pages.isNeeded) continue;
       const startMs = this.roundStartMs = this.#options.clock.monotonicMs();
       const round = this.#round;
