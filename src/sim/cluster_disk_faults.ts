@@ -5,7 +5,7 @@
  */
 import { DATA_FILE, SECOND_DATA_FILE } from "./cluster_members.ts";
 import type { PlannedFault } from "./cluster_types.ts";
-import type { SimDisk } from "./disk.ts";
+import type { DiskConditions, SimDisk } from "./disk.ts";
 
 /** Reads of all devices fail for less than it takes until a device is given up. */
 const BAD_READS_MAX_MS = 1800;
@@ -23,14 +23,33 @@ export interface LastingFault {
   readonly undo: () => void;
 }
 
-/** Operations take long; what is begun meanwhile takes its time after the end too, up to `lateMs`. */
-export function slowDisk({ conditions }: SimDisk, amount: number): { readonly lateMs: number; undo(): void } {
+type Times = Pick<DiskConditions, "latencyMaxUs" | "syncMaxUs">;
+
+/** Disks that are slow: how they are else, and by what they are slow now. */
+const slowed = new WeakMap<SimDisk, { readonly usual: Times; readonly by: Set<Times> }>();
+
+/**
+ * Operations take long; what is begun meanwhile takes its time after the end too, up to `lateMs`. Of several that overlap
+ * the last one counts, and the disk is as it was only when all are over: none may take another's times for the usual ones.
+ */
+export function slowDisk(disk: SimDisk, amount: number): { readonly lateMs: number; undo(): void } {
+  const { conditions } = disk;
   const { latencyMaxUs, syncMaxUs } = conditions;
-  conditions.latencyMaxUs = [5000, 50_000, 300_000][amount % 3];
-  conditions.syncMaxUs = [50_000, 500_000, 2_000_000][amount % 3];
+  const state = slowed.get(disk) ?? { usual: { latencyMaxUs, syncMaxUs }, by: new Set() };
+  slowed.set(disk, state);
+  const times: Times = {
+    latencyMaxUs: [5000, 50_000, 300_000][amount % 3],
+    syncMaxUs: [50_000, 500_000, 2_000_000][amount % 3],
+  };
+  state.by.add(times);
+  Object.assign(conditions, times);
   return {
-    lateMs: conditions.syncMaxUs / 1000,
-    undo: () => void Object.assign(conditions, { latencyMaxUs, syncMaxUs }),
+    lateMs: times.syncMaxUs / 1000,
+    undo: () => {
+      state.by.delete(times);
+      Object.assign(conditions, [...state.by].at(-1) ?? state.usual);
+      if (state.by.size === 0) slowed.delete(disk);
+    },
   };
 }
 

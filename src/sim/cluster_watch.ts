@@ -6,7 +6,7 @@
  * | a write of a client is stored | its last update time is later than that of the version before |
  * | a record from another node is stored | no truncation mark of this node covers it |
  * | the same | the node is a replica of its partition, or has a copy of it |
- * | a write was confirmed, before its client hears | each replica has what the master has, or something later |
+ * | a write was confirmed, before its client hears | each replica has what the master has, or something later, or truncates it |
  * | an acting master commits a hand-off | no write of the partition waits for replicas: the new master has all of them |
  * | a node is told that its copy of a partition is not needed | each replica has the partition whole |
  * | a node removes its copy of a partition | it has given up the version first: nobody takes it for a complete one |
@@ -113,6 +113,7 @@ export class ClusterWatch {
       if (other === undefined || other.node!.cluster.clusterKey !== clusterKey) continue;
       const has = other.store.find(digest, 0, this.#other);
       if (has && this.#other.lastUpdateMs >= entry.lastUpdateMs) continue;
+      if (hasTruncated(other, member, entry)) continue;
       const found = has ? `has the version of ${this.#other.lastUpdateMs}` : "has none";
       throw new Error(
         `A write of ${this.#nameOf(digest)} at ${entry.lastUpdateMs} was confirmed by ${member.id}, ` +
@@ -174,4 +175,15 @@ function checkDrained({ id, node, partitions }: ClusterMember, partition: number
 /** Whether other nodes may have removed a record by their own clocks and marks, or soon remove it. */
 function mayGo({ store }: ClusterMember, entry: EntryRef): boolean {
   return entry.voidTime !== 0 || entry.isTombstone || store.isTruncated(entry);
+}
+
+/**
+ * Whether a node truncates a record of another one, that may not know the mark yet: marks come to the nodes one after the
+ * other, and a write that is older than a replica's mark is confirmed without being kept. The master removes it too, once
+ * the mark has come.
+ */
+function hasTruncated({ store }: ClusterMember, master: ClusterMember, entry: EntryRef): boolean {
+  const { name } = master.store.sets.byId(entry.setId) ?? {};
+  const setMark = name === undefined ? 0 : store.sets.byName(name)?.truncateLutMs ?? 0;
+  return entry.lastUpdateMs <= Math.max(store.truncateLutMs, setMark);
 }

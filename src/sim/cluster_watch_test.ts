@@ -41,6 +41,33 @@ function watched(): { cluster: TestCluster; found: string[] } {
   return { cluster, found };
 }
 
+const entry = new EntryRef();
+
+/** The record is gone from one of its replicas, which is given back. */
+function removeFromReplica(cluster: TestCluster) {
+  const { store } = cluster.proles(RECORD)[0].test.namespace;
+  assert(store.find(digest, 0, entry));
+  store.remove(digest, 0, entry, "migration");
+  return { store };
+}
+
+function lastUpdateMs(cluster: TestCluster): number {
+  assert(cluster.master(RECORD).test.namespace.store.find(digest, 0, entry));
+  return entry.lastUpdateMs;
+}
+
+/** The master takes the write for confirmed; gives what is complained of. */
+function confirm(cluster: TestCluster): string {
+  const { peers, test } = cluster.master(RECORD);
+  const record = { namespace: test.namespace, digest, partition };
+  try {
+    peers.onWriteEnded({ resultCode: ResultCode.OK, record } as unknown as ReplicaWrite);
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 afterEach(() => plantBug(undefined));
 
 describe("ClusterWatch", () => {
@@ -54,21 +81,34 @@ describe("ClusterWatch", () => {
 
   it("watch() finds a write that is confirmed and that a replica lacks", () => {
     const { cluster, found } = watched();
-    const master = cluster.master(RECORD);
-    cluster.run(master, put);
-    const { store } = cluster.proles(RECORD)[0].test.namespace;
-    const entry = new EntryRef();
-    assert(store.find(digest, 0, entry));
-    store.remove(digest, 0, entry, "migration");
-    const record = { namespace: master.test.namespace, digest, partition };
-    let complaint = "";
-    try {
-      master.peers.onWriteEnded({ resultCode: ResultCode.OK, record } as unknown as ReplicaWrite);
-    } catch (error) {
-      complaint = (error as Error).message;
-    }
+    cluster.run(cluster.master(RECORD), put);
+    const { store } = removeFromReplica(cluster);
+    store.truncate(undefined, lastUpdateMs(cluster) - 1);
+    const complaint = confirm(cluster);
     assert(complaint.includes("has none"), complaint);
     assertEquals(found, []);
+  });
+
+  it("watch() finds nothing when a replica truncates what its master confirms", () => {
+    const { cluster } = watched();
+    cluster.run(cluster.master(RECORD), put);
+    const { store } = removeFromReplica(cluster);
+    store.truncate(undefined, lastUpdateMs(cluster));
+    assertEquals(confirm(cluster), "");
+  });
+
+  it("watch() asks for the mark of the record's own set when a replica lacks it", () => {
+    const { cluster } = watched();
+    cluster.run(cluster.master(RECORD), { ...put, set: "own" });
+    const { store } = removeFromReplica(cluster);
+    const other = new TextEncoder().encode("other");
+    store.sets.findOrCreate(other, 0, other.length);
+    assertEquals([...store.sets].map(({ name }) => name), ["own", "other"]);
+    for (const { name } of [...store.sets]) {
+      store.truncate(store.sets.byName(name), lastUpdateMs(cluster));
+      assertEquals(confirm(cluster) === "", name === "own", name);
+      store.undoTruncate(store.sets.byName(name));
+    }
   });
 
   it("watch() finds a write that is no later than the version before", () => {
