@@ -608,8 +608,9 @@ export class NamespaceStore {
    * Takes over a record that was found on a device at the start, if it is the newest of its digest so far.
    *
    * @param record its header; its checksum is right
+   * @param isFromShadow the device itself has it damaged
    */
-  adopt(record: FlatRecord, location: number): void {
+  adopt(record: FlatRecord, location: number, { isFromShadow }: { isFromShadow: boolean }): void {
     const { bytes, digestAt, voidTime, lastUpdateMs, generation, sizeUnits } = record;
     const set = record.setAt < 0 ? undefined : this.sets.findOrCreate(bytes, record.setAt, record.setSize);
     if (lastUpdateMs <= Math.max(this.truncateLutMs, set?.truncateLutMs ?? 0)) return;
@@ -617,7 +618,11 @@ export class NamespaceStore {
     const exists = this.index.findOrInsert(bytes, digestAt, entry);
     const orderMs = this.disk!.orderTime(record);
     const isUnconfirmed = exists && (entry.flags & ENTRY_FLAG.UNCONFIRMED) !== 0;
-    const isKnown = isUnconfirmed && orderMs === entry.orderMs && isSame(record, entry);
+    // Of two that are equal the one that was read counts: the block of the other may be in use again, and torn. It is not
+    // when the one read was torn itself: a block is used again only when what was moved from it is synced.
+    const isUnread = exists && !isFromShadow && this.disk!.blocks.isUnread(entry.location);
+    const isUnproven = isUnconfirmed || isUnread;
+    const isKnown = isUnproven && orderMs === entry.orderMs && isSame(record, entry);
     if (exists && !isNewer(record, entry, orderMs) && !isKnown) {
       const isOlderLonger = entry.voidTime !== 0 && (voidTime === 0 || voidTime > entry.voidTime);
       if (isOlderLonger) {

@@ -42,7 +42,12 @@ interface BlockToWalk {
   buffers?: BlockBuffers;
   /** What is in memory of the block already: bytes are written once per life, what is sound on both copies is the same. */
   kept?: Uint8Array;
+  /** The bytes are those of the shadow. */
+  isFromShadow?: boolean;
 }
+
+const FROM_DEVICE = { isFromShadow: false } as const;
+const FROM_SHADOW = { isFromShadow: true } as const;
 
 /** Buffers for the blocks of one device: one is read into while another one is looked at. */
 class BlockBuffers {
@@ -190,7 +195,7 @@ export class BlockLoader {
     const visitor = this.#visitor(block, kept);
     for (let isEnd = false; !isEnd;) {
       isEnd = walk.step(visitor, WARM_COUNT_MAX);
-      this.#adoptFound(block, walk.plain);
+      this.#adoptFound(block, walk.plain, options.isFromShadow ? FROM_SHADOW : FROM_DEVICE);
       await this.breathe();
     }
   }
@@ -216,6 +221,7 @@ export class BlockLoader {
       place,
       block,
       device,
+      isFromShadow: true,
       ...(kept === undefined ? {} : { kept }),
     });
     this.#disk.noteShadowRead(block);
@@ -238,7 +244,7 @@ export class BlockLoader {
   }
 
   /** Takes over the records that were found last, together. */
-  #adoptFound(block: number, bytes: Uint8Array): void {
+  #adoptFound(block: number, bytes: Uint8Array, origin: { isFromShadow: boolean }): void {
     const { blocks, pages } = this.#disk;
     const record = this.#record;
     this.#store.index.warm(bytes, this.#digestAts, this.#foundCount);
@@ -246,7 +252,7 @@ export class BlockLoader {
       const at = this.#found[place];
       record.open(bytes, at);
       if (record.treeId !== pages.treeId(partitionId(bytes, record.digestAt))) continue;
-      this.#store.adopt(record, blocks.locationOf(block, at));
+      this.#store.adopt(record, blocks.locationOf(block, at), origin);
     }
     this.#foundCount = 0;
   }

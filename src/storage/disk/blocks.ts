@@ -48,6 +48,11 @@ export class DiskBlocks {
   usedBytesTotal = 0;
   /** Last block sequence that was given out or found. */
   lastSequence = 0;
+  /**
+   * While a start replays: not 0 for blocks that are read as a whole. What is said of records in the others comes from the
+   * index checkpoint, and was not compared with them.
+   */
+  replayed: Uint8Array | undefined;
   /** Device of each block. */
   readonly deviceOf: Uint8Array;
   readonly #free: number[][];
@@ -102,6 +107,11 @@ export class DiskBlocks {
   place(block: number): BlockPlace {
     const device = this.device(block);
     return { deviceId: device.header.deviceId, block: block - device.firstBlock };
+  }
+
+  /** Whether a record is known from the index checkpoint alone: its block is not read by the start under way. */
+  isUnread(location: number): boolean {
+    return this.replayed !== undefined && this.replayed[this.blockOf(location)] === 0;
   }
 
   /** Decrypts what is on the device of a block, undefined when it is not encrypted. */

@@ -130,6 +130,14 @@ describe("a store on a disk whose power is cut", () => {
     assert((await cutPower(39, { every: 10 })).cutCount > 0);
   });
 
+  it("finds what defragmentation moved when its old block is used again, and the block's first unit is torn", async () => {
+    // In this history the header of the new life is what did not arrive: the block looks as it was at the checkpoint.
+    const { checkpoints, commit, kind } = crashSettings(65);
+    assert(kind === "device" && !commit && checkpoints === "at stops");
+    const { starts } = await cutPower(65, { every: 4 });
+    assert(starts.replay > 0);
+  });
+
   it("notices when a start trusts a checkpoint that is stale", async () => {
     const complaint = await complaintWith("staleCheckpointTrusted", async () => {
       const history = new CrashHistory({ ...MANY, seed: 1, commit: true });

@@ -285,6 +285,7 @@ class FastStart {
   async #replay(): Promise<void> {
     const { clock } = this.#options;
     const { index } = this.#store;
+    const { blocks } = this.#disk;
     const linker = new EntryLinker(this.#store, this.#replayed);
     for (let page = 0; page < index.pageCount; page++) {
       linker.takePage(page);
@@ -292,11 +293,13 @@ class FastStart {
       await this.#loader.breathe();
       this.#tell(`${Math.floor(page * 100 / index.pageCount)} % of the entries put in their places`);
     }
-    const blocks: number[] = [];
+    const newer: number[] = [];
     for (const [block, isReplayed] of this.#replayed.entries()) {
-      if (isReplayed !== 0 && this.#heads[block] !== NEVER_USED) blocks.push(block);
+      if (isReplayed !== 0 && this.#heads[block] !== NEVER_USED) newer.push(block);
     }
-    await this.#loader.load(blocks);
+    blocks.replayed = this.#replayed;
+    await this.#loader.load(newer);
+    blocks.replayed = undefined;
     linker.dropUnconfirmed();
     this.#progressMs = clock.monotonicMs();
   }
