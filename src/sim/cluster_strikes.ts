@@ -415,6 +415,7 @@ export class Strikes {
         const deaf = other % 2 === 0 ? others : [others[other % others.length]];
         for (const one of deaf) network.blockWay(member.machine, one.machine);
         return this.#undoLater(durationMs, () => {
+          this.#targets.noteTrouble(LATE_MAX_MS);
           for (const one of deaf) network.unblock(member.machine, one.machine);
         });
       }
