@@ -33,6 +33,14 @@ export function memberIsIn(phase: ClusterPhase, member: ClusterMember): boolean 
   }
 }
 
+/** As {@linkcode memberIsIn}, but of requests only those that wait for other nodes count. */
+export function isMeeting(phase: ClusterPhase, member: ClusterMember): boolean {
+  const { peers } = member.node!;
+  if (phase === "duplicate resolution") return peers.isResolving;
+  if (phase === "replica write") return peers.isWriting;
+  return memberIsIn(phase, member);
+}
+
 /** Whether records are held: their writes wait for replicas, or for duplicates while copies are merged. */
 function isHeld({ node }: ClusterMember): boolean {
   return node!.namespaces[0].inFlight.heldCount > 0;
@@ -66,14 +74,31 @@ export function isInQuiescedPlace({ partitions: { balance } }: ClusterMember): b
   return balance !== undefined && balance.quiesced[balance.selfIndex] === 1;
 }
 
+/**
+ * Pairs that do not meet: the power goes everywhere only while the cluster is whole and nothing has failed since it was,
+ * so that copies don't differ and nobody asks for them.
+ */
+const APART: ReadonlySet<string> = new Set(["blackout/duplicate resolution"]);
+
+/** Whether a kind of fault and a phase can meet. */
+export function canMeet(fault: ClusterFault, phase: ClusterPhase): boolean {
+  return !APART.has(`${fault}/${phase}`);
+}
+
 /** How often each kind of fault met each phase. */
 export class PhaseCounters {
   readonly #counts = new Map<string, number>();
 
-  /** Notes that a fault struck now. */
-  note(fault: ClusterFault, members: readonly ClusterMember[]): void {
+  /**
+   * Notes that a fault struck now.
+   *
+   * @param struck the nodes that it struck
+   */
+  note(fault: ClusterFault, struck: readonly ClusterMember[]): void {
     this.#add(fault, "");
-    for (const phase of CLUSTER_PHASES) if (isInPhase(phase, members)) this.#add(fault, phase);
+    for (const phase of CLUSTER_PHASES) {
+      if (struck.some((member) => member.isUp && isMeeting(phase, member))) this.#add(fault, phase);
+    }
   }
 
   /** Adds what another run counted. */
@@ -92,7 +117,7 @@ export class PhaseCounters {
     const rows = CLUSTER_FAULTS.filter((fault) => this.count(fault) > 0).map((fault) => [
       fault,
       String(this.count(fault)),
-      ...CLUSTER_PHASES.map((phase) => String(this.count(fault, phase))),
+      ...CLUSTER_PHASES.map((phase) => canMeet(fault, phase) ? String(this.count(fault, phase)) : "-"),
     ]);
     const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at].length)));
     return [head, ...rows].map((row) => row.map((cell, at) => cell.padStart(widths[at])).join("  ")).join(
@@ -107,7 +132,9 @@ export class PhaseCounters {
       if (this.count(fault) === 0) continue;
       for (const phase of CLUSTER_PHASES) {
         const count = this.count(fault, phase);
-        if (count < countMin) pairs.push({ text: `${fault} × ${phase} ${count}`, count });
+        if (count < countMin && canMeet(fault, phase)) {
+          pairs.push({ text: `${fault} × ${phase} ${count}`, count });
+        }
       }
     }
     return pairs.sort((left, right) => left.count - right.count).map(({ text }) => text);

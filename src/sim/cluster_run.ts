@@ -224,10 +224,16 @@ class ClusterRun {
       this.#nextLookUs = nowUs + LOOK_AT_ALL_US;
       this.#invariants.lookAtAll();
       if (!this.#isCalm()) this.#noteTrouble(0);
+      else if (this.#strikes?.hasFailed === true && this.#whyNotWhole() === undefined) {
+        this.#strikes.noteWhole();
+      }
     }
     const member = this.#members.ofProcess(owner.id);
     if (member?.process !== owner) return;
-    if (member.isUp) this.#watch.watch(member);
+    if (member.isUp) {
+      this.#watch.watch(member);
+      this.#strikes?.look(member);
+    }
     this.#invariants.look(member);
   }
 
@@ -305,6 +311,8 @@ class ClusterRun {
       counters: this.#counters,
       aimsAtPhases: this.#schedule.shape.aimsAtPhases === true,
       rotten: this.#rotten,
+      nodeTimeoutMs: this.#schedule.shape.heartbeatIntervalMs * this.#schedule.shape.heartbeatTimeoutCount,
+      strikesInPhases: this.#schedule.shape.strikesInPhases === true,
       noteDiskFault: () => void (this.#history.disksFailed = true),
       noteTrouble: (lastsMs = 0) => this.#noteTrouble(lastsMs),
       pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),

@@ -3,18 +3,19 @@
  *
  * @module
  */
-import type {
-  ClusterFault,
-  ClusterPhase,
-  ClusterSchedule,
-  ClusterShape,
-  Epoch,
-  PlannedFault,
+import {
+  CLUSTER_PHASES,
+  type ClusterFault,
+  type ClusterPhase,
+  type ClusterSchedule,
+  type ClusterShape,
+  type Epoch,
+  type PlannedFault,
 } from "./cluster_types.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
-/** Faults of a run at least. */
-const FAULT_COUNT_MIN = 10;
+/** Faults that are planned for a run at least: ten must strike, and some would take too much. */
+const FAULT_COUNT_MIN = 14;
 
 const EPOCH_COUNT_MIN = 4;
 const EPOCH_COUNT_MAX = 6;
@@ -31,67 +32,54 @@ const WORK_MS = 72_000;
 /** Steps of all clients together, so that there are more operations than a run must have. */
 const STEPS_PER_SECOND = 66;
 
-/** Faults that leave the network whole and the data safe, with how likely each is. */
+/** Faults that leave the network whole and the data safe, with how often each is planned. */
 const SAFE_FAULTS: readonly (readonly [ClusterFault, number])[] = [
-  ["slow", 2],
-  ["stall", 2],
-  ["clog", 2],
-  ["reset", 3],
-  ["cut-bytes", 1],
-  ["stick", 3],
-  ["blink", 2],
-  ["freeze", 2],
-  ["sleep", 2],
-  ["kill", 5],
-  ["vanish", 2],
-  ["lonely", 2],
-  ["stop", 2],
-  ["join", 2],
-  ["jump", 1],
-  ["drift", 1],
-  ["recluster", 3],
-  ["quiesce", 2],
-  ["client-cut", 1],
-  ["skew", 1],
-  ["truncate", 2],
-];
-
-/** Faults of an epoch in which the network may split. */
-const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
-  ["isolate", 4],
-  ["halves", 5],
-  ["partial", 3],
-  ["one-way", 3],
   ["slow", 1],
+  ["stall", 1],
   ["clog", 1],
   ["reset", 1],
-  ["stick", 2],
-  ["sleep", 2],
-  ["kill", 2],
-  ["jump", 1],
-  ["recluster", 1],
+  ["cut-bytes", 1],
+  ["stick", 1],
   ["blink", 1],
+  ["freeze", 1],
+  ["sleep", 1.5],
+  ["kill", 1.5],
+  ["vanish", 1],
+  ["lonely", 1.5],
+  ["stop", 1.5],
+  ["jump", 1],
+  ["drift", 1],
+  ["recluster", 1],
+  ["quiesce", 1],
   ["client-cut", 1],
   ["skew", 1],
-  ["truncate", 2],
+  ["truncate", 1],
+];
+
+/** More faults of an epoch in which the network may split. */
+const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
+  ["isolate", 3],
+  ["halves", 3],
+  ["partial", 3],
+  ["one-way", 3],
 ];
 
 /** Faults of disks: with files; and where every acknowledged write is synced. */
 const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
-  ["slow-disk", 4],
-  ["vanish", 6],
-  ["bad-reads", 4],
-  ["bad-writes", 4],
-  ["rot", 3],
-  ["corrupt", 3],
+  ["slow-disk", 7],
+  ["vanish", 2],
+  ["bad-reads", 13],
+  ["bad-writes", 7],
+  ["rot", 13],
+  ["corrupt", 13],
 ];
 /** The same in an epoch in which any number of nodes may fail: damage to all copies of a record is not repaired. */
 const SPLIT_DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
-  ["slow-disk", 4],
-  ["vanish", 6],
-  ["bad-writes", 4],
+  ["slow-disk", 7],
+  ["vanish", 2],
+  ["bad-writes", 7],
 ];
-const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout", 8]];
+const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout", 24]];
 
 /** Bounds of the duration of each kind, in milliseconds. */
 const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
@@ -134,16 +122,36 @@ const SETTINGS: readonly (readonly [number, number])[] = [[150, 10], [150, 10], 
   10,
 ]];
 
-/** Faults that wait for a phase, and how likely each is: those that are rare by themselves more than others. */
-const PHASE_CHANCE = 0.75;
-const PHASES: readonly (readonly [ClusterPhase, number])[] = [
-  ["paxos", 3],
-  ["exchange", 4],
-  ["migration", 2],
-  ["hand-off", 4],
-  ["duplicate resolution", 4],
-  ["replica write", 2],
+/** Phases that faults wait for, with how often each is planned: more often when it does not always come. */
+const SAFE_PHASES: readonly (readonly [ClusterPhase, number])[] = [
+  ["paxos", 1],
+  ["exchange", 1],
+  ["migration", 1],
+  ["hand-off", 2],
+  ["duplicate resolution", 1.1],
+  ["replica write", 1],
 ];
+const SPLIT_PHASES: readonly (readonly [ClusterPhase, number])[] = [
+  ["paxos", 1],
+  ["exchange", 1],
+  ["migration", 1],
+  ["hand-off", 1.5],
+  ["duplicate resolution", 3],
+  ["replica write", 1],
+];
+
+/** Of so many faults one waits for nothing. */
+const WITHOUT_PHASE_EVERY = 12;
+
+/**
+ * Which pair of a fault and a phase comes next: steps of the golden ratio through the list of all pairs. However the list
+ * differs between epochs, and whichever seeds are run, all of its places are met evenly.
+ */
+const GOLDEN_RATIO = 0.6180339887498949;
+const FAULTS_PER_SEED = 24;
+
+/** Faults of an epoch come in this share of it, at the latest: then there is time to wait for a phase. */
+const LATEST_SHARE = 0.5;
 
 /**
  * Partitions of a run, with how likely each number is. Nearly all work of a change of the cluster is the same for each
@@ -160,9 +168,14 @@ export function makeSchedule(seed: number, nodeCounts: { min: number; max: numbe
   const epochs: Epoch[] = [];
   let faultCount = 0;
   for (let at = 0; at < epochCount; at++) {
-    const kind = random.chance(0.6) ? "safe" : "split";
+    const kind = random.chance(0.55) ? "safe" : "split";
     const least = at === epochCount - 1 ? Math.max(2, FAULT_COUNT_MIN - faultCount) : 2;
-    const faults = makeFaults(random, { kind, durationMs, shape, count: random.between(least, least + 5) });
+    const count = random.between(least, least + 3);
+    const first = seed * FAULTS_PER_SEED + faultCount;
+    const faults = makeFaults(random, { kind, durationMs, shape, count, first });
+    if (at < shape.spareCount) {
+      faults.push(planFault(random, { kind: "join", durationMs, phase: CLUSTER_PHASES[seed % 6] }));
+    }
     if (kind === "safe") faults.push(...makeLastFaults(random.fork(`last ${at}`), durationMs));
     faultCount += faults.length;
     epochs.push({ kind, durationMs, faults });
@@ -177,7 +190,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
   const clientCount = random.between(2, 3);
   return {
     nodeCount,
-    spareCount: nodeCount < max ? random.between(0, 1) : 0,
+    spareCount: nodeCount < max && random.chance(0.7) ? 1 : 0,
     replicationFactor: random.pick([1, 2, 2, 2, 2, 3, 3]),
     heartbeatIntervalMs,
     heartbeatTimeoutCount,
@@ -192,6 +205,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
       ? { migrateSleepUs: random.fork("pause").pick([5000, 30_000]) }
       : {}),
     aimsAtPhases: true,
+    strikesInPhases: true,
     calmWorkMs: CALM_WORK_MS,
     partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),
     keyCount: random.pick([20, 40, 80]),
@@ -203,17 +217,17 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
   };
 }
 
-/** A third has files; of those half keep records there alone, and half of those sync before they answer. */
+/** Nearly half have files; most of those keep records there alone, and most of those sync before they answer. */
 function makeStorage(
   random: SeededRandom,
 ): Pick<
   ClusterShape,
   "hasFiles" | "isOnDevice" | "commits" | "hasTwoDevices" | "readsDevices" | "fillerBytes"
 > {
-  const hasFiles = random.chance(0.36);
+  const hasFiles = random.chance(0.45);
   const own = random.fork("storage");
-  const isOnDevice = hasFiles && own.chance(0.6);
-  const commits = isOnDevice && own.chance(0.6);
+  const isOnDevice = hasFiles && own.chance(0.8);
+  const commits = isOnDevice && own.chance(0.65);
   if (!isOnDevice) return { hasFiles, isOnDevice, commits };
   const hasTwoDevices = own.chance(0.5);
   const readsDevices = own.chance(0.7);
@@ -233,34 +247,64 @@ function pickLikely<T>(random: SeededRandom, choices: readonly (readonly [T, num
 
 function makeFaults(
   random: SeededRandom,
-  { kind, durationMs, shape, count }: {
+  { kind, durationMs, shape, count, first }: {
     kind: Epoch["kind"];
     durationMs: number;
     shape: ClusterShape;
     count: number;
+    /** Number of the first one among those of all seeds. */
+    first: number;
   },
 ): PlannedFault[] {
   const choices = [
-    ...(kind === "safe" ? SAFE_FAULTS : SPLIT_FAULTS),
+    ...SAFE_FAULTS,
+    ...(kind === "split" ? SPLIT_FAULTS : []),
     ...(shape.isOnDevice ? kind === "safe" ? DISK_FAULTS : SPLIT_DISK_FAULTS : []),
     ...(shape.commits && kind === "safe" ? COMMIT_FAULTS : []),
   ];
-  const weights = choices.map(([, weight]) => weight);
+  const phases = kind === "safe" ? SAFE_PHASES : SPLIT_PHASES;
   const faults: PlannedFault[] = [];
   for (let at = 0; at < count; at++) {
-    const [fault] = choices[random.pickWeighted(weights)];
-    const [shortest, longest] = DURATIONS[fault];
-    const planned: PlannedFault = {
-      atMs: random.below(Math.round(durationMs * 0.9)),
-      kind: fault,
-      node: random.below(64),
-      other: random.below(64),
-      durationMs: random.between(shortest, longest),
-      amount: random.below(1000),
-    };
-    faults.push(random.chance(PHASE_CHANCE) ? { ...planned, phase: pickLikely(random, PHASES) } : planned);
+    const place = ((first + at) * GOLDEN_RATIO) % 1;
+    const chosen = chooseAt(choices, place);
+    const waits = (first + at) % WITHOUT_PHASE_EVERY !== 0;
+    faults.push(planFault(random, {
+      kind: chosen.choice,
+      durationMs,
+      ...(waits ? { phase: chooseAt(phases, chosen.rest).choice } : {}),
+    }));
   }
   return faults.sort((left, right) => left.atMs - right.atMs);
+}
+
+/**
+ * The choice at a place, from 0 to 1, when each takes as much room as its weight says.
+ *
+ * @returns the place within that room, too
+ */
+function chooseAt<T>(choices: readonly (readonly [T, number])[], place: number): { choice: T; rest: number } {
+  let left = place * choices.reduce((sum, [, weight]) => sum + weight, 0);
+  for (const [choice, weight] of choices) {
+    if (left < weight) return { choice, rest: left / weight };
+    left -= weight;
+  }
+  return { choice: choices[choices.length - 1][0], rest: 0 };
+}
+
+function planFault(
+  random: SeededRandom,
+  { kind, durationMs, phase }: { kind: ClusterFault; durationMs: number; phase?: ClusterPhase },
+): PlannedFault {
+  const [shortest, longest] = DURATIONS[kind];
+  return {
+    atMs: random.below(Math.round(durationMs * LATEST_SHARE)),
+    kind,
+    node: random.below(64),
+    other: random.below(64),
+    durationMs: random.between(shortest, longest),
+    amount: random.below(1000),
+    ...(phase === undefined ? {} : { phase }),
+  };
 }
 
 /** In half of the epochs messages are under way, and lost, when the last fault ends: what was lost must be asked for again. */

@@ -13,6 +13,7 @@ import {
   memberIsIn,
   type PhaseCounters,
 } from "./cluster_phases.ts";
+import { PhaseWaits } from "./cluster_waits.ts";
 import type { ClusterPhase, Epoch, PlannedFault } from "./cluster_types.ts";
 import { EventKind } from "./simulation.ts";
 import type { SimMachine, SimWorld } from "./world.ts";
@@ -28,6 +29,10 @@ const PROVOKE_AFTER_MS = 400;
 /** What is done for that lasts so long. */
 const PROVOCATION_MS = 1500;
 
+/** A node is left behind when it is not heard for this share of the node timeout; merging takes some time after it. */
+const LEFT_BEHIND_SHARE = 1.3;
+const MERGE_MS = 2000;
+
 /** The command to make the cluster anew may be refused, and is given again. */
 const RECLUSTER_AGAIN_MS = 2000;
 const RECLUSTER_COUNT_MAX = 10;
@@ -38,6 +43,8 @@ const SLOW_BEFORE_BLACKOUT_MS = 600;
 /** As the amount of a slow disk: the second of three. */
 const SLOW_BEFORE_BLACKOUT = 1;
 const RESUME_LOOK_MS = 100;
+/** Disks stay slow until a power cut everywhere has met its phase, or longer. */
+const SLOW_UNTIL_BLACKOUT_MS = 6500;
 
 /** A node that died alone is back after this time. */
 const ALONE_AWAY_MS = 300;
@@ -65,6 +72,10 @@ export interface StrikeTargets {
   readonly counters: PhaseCounters;
   /** Faults that waited for a phase strike a node that is in it. */
   readonly aimsAtPhases: boolean;
+  /** They strike in an event of that phase. */
+  readonly strikesInPhases: boolean;
+  /** A node that is not heard for so long is left behind. */
+  readonly nodeTimeoutMs: number;
   /** Whether the cluster is whole and has as many copies of everything as it should. */
   isWhole(): boolean;
   /** A node gives its masterships up, but keeps what it has. */
@@ -92,6 +103,9 @@ export class Strikes {
   /** Nodes that have lost their data, or were away, since the last moment of full replication. */
   readonly #failed: Set<ClusterMember>;
   readonly #undo = new Set<() => void>();
+  readonly #waits: PhaseWaits;
+  /** A node was cut off for a phase that only a merge brings on, or has just come back. */
+  #isLeftBehind = false;
   #ended = false;
   /** Faults that have happened. */
   count = 0;
@@ -102,13 +116,32 @@ export class Strikes {
     this.#targets = targets;
     this.#epoch = epoch;
     this.#failed = new Set(targets.rotten);
+    this.#waits = new PhaseWaits({
+      simulation: targets.world.simulation,
+      strikeIn: (fault, member) => this.#strikeNow(fault, member),
+      strikeAnyway: (fault) => this.#strike(fault, this.#nowMs() + BUDGET_WAIT_MS),
+      provoke: (phase, choice) => this.#provoke(phase, choice),
+    });
   }
 
   /** Begins. */
   start(): void {
-    for (const fault of this.#epoch.faults) {
-      this.#later(fault.atMs, () => this.#await(fault, { sinceMs: this.#nowMs(), isProvoked: false }));
-    }
+    for (const fault of this.#epoch.faults) this.#later(fault.atMs, () => this.#begin(fault));
+  }
+
+  /** An event of a node has happened. */
+  look(member: ClusterMember): void {
+    if (!this.#ended) this.#waits.look(member);
+  }
+
+  /** All that failed is made good, as far as is known here. */
+  noteWhole(): void {
+    if (this.#targets.strikesInPhases) this.#failToRotten();
+  }
+
+  /** Whether it matters that the cluster is whole. */
+  get hasFailed(): boolean {
+    return this.#failed.size > 0;
   }
 
   /** Whether something goes wrong now, as far as it is known here. */
@@ -119,6 +152,7 @@ export class Strikes {
   /** Undoes everything: the network is whole, all nodes run and none sleeps. */
   end(): void {
     this.#ended = true;
+    this.#waits.clear();
     const { world } = this.#targets;
     for (const undo of [...this.#undo]) undo();
     Object.assign(world.network.conditions, {
@@ -127,6 +161,21 @@ export class Strikes {
       resetChance: 0,
       bandwidthBytesPerSecond: 0,
     });
+  }
+
+  #begin(fault: PlannedFault): void {
+    if (this.#ended) return;
+    const { phase } = fault;
+    if (phase === undefined || !this.#targets.strikesInPhases) {
+      return this.#await(fault, { sinceMs: this.#nowMs(), isProvoked: false });
+    }
+    // Much is to be not synced yet when the power goes.
+    if (fault.kind === "blackout") {
+      for (const member of this.#targets.members.up) {
+        this.#slowDisk(member, SLOW_UNTIL_BLACKOUT_MS, SLOW_BEFORE_BLACKOUT);
+      }
+    }
+    this.#waits.add(fault, phase);
   }
 
   #await(fault: PlannedFault, wait: { readonly sinceMs: number; isProvoked: boolean }): void {
@@ -206,31 +255,50 @@ export class Strikes {
     const { up } = this.#targets.members;
     const member = up[choice % Math.max(1, up.length)];
     if (member === undefined) return;
-    // In every other epoch nobody is quiesced: what has expired is judged there alone.
-    const mayQuiesce = this.#epoch.faults[0].amount % 2 === 0;
+    if (this.#targets.strikesInPhases && this.#epoch.kind === "split" && needsCopies(phase)) {
+      return this.#provokeMerge(member);
+    }
+    // In some epochs nobody is quiesced: what has expired is judged there alone.
+    const { amount } = this.#epoch.faults[0];
+    const mayQuiesce = this.#targets.strikesInPhases ? amount % 4 !== 0 : amount % 2 === 0;
     if (phase === "paxos" || phase === "exchange" || !mayQuiesce) member.node!.cluster.recluster();
     else this.#quiesce(member, PROVOCATION_MS);
   }
 
+  /** A node is left behind, unless one is already, and comes back with what it had: copies differ, and are merged. */
+  #provokeMerge(member: ClusterMember): void {
+    const { members, nodeTimeoutMs } = this.#targets;
+    if (this.#isLeftBehind) return;
+    this.#isLeftBehind = true;
+    this.#targets.holdDoubts();
+    const awayMs = nodeTimeoutMs * LEFT_BEHIND_SHARE;
+    const others = members.up.filter((one) => one !== member);
+    this.#block(others.map((one) => [member.machine, one.machine]), awayMs);
+    this.#later(awayMs + MERGE_MS, () => void (this.#isLeftBehind = false));
+  }
+
   #strike(fault: PlannedFault, deadlineMs: number): void {
     if (this.#ended) return;
-    const { members, counters } = this.#targets;
-    const up = members.up;
-    if (up.length === 0) return;
-    const member = this.#aim(fault, up);
+    const { up } = this.#targets.members;
+    if (up.length === 0 || this.#strikeNow(fault, this.#aim(fault, up))) return;
+    if (this.#nowMs() < deadlineMs) this.#later(BUDGET_LOOK_MS, () => this.#strike(fault, deadlineMs));
+  }
+
+  /** Lets a fault happen; false when too much would be lost by it. */
+  #strikeNow(fault: PlannedFault, member: ClusterMember): boolean {
+    const { members: { up }, counters } = this.#targets;
+    if (up.length < 2 && isSplit(fault)) return false;
     // What the only copy has lost by damage nobody can give back.
-    if (damages(fault) && this.#targets.replicationFactor === 1) return;
+    if (damages(fault) && this.#targets.replicationFactor === 1) return false;
     const isLeft = fault.kind === "blackout"
       ? !this.#mayBlackOut()
       : costsCopies(fault) && !this.#mayLose(member);
-    if (isLeft) {
-      if (this.#nowMs() < deadlineMs) this.#later(BUDGET_LOOK_MS, () => this.#strike(fault, deadlineMs));
-      return;
-    }
-    counters.note(fault.kind, members.all);
+    if (isLeft) return false;
+    counters.note(fault.kind, struckBy(fault, member, up));
     this.#targets.noteTrouble();
     this.count++;
     this.#happen(fault, member, up);
+    return true;
   }
 
   /** The node that is struck: of those in the phase that was waited for, if any are. */
@@ -253,6 +321,10 @@ export class Strikes {
   /** In a whole cluster all that failed is made good, but for damage that nobody has met. */
   #forgetFailed(): void {
     if (!this.#targets.isWhole()) return;
+    this.#failToRotten();
+  }
+
+  #failToRotten(): void {
     this.#failed.clear();
     for (const member of this.#targets.rotten) this.#failed.add(member);
   }
@@ -282,7 +354,7 @@ export class Strikes {
     const { durationMs, amount, other } = fault;
     const { world, clients } = this.#targets;
     const { network } = world;
-    const second = up[(up.indexOf(member) + 1 + (other % Math.max(1, up.length - 1))) % up.length];
+    const second = secondOf(fault, member, up);
     switch (fault.kind) {
       case "slow":
         network.conditions.slowChance = [0.01, 0.1, 0.3][amount % 3];
@@ -319,7 +391,9 @@ export class Strikes {
       case "rot":
         return this.#rot(member, amount);
       case "blackout":
-        return this.#blackOutSoon(up);
+        return this.#targets.strikesInPhases && fault.phase !== undefined
+          ? this.#blackOut(up)
+          : this.#blackOutSoon(up);
       case "skew":
         return this.#skew(member, amount, other);
       case "truncate":
@@ -533,6 +607,50 @@ export class Strikes {
 }
 
 type Pair = readonly [SimMachine, SimMachine];
+
+/** Whether a phase needs copies that move or differ. */
+function needsCopies(phase: ClusterPhase): boolean {
+  return phase === "migration" || phase === "hand-off" || phase === "duplicate resolution";
+}
+
+/** The second of two nodes that a fault strikes. */
+function secondOf(
+  { other }: PlannedFault,
+  member: ClusterMember,
+  up: readonly ClusterMember[],
+): ClusterMember {
+  return up[(up.indexOf(member) + 1 + (other % Math.max(1, up.length - 1))) % up.length];
+}
+
+/** Nodes that a fault strikes: one, two, or all of them. */
+function struckBy(
+  fault: PlannedFault,
+  member: ClusterMember,
+  up: readonly ClusterMember[],
+): readonly ClusterMember[] {
+  switch (fault.kind) {
+    case "slow":
+    case "cut-bytes":
+    case "halves":
+    case "join":
+    case "truncate":
+    case "recluster":
+    case "blackout":
+      return up;
+    case "stall":
+    case "blink":
+    case "clog":
+    case "stick":
+      return [member, secondOf(fault, member, up)];
+    default:
+      return [member];
+  }
+}
+
+/** Whether a fault cuts the network between nodes. */
+function isSplit({ kind }: PlannedFault): boolean {
+  return kind === "isolate" || kind === "halves" || kind === "partial" || kind === "one-way";
+}
 
 /** Whether a node loses its records, or others go on without it. */
 function costsCopies(fault: PlannedFault): boolean {

@@ -127,6 +127,8 @@ export interface ClusterShape {
   readonly calmWorkMs?: number;
   /** Faults that waited for a phase strike a node that is in it. */
   readonly aimsAtPhases?: boolean;
+  /** They strike in an event of that phase, and wait for it longer. */
+  readonly strikesInPhases?: boolean;
   readonly clientCount: number;
   readonly loopsPerClient: number;
   readonly thinkMaxMs: number;

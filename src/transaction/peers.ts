@@ -292,6 +292,17 @@ export class PeerTransactions {
     return this.#writes.size + this.repairs.count;
   }
 
+  /** Whether a client's write waits for its replicas. */
+  get isWriting(): boolean {
+    return this.#writes.size > 0;
+  }
+
+  /** Whether a request waits for what other nodes have of its record. */
+  get isResolving(): boolean {
+    for (const ask of this.#asks.values()) if (ask instanceof DuplicateResolution) return true;
+    return false;
+  }
+
   /** A write no longer waits for its replicas. */
   onWriteEnded(write: ReplicaWrite): void {
     this.#writes.delete(write);
