@@ -6,6 +6,7 @@
  */
 import { createDigester, setPartitionCount } from "../base/mod.ts";
 import type { Compute } from "../port/mod.ts";
+import { CalmWatch } from "./cluster_calm.ts";
 import { ClusterClients } from "./cluster_clients.ts";
 import {
   checkPolicy,
@@ -133,8 +134,7 @@ class ClusterRun {
   #faultCount = 0;
   #nextLookUs = 0;
   #strikes: Strikes | undefined;
-  /** Since then nothing was wrong, as far as is known. */
-  #calmSinceUs = 0;
+  readonly #calm: CalmWatch;
   #wantsIndex = false;
   #hadQuiesced = false;
   /** See {@linkcode StrikeTargets}. */
@@ -148,6 +148,7 @@ class ClusterRun {
     this.#operationCountMin = options.operationCountMin ?? OPERATION_COUNT_MIN;
     this.#world = new SimWorld({ seed, compute, settle });
     const { simulation } = this.#world;
+    this.#calm = new CalmWatch(() => simulation.nowUs);
     this.#members = new ClusterMembers(this.#world, shape);
     for (const { machine } of this.#members.all) {
       if (shape.clockStepMs !== undefined) machine.wall.stepMs = shape.clockStepMs;
@@ -223,8 +224,9 @@ class ClusterRun {
     if (nowUs >= this.#nextLookUs) {
       this.#nextLookUs = nowUs + LOOK_AT_ALL_US;
       this.#invariants.lookAtAll();
-      if (!this.#isCalm()) this.#noteTrouble(0);
-      else if (this.#strikes?.hasFailed === true && this.#whyNotWhole() === undefined) {
+      const isCalm = this.#isCalm();
+      this.#calm.look(isCalm);
+      if (isCalm && this.#strikes?.hasFailed === true && this.#whyNotWhole() === undefined) {
         this.#strikes.noteWhole();
       }
     }
@@ -263,11 +265,6 @@ class ClusterRun {
     await this.#check(epoch, before);
   }
 
-  #noteTrouble(lastsMs: number): void {
-    const { nowUs } = this.#world.simulation;
-    this.#calmSinceUs = Math.max(this.#calmSinceUs, nowUs + lastsMs * 1000);
-  }
-
   #beginHistory(): void {
     const history = new EpochHistory(this.#world.simulation, this.#wall);
     history.goOnFrom(this.#history);
@@ -292,7 +289,7 @@ class ClusterRun {
   /** A write that replicas have not confirmed, although nothing was wrong for most of its time. */
   #checkUnconfirmed(name: string): void {
     const { timeoutMs, transactionRetryMs } = this.#schedule.shape;
-    const calmMs = (this.#world.simulation.nowUs - this.#calmSinceUs) / 1000;
+    const { calmMs } = this.#calm;
     // With a longer pause nothing that was lost is sent again in time.
     if (transactionRetryMs === undefined || calmMs < timeoutMs * CALM_SHARE || !this.#isCalm()) return;
     throw new Error(
@@ -314,7 +311,7 @@ class ClusterRun {
       nodeTimeoutMs: this.#schedule.shape.heartbeatIntervalMs * this.#schedule.shape.heartbeatTimeoutCount,
       strikesInPhases: this.#schedule.shape.strikesInPhases === true,
       noteDiskFault: () => void (this.#history.disksFailed = true),
-      noteTrouble: (lastsMs = 0) => this.#noteTrouble(lastsMs),
+      noteTrouble: (lastsMs?: number) => this.#calm.noteTrouble(lastsMs),
       pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),
       noteQuiesce: () => void (this.#hadQuiesced = true),
       truncate: () => void this.#clients.truncate().catch((error) => this.fail(error)),

@@ -427,10 +427,10 @@ export class Strikes {
     if (kind !== "freeze" && kind !== "sleep" && kind !== "join") this.deathCount++;
     switch (kind) {
       case "freeze":
-        return member.freeze(durationMs);
+        return this.#freeze(member, durationMs);
       case "sleep":
         this.#targets.holdDoubts();
-        return member.freeze(durationMs);
+        return this.#freeze(member, durationMs);
       case "kill":
       case "vanish":
         member.die(kind === "vanish");
@@ -451,6 +451,12 @@ export class Strikes {
       default:
         throw new TypeError(`No fault of the name ${kind}`);
     }
+  }
+
+  /** What a node waited for while it stood still ends before anything else, when it goes on. */
+  #freeze(member: ClusterMember, durationMs: number): void {
+    this.#later(durationMs, () => this.#targets.noteTrouble());
+    member.freeze(durationMs);
   }
 
   /** Nobody but clients hears a node for a while; then it dies, with what it alone has written, and is soon back. */

@@ -1,0 +1,47 @@
+import { setImmediate } from "node:timers";
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { createCompute } from "../platform/mod.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+import { Strikes, type StrikeTargets } from "./cluster_strikes.ts";
+import type { PlannedFault } from "./cluster_types.ts";
+import { EventKind } from "./simulation.ts";
+import { type SimProcess, SimWorld } from "./world.ts";
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+const compute = createCompute();
+const FREEZE: PlannedFault = { atMs: 100, kind: "freeze", node: 0, other: 0, durationMs: 200, amount: 0 };
+
+/** One node that does nothing, and an epoch of one fault. */
+function makeStrikes(fault: PlannedFault) {
+  const world = new SimWorld({ seed: 1, settle, compute });
+  const process: SimProcess = world.addMachine("a").start("a");
+  const member = {
+    isUp: true,
+    machine: process.machine,
+    process,
+    freeze: (durationMs: number) => process.freeze(durationMs * 1000),
+  } as unknown as ClusterMember;
+  const troubleMs: number[] = [];
+  const strikes = new Strikes({
+    world,
+    members: { up: [member], all: [member] },
+    clients: [],
+    counters: { note: () => {} },
+    rotten: new Set<ClusterMember>(),
+    noteTrouble: () => void troubleMs.push(world.simulation.nowUs / 1000),
+  } as unknown as StrikeTargets, { kind: "safe", durationMs: 1000, faults: [fault] });
+  return { world, process, strikes, troubleMs };
+}
+
+describe("Strikes", () => {
+  it("notes trouble when a node that stood still goes on, before the node does anything", async () => {
+    const { world, process, strikes, troubleMs } = makeStrikes(FREEZE);
+    const { simulation } = world;
+    const seen: number[][] = [];
+    strikes.start();
+    simulation.schedule(150_000, EventKind.TIMER, process, () => void seen.push([...troubleMs]));
+    await simulation.runFor(1000);
+    assertEquals(seen, [[100, 300]]);
+  });
+});
