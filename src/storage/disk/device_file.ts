@@ -26,7 +26,8 @@ import {
   PAGE_SIZE_BYTES,
   startsLikeHeader,
 } from "./layout.ts";
-import { joinShadow, splitShadow } from "./shadow_file.ts";
+import { joinShadow, ShadowedFile, splitShadow } from "./shadow_file.ts";
+import { repairShadow } from "./shadow_repair.ts";
 import { PARTITION_PAGES_END_BYTES, type PartitionPages } from "./partition_pages.ts";
 
 /** What the devices of a namespace are. */
@@ -313,6 +314,7 @@ async function claim(candidates: readonly Candidate[], options: DeviceOptions): 
       lastRunId: base.runId,
       wasStoppedInOrder: (base.flags & HEADER_FLAG.STOPPED_IN_ORDER) !== 0,
     };
+    if (!device.wasStoppedInOrder) await repairBlocks(device, options);
     await writeHeader(device, {
       runId,
       deviceCount: candidates.length,
@@ -326,6 +328,29 @@ async function claim(candidates: readonly Candidate[], options: DeviceOptions): 
     firstBlock += blockCount;
   }
   return devices;
+}
+
+/** What the last run left different on a device and its shadow is made alike, before the header says that a new run began. */
+async function repairBlocks(
+  { path, file, header, blockCount }: OpenDevice,
+  { log, namespace }: DeviceOptions,
+): Promise<void> {
+  if (!(file instanceof ShadowedFile)) return;
+  const { deviceId, blockSizeBytes } = header;
+  const { toDevice, toShadow } = await repairShadow({
+    sides: file.sides,
+    path,
+    deviceId,
+    blockSizeBytes,
+    blockCount,
+  });
+  if (toDevice + toShadow === 0) return;
+  log.write(
+    "info",
+    "drv_ssd",
+    `{${namespace}} "${path}": of what was being written when the last run ended, ${toDevice} pieces came from the shadow ` +
+      `and ${toShadow} went there`,
+  );
 }
 
 function freshHeader(

@@ -14,9 +14,9 @@
  * | both have one, of one device | | higher header sequence → the other; equal: nothing |
  * | both have one, of two devices | | refused |
  *
- * After a power cut the two may differ in what was being written. Nobody waited for that in vain, but a start serves what
- * it finds on the first. So that no later start takes the shadow for newer and undoes it, the first always gets a header
- * before the shadow does.
+ * After a power cut the two may differ in what was being written. A start makes their blocks alike (`shadow_repair.ts`),
+ * beginning with the header: so that a start that is interrupted is not undone by the next one, the first always gets a
+ * header before the shadow does.
  *
  * @module
  */
@@ -63,6 +63,11 @@ export class ShadowedFile implements DiskFile {
     } catch {
       return await this.#shadow.read(offset, target);
     }
+  }
+
+  /** The device, and its shadow. */
+  get sides(): readonly [DiskFile, DiskFile] {
+    return [this.#first, this.#shadow];
   }
 
   /** See {@linkcode DiskFile}. */

@@ -243,4 +243,36 @@ describe("a file with a shadow", () => {
     assertEquals([test.it.store.supervision.raidedTombstones, test.it.store.tombstoneCount], [0, 100]);
     await test.close();
   });
+
+  for (const lacking of [FIRST, SHADOW]) {
+    it(`has what the power left on one of the two on both after a start: not on ${lacking}`, async () => {
+      const test = new Shadowed();
+      await test.open();
+      test.put(0, 50);
+      await settle(test.clock, test.it.store.disk!.flush());
+      const before = test.disk.content(lacking).slice(MIB, 3 * MIB);
+      test.put(50, 100);
+      await settle(test.clock, test.it.store.disk!.flush());
+      test.disk.content(lacking).set(before, MIB);
+      await test.open();
+      await assertHas(test, 100);
+      assertEquals(test.disk.content(FIRST).slice(MIB), test.disk.content(SHADOW).slice(MIB));
+      await test.close();
+    });
+  }
+
+  it("keeps what is damaged on both, each in another place, as it is", async () => {
+    const test = new Shadowed();
+    await test.open();
+    test.put(0, 100);
+    await settle(test.clock, test.it.store.disk!.flush());
+    const [own, other] = [FIRST, SHADOW].map((path) => test.disk.content(path));
+    own[MIB + 300] ^= 4;
+    other[MIB + 50_300] ^= 4;
+    const before = [own, other].map((bytes) => bytes.slice(MIB));
+    await test.open();
+    await assertHas(test, 100);
+    assertEquals([FIRST, SHADOW].map((path) => test.disk.content(path).slice(MIB)), before);
+    await test.close();
+  });
 });

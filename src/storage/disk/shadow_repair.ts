@@ -1,0 +1,188 @@
+/**
+ * Makes the blocks of a device and its shadow alike after a run that did not stop in order. What was being written when
+ * the power went may be on one of the two alone. A start that left it there could meet it later, when the other copy of
+ * the block is damaged or torn, and would bring back what everything since has taken for lost.
+ *
+ * Each block is what its latest life on either of the two says, with all units of that life that are sound on one of
+ * them: nobody waited for those in vain, and from now on they count. They are written where they are missing. A unit that
+ * is damaged on both stays as it is; records are looked for on both then.
+ *
+ * Looked at are the blocks whose first pages differ, and the newest ones of the last run, of which only the later units
+ * may.
+ *
+ * @module
+ */
+
+import { type CorruptionError, equalBytes, isBlank } from "../../base/mod.ts";
+import type { DiskFile } from "../../port/mod.ts";
+import { type BlockContent, BlockWalk, findLives } from "./block_scan.ts";
+import {
+  alignToPage,
+  decodeUnitHeader,
+  HEADER_AREA_SIZE_BYTES,
+  PAGE_SIZE_BYTES,
+  SEQUENCE_STEP_OF_STARTS,
+  UNIT_HEADER_SIZE_BYTES,
+  type UnitHeader,
+} from "./layout.ts";
+
+/** Of the newest blocks of the last run so many bytes are compared: more than may wait to be synced. */
+const COMPARED_MAX_BYTES = 128 * 1024 * 1024;
+/** First pages that are read at a time. */
+const READ_COUNT_MAX = 16;
+
+/** A device with a shadow. */
+export interface MirroredDevice {
+  /** The device, and its shadow. */
+  sides: readonly [DiskFile, DiskFile];
+  /** Path, for reports. */
+  path: string;
+  /** Its id, 8 bytes. */
+  deviceId: Uint8Array;
+  /** Bytes of a write block. */
+  blockSizeBytes: number;
+  /** Whole blocks. */
+  blockCount: number;
+}
+
+/** What was written. */
+export interface RepairCounts {
+  /** Units that the device got. */
+  toDevice: number;
+  /** Units that the shadow got. */
+  toShadow: number;
+}
+
+/** See the head of the file. What one of the two can't read, and what can't be written, stays as it is. */
+export async function repairShadow(device: MirroredDevice): Promise<RepairCounts> {
+  return await new ShadowRepair(device).run();
+}
+
+class ShadowRepair {
+  readonly #device: MirroredDevice;
+  readonly #counts: RepairCounts = { toDevice: 0, toShadow: 0 };
+  readonly #differing = new Set<number>();
+  /** Latest life of each block of which something is known. */
+  readonly #sequences = new Map<number, number>();
+
+  constructor(device: MirroredDevice) {
+    this.#device = device;
+  }
+
+  async run(): Promise<RepairCounts> {
+    await this.#readHeads();
+    for (const block of this.#newestBlocks()) this.#differing.add(block);
+    for (const block of this.#differing) await this.#repair(block);
+    const { toDevice, toShadow } = this.#counts;
+    const [first, shadow] = this.#device.sides;
+    if (toDevice > 0) await first.sync();
+    if (toShadow > 0) await shadow.sync();
+    return this.#counts;
+  }
+
+  async #readHeads(): Promise<void> {
+    const { blockCount } = this.#device;
+    let next = 0;
+    const work = async () => {
+      while (next < blockCount) await this.#readHead(next++);
+    };
+    await Promise.all(Array.from({ length: READ_COUNT_MAX }, work));
+  }
+
+  async #readHead(block: number): Promise<void> {
+    const pages = await this.#read(block, PAGE_SIZE_BYTES);
+    if (pages === undefined) return;
+    const [own, other] = pages;
+    if (isBlank(own) && isBlank(other)) return;
+    const sequences = pages.map((page) => decodeUnitHeader(page, 0, this.#place(block))?.sequence ?? 0);
+    this.#sequences.set(block, Math.max(...sequences));
+    if (!equalBytes(own, 0, other, 0, PAGE_SIZE_BYTES)) this.#differing.add(block);
+  }
+
+  /** The newest blocks of the last run, as many as may hold what was not synced. */
+  #newestBlocks(): number[] {
+    const sorted = [...this.#sequences].sort(([, a], [, b]) => b - a);
+    const countMax = Math.ceil(COMPARED_MAX_BYTES / this.#device.blockSizeBytes);
+    const isOfLastRun = ([, sequence]: [number, number], place: number) =>
+      place === 0 || sorted[place - 1][1] - sequence < SEQUENCE_STEP_OF_STARTS;
+    const end = sorted.findIndex((block, place) => place >= countMax || !isOfLastRun(block, place));
+    return sorted.slice(0, end < 0 ? sorted.length : end).map(([block]) => block);
+  }
+
+  async #repair(block: number): Promise<void> {
+    const both = await this.#read(block, this.#device.blockSizeBytes);
+    if (both === undefined) return;
+    const [own, other] = both;
+    if (equalBytes(own, 0, other, 0, own.length)) return;
+    const place = this.#place(block);
+    const lives = both.map((bytes) => findLives(bytes, place).at(-1) ?? { sequence: 0, units: [] });
+    const sequence = Math.max(lives[0].sequence, lives[1].sequence);
+    if (sequence === 0) return;
+    const units = lives.map((life) => life.sequence === sequence ? life.units : []);
+    for (const unit of merged(units[0], units[1])) await this.#repairUnit(block, { unit, sequence, both });
+  }
+
+  /** Writes a unit that is sound on one of the two to the other one. */
+  async #repairUnit(
+    block: number,
+    { unit, sequence, both }: { unit: UnitHeader; sequence: number; both: readonly Uint8Array[] },
+  ): Promise<void> {
+    const start = unit.offsetBytes;
+    const end = Math.min(this.#device.blockSizeBytes, endOf(unit));
+    const [own, other] = both;
+    if (equalBytes(own, start, other, start, end - start)) return;
+    const content = { sequence, units: [unit] };
+    const source = both.findIndex((bytes) => this.#isSound(block, bytes, content));
+    if (source < 0) return;
+    const target = this.#device.sides[1 - source];
+    try {
+      await target.write(this.#offsetOf(block) + start, both[source].subarray(start, end));
+    } catch {
+      // Whoever reads it there finds damage, and looks at the other one.
+      return;
+    }
+    if (source === 0) this.#counts.toShadow++;
+    else this.#counts.toDevice++;
+  }
+
+  #isSound(block: number, bytes: Uint8Array, content: BlockContent): boolean {
+    const [unit] = content.units;
+    const header = decodeUnitHeader(bytes, unit.offsetBytes, this.#place(block));
+    if (header === undefined || header.sequence !== content.sequence) return false;
+    const { path } = this.#device;
+    const place = { ...this.#place(block), path, deviceOffset: this.#offsetOf(block) };
+    const walk = new BlockWalk(bytes, content, { place, checks: true });
+    const damage: CorruptionError[] = [];
+    walk.step({ record: () => {}, damage: (error) => damage.push(error) }, Infinity);
+    return damage.length === 0;
+  }
+
+  /** The beginning of a block on both; undefined when one of them can't be read. */
+  async #read(block: number, sizeBytes: number): Promise<[Uint8Array, Uint8Array] | undefined> {
+    const read = async (side: DiskFile) => {
+      const bytes = new Uint8Array(sizeBytes);
+      await side.read(this.#offsetOf(block), bytes);
+      return bytes;
+    };
+    const [first, shadow] = this.#device.sides;
+    return await Promise.all([read(first), read(shadow)]).catch(() => undefined);
+  }
+
+  #place(block: number): { deviceId: Uint8Array; block: number } {
+    return { deviceId: this.#device.deviceId, block };
+  }
+
+  #offsetOf(block: number): number {
+    return HEADER_AREA_SIZE_BYTES + block * this.#device.blockSizeBytes;
+  }
+}
+
+/** Units that are on one of the two, each once, in their order. */
+function merged(units: readonly UnitHeader[], others: readonly UnitHeader[]): UnitHeader[] {
+  const byOffset = new Map([...others, ...units].map((unit) => [unit.offsetBytes, unit]));
+  return [...byOffset.values()].sort((a, b) => a.offsetBytes - b.offsetBytes);
+}
+
+function endOf({ offsetBytes, recordBytes }: UnitHeader): number {
+  return alignToPage(offsetBytes + UNIT_HEADER_SIZE_BYTES + recordBytes);
+}
