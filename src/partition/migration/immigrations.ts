@@ -6,7 +6,10 @@
  * | start | of another cluster, above the limit of incoming transfers, while an old copy is being dropped: "again"; not expected from that node: "fail"; else "ok". One that was taken before is answered alike |
  * | insert | applied by the rule below, and acknowledged; ignored when it could not be applied now |
  * | meta ack | goes on with what this node has |
- * | done | once what came is durable the table moves on; then, and whenever it is asked again, acknowledged |
+ * | done | once what is here is durable the table moves on; then, and whenever it is asked again, acknowledged |
+ *
+ * What is here is more than what this transfer brought: one that a change of the cluster interrupted, or a replica write,
+ * may have brought the same before, and is not sent again. The source drops what it has once it is told that all is here.
  *
  * What is not known is not acknowledged: the source of an earlier cluster would take it for its own.
  *
@@ -117,8 +120,6 @@ interface Immigration {
   readonly rule: ReplaceOptions["rule"];
   readonly isSuperseded: boolean;
   readonly meta: MetaSender | undefined;
-  /** Records that changed this node's copy. */
-  changedCount: number;
   state: "receiving" | "flushing" | "ended";
 }
 
@@ -240,7 +241,6 @@ export class Immigrations {
       meta: wantsMeta
         ? new MetaSender({ options, slices, namespace, partition, to: from, emigrationId: id })
         : undefined,
-      changedCount: 0,
       state: "receiving",
     };
     this.#byName.set(nameOf(from, id), immigration);
@@ -318,8 +318,6 @@ export class Immigrations {
     );
     switch (replaced) {
       case REPLACED.APPLIED:
-        immigration.changedCount++;
-        return "taken";
       case REPLACED.SAME:
       case REPLACED.LOCAL_BETTER:
       case REPLACED.TRUNCATED:
@@ -361,7 +359,8 @@ export class Immigrations {
     immigration.state = "flushing";
     const { partition, at: { namespace } } = immigration;
     const whenFlushed = this.#host.options.whenFlushed;
-    const isDurable = whenFlushed === undefined || immigration.changedCount === 0;
+    const isEmpty = namespace.store.index.partitionEntryCounts[partition] === 0;
+    const isDurable = whenFlushed === undefined || isEmpty;
     if (isDurable || PLANTED.doneBeforeDurable) return this.#sweepOrEnd(immigration);
     whenFlushed({ namespace, partition }, () => {
       if (immigration.state === "flushing") this.#sweepOrEnd(immigration);

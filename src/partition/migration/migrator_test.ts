@@ -204,6 +204,20 @@ describe("end of a transfer", () => {
     assertEquals(from.it.store.index.entryCount, 0);
   });
 
+  it("waits until what an interrupted transfer has brought is durable, though nothing comes any more", () => {
+    const { cluster, to } = pair();
+    to.flushes = [];
+    cluster.form();
+    until(cluster, () => to.flushes!.length === 1);
+    cluster.form();
+    until(cluster, () => to.flushes!.length === 2);
+    assertEquals(to.statistics.recordReceives, 5);
+    assert(!kinds(cluster).includes("done-ack"));
+    to.flushes[1]();
+    cluster.settle();
+    assertEquals(to.partitions.admit(PARTITION), ResultCode.OK);
+  });
+
   it("does nothing when it is durable only after the cluster has changed", () => {
     const { cluster, to } = pair();
     to.flushes = [];
