@@ -161,9 +161,7 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "records/s limit of background queries",
   }),
   conflictResolutionPolicy: oneOf(["generation", "last-update-time"], "generation", {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     doc: "which of two copies wins when partitions merge",
   }),
   conflictResolveWrites: bool(false, {
@@ -183,9 +181,7 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
   disableColdStartEviction: bool(false, { status: "accepted", doc: "do not evict during cold start" }),
   disableMrtWrites: bool(false, { status: "unsupported", dynamic: true, doc: "refuse transactional writes" }),
   disableWriteDupRes: bool(false, {
-    status: "accepted",
     dynamic: true,
-    quiet: true,
     doc: "writes skip duplicate resolution",
   }),
   disallowExpunge: bool(false, {
@@ -194,12 +190,21 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "refuse deletes without tombstone",
   }),
   disallowNullSetname: bool(false, { dynamic: true, doc: "refuse writes of records without a set" }),
-  enableBenchmarksBatchSub: bool(false, { dynamic: true, doc: "histograms of the phases of batch rows" }),
+  enableBenchmarksBatchSub: bool(false, {
+    status: "accepted",
+    dynamic: true,
+    doc: "histograms of the phases of batch rows",
+  }),
   enableBenchmarksOpsSub: bool(false, {
+    status: "accepted",
     dynamic: true,
     doc: "histograms of the phases of background operations",
   }),
-  enableBenchmarksRead: bool(false, { dynamic: true, doc: "histograms of the phases of reads" }),
+  enableBenchmarksRead: bool(false, {
+    status: "accepted",
+    dynamic: true,
+    doc: "histograms of the phases of reads",
+  }),
   enableBenchmarksUdf: bool(false, {
     status: "accepted",
     dynamic: true,
@@ -210,7 +215,11 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     dynamic: true,
     doc: "histograms of the phases of background UDF calls",
   }),
-  enableBenchmarksWrite: bool(false, { dynamic: true, doc: "histograms of the phases of writes" }),
+  enableBenchmarksWrite: bool(false, {
+    status: "accepted",
+    dynamic: true,
+    doc: "histograms of the phases of writes",
+  }),
   enableHistProxy: bool(false, { status: "accepted", dynamic: true, doc: "histogram of proxied requests" }),
   evictHistBuckets: int(10000, {
     dynamic: true,
@@ -226,7 +235,6 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "share of the records, in tenths of a percent, that one round of eviction removes",
   }),
   forceLongQueries: bool(false, {
-    status: "accepted",
     dynamic: true,
     doc: "stock debugging aid: treat every query as long",
   }),
@@ -299,7 +307,6 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
   }),
   rackId: int(0, { dynamic: true, range: [0, 1_000_000], doc: "rack of this node" }),
   readConsistencyLevelOverride: oneOf(["all", "off", "one"], "off", {
-    status: "accepted",
     dynamic: true,
     doc: "how many copies a read asks, whatever the client wants",
   }),
@@ -354,7 +361,6 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     doc: "stock: truncate threads; a node here is one event loop",
   }),
   writeCommitLevelOverride: oneOf(["all", "master", "off"], "off", {
-    status: "accepted",
     dynamic: true,
     doc: "how many copies a write waits for, whatever the client asks",
   }),
@@ -403,7 +409,6 @@ export const setOptions: OptionTable = defineOptions<SetSettings>({
   }),
   disableEviction: bool(false, { dynamic: true, doc: "protect from eviction; expiry still applies" }),
   enableIndex: bool(false, {
-    status: "accepted",
     dynamic: true,
     doc: "index of the records of this set, for scans of small sets",
   }),
@@ -435,12 +440,12 @@ export interface Geo2dsphereWithinSettings {
 
 /** Rows of `namespace.geo2dsphere-within`. */
 export const geo2dsphereWithinOptions: OptionTable = defineOptions<Geo2dsphereWithinSettings>({
-  strict: bool(true, { status: "accepted", doc: "reject invalid GeoJSON regions" }),
-  minLevel: int(1, { status: "accepted", dynamic: true, range: [0, 30], doc: "smallest S2 level" }),
-  maxLevel: int(20, { status: "accepted", dynamic: true, range: [0, 30], doc: "largest S2 level" }),
-  maxCells: int(12, { status: "accepted", dynamic: true, range: [1, 256], doc: "cells per covering" }),
-  levelMod: int(1, { status: "accepted", range: [1, 3], doc: "level step" }),
-  earthRadiusMeters: int(6_371_000, { status: "accepted", doc: "radius for circles" }),
+  strict: bool(true, { doc: "compare what the cells find with the shape itself" }),
+  minLevel: int(1, { dynamic: true, range: [0, 30], doc: "smallest S2 level" }),
+  maxLevel: int(20, { dynamic: true, range: [0, 30], doc: "largest S2 level" }),
+  maxCells: int(12, { dynamic: true, range: [1, 256], doc: "cells per covering" }),
+  levelMod: int(1, { range: [1, 3], doc: "level step" }),
+  earthRadiusMeters: int(6_371_000, { doc: "radius for circles" }),
 });
 
 /** Rows of `namespace.index-type`. */

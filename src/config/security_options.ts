@@ -15,7 +15,7 @@ export interface ModLuaSettings {
 
 /** Rows of the `mod-lua` context. */
 export const modLuaOptions: OptionTable = defineOptions<ModLuaSettings>({
-  cacheEnabled: bool(true, { status: "accepted", quiet: true, doc: "keep Lua states" }),
+  cacheEnabled: bool(true, { doc: "keep Lua states" }),
   userPath: text("/opt/aerospike/usr/udf/lua", { status: "accepted", quiet: true, doc: "UDF directory" }),
 });
 

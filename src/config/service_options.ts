@@ -175,7 +175,7 @@ export const serviceOptions: OptionTable = defineOptions<ServiceSettings>({
       "keep as many copies as replication-factor says even where nodes share a machine; all nodes must say so",
   }),
   debugAllocations: bool(false, { status: "accepted", doc: "stock: allocation accounting" }),
-  disableUdfExecution: bool(false, { status: "accepted", doc: "refuse all UDF calls" }),
+  disableUdfExecution: bool(false, { doc: "refuse all UDF calls" }),
   enableBenchmarksFabric: bool(false, { status: "accepted", dynamic: true, doc: "fabric histograms" }),
   enableHealthCheck: bool(false, {
     dynamic: true,

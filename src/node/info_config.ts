@@ -30,11 +30,8 @@ function changeConfig({ node, command }: InfoContext): string {
     node.cluster.resetHeartbeat();
     return OK;
   }
-  if (
-    pairs.some(([name, value]) => name === "compression" && value === "zstd") && !node.ports.compute.hasZstd()
-  ) {
-    return "ERROR:4:invalid set-config parameter: compression is zstd, which this runtime does not have, use lz4";
-  }
+  const problem = presentProblem(node, pairs);
+  if (problem !== undefined) return `ERROR:4:invalid set-config parameter: ${problem}`;
   const result = setConfig(node.settings, pairs);
   if (result.ok) {
     result.changed.forEach((change) => logChange(node, change));
@@ -42,6 +39,23 @@ function changeConfig({ node, command }: InfoContext): string {
     for (const { indexes } of node.namespaces) indexes.followSettings();
   }
   return setConfigReply(result);
+}
+
+/** What the machine, or the cluster as it is now, has against a change. */
+function presentProblem(
+  { ports, cluster }: AerieNode,
+  pairs: readonly (readonly [name: string, value: string])[],
+): string | undefined {
+  for (const [name, value] of pairs) {
+    if (name === "compression" && value === "zstd" && !ports.compute.hasZstd()) {
+      return "compression is zstd, which this runtime does not have, use lz4";
+    }
+    if (name === "min-cluster-size" && Number(value) > cluster.size) {
+      return `min-cluster-size is "${value}", but the cluster has ${cluster.size} ` +
+        `${cluster.size === 1 ? "node" : "nodes"} now and would be given up; let it grow first`;
+    }
+  }
+  return undefined;
 }
 
 /** `protocol reset` is an act and no value: all peers are forgotten and found again. */

@@ -71,6 +71,16 @@ describe("answerInfo()", () => {
     assertEquals(connection.ask("node"), "A1");
   });
 
+  it("refuses a min-cluster-size that the present cluster does not have", async () => {
+    const connection = (await TestNode.start()).connect();
+    assertEquals(
+      connection.ask("set-config:context=service;min-cluster-size=2"),
+      'ERROR:4:invalid set-config parameter: min-cluster-size is "2", but the cluster has 1 node now and would be ' +
+        "given up; let it grow first",
+    );
+    assertEquals(connection.ask("set-config:context=service;min-cluster-size=1"), "ok");
+  });
+
   it("refuses a request whose answers are too long together", async () => {
     const connection = (await TestNode.start()).connect();
     const many = Array.from({ length: 100_000 }, () => "namespace/test");

@@ -300,7 +300,7 @@ function otherStatistics({ stats, peerStats }: Namespace): Statistic[] {
     ...["verify_read", "roll_forward", "monitor_roll_forward", "roll_back", "monitor_roll_back"].flatMap((
       step,
     ) => zeros(`mrt_${step}_`, "success error timeout")),
-    ["fail_xdr_forbidden", 0],
+    ["fail_xdr_forbidden", stats.failXdrForbidden],
     ["fail_key_busy", stats.failKeyBusy],
     ["fail_xdr_key_busy", 0],
     ["fail_generation", stats.failGeneration],

@@ -203,6 +203,10 @@ function agreeActiveRack(
   return wanted;
 }
 
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /**
  * Places the copies of all partitions.
  *
@@ -224,8 +228,9 @@ export function placeCopies(rows: Rows, options: {
   const replicaCount = Math.min(replicationFactor, copyCountMax);
   if (replicaCount < Math.min(replicationFactor, activeCount)) {
     warnings.push(
-      `${replicaCount} copies instead of ${replicationFactor}: the nodes are on ${hostCount} hosts, and two copies on ` +
-        "one host are lost together",
+      `${counted(replicaCount, "copy", "copies")} instead of ${replicationFactor}: the nodes are on ` +
+        `${counted(hostCount, "host", "hosts")}, and two copies on one host are lost together; ` +
+        "copies-on-one-host true on all nodes allows it, after a recluster",
     );
   }
   const activeRack = features.placement

@@ -82,6 +82,7 @@ describe("placeCopies()", () => {
     const capped = place(members, { replicationFactor: 3 });
     assertEquals(capped.replicaCount, 2);
     assert(capped.warnings[0].includes("2 hosts"));
+    assert(capped.warnings[0].includes("copies-on-one-host"), "says what lifts it");
     const lifted = place(members, {
       replicationFactor: 3,
       features: { placement: true, hostSpread: true, sharedHosts: true },

@@ -26,6 +26,16 @@ export const CAUSE = {
     phase: "clock skew",
     text: "the clocks of the cluster are too far apart to tell which write is newer; set them",
   },
+  clientWrites: {
+    code: ResultCode.FORBIDDEN,
+    phase: "gate",
+    text: "reject-non-xdr-writes is set: the namespace takes only what another cluster ships",
+  },
+  shippedWrites: {
+    code: ResultCode.FORBIDDEN,
+    phase: "gate",
+    text: "reject-xdr-writes is set: the namespace takes nothing that another cluster ships",
+  },
   outOfSpace: {
     code: ResultCode.OUT_OF_SPACE,
     phase: "storage",

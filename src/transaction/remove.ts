@@ -24,6 +24,7 @@ import {
   type TransactionContext,
 } from "./context.ts";
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
+import { checkGates } from "./gates.ts";
 import { KIND } from "./stats.ts";
 
 const CLIENT = { origin: "client" } as const;
@@ -63,6 +64,8 @@ function tryDelete(context: TransactionContext, namespace: Namespace): number {
   const { request } = context;
   const { entry, store } = namespace;
   if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
+  const gate = checkGates(context, namespace);
+  if (gate !== ResultCode.OK) return gate;
   const filter = filterOf(request, namespace.scope);
   if (typeof filter === "number") return filter;
   findRecord(context, namespace);

@@ -78,6 +78,8 @@ export class RequestStats {
   };
   /** Requests refused because the record was busy. */
   failKeyBusy = 0;
+  /** Changes that are taken from clients alone, or from other clusters alone, and came from the wrong side. */
+  failXdrForbidden = 0;
   /** Requests refused for their generation. */
   failGeneration = 0;
   /** Writes refused for the record's size. */

@@ -39,6 +39,7 @@ import {
   type TransactionContext,
 } from "./context.ts";
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
+import { checkGates } from "./gates.ts";
 import { removeRecord } from "./remove.ts";
 import { KIND, ORIGIN } from "./stats.ts";
 import { voidTimeOf } from "./ttl.ts";
@@ -92,6 +93,8 @@ function checkCall(context: TransactionContext, namespace: Namespace): number {
   }
   if (request.opCount > 0 || !request.has(FIELD.UDF_FUNCTION)) return ResultCode.PARAMETER;
   if (!isArgumentList(request.field(FIELD.UDF_ARGLIST))) return ResultCode.PARAMETER;
+  const gate = checkGates(context, namespace);
+  if (gate !== ResultCode.OK) return gate;
   if (namespace.store.stopWrites) return namespace.refusals.note(CAUSE.stopWrites);
   if (namespace.settings.disallowNullSetname && !namesSet(request)) return ResultCode.PARAMETER;
   if (namesSet(request) && request.fieldSize[FIELD.SET] > SET_NAME_SIZE_MAX) return ResultCode.PARAMETER;

@@ -29,6 +29,7 @@ import {
   type TransactionContext,
 } from "./context.ts";
 import { askFilter, FILTERED, filterOf } from "./filter.ts";
+import { checkGates } from "./gates.ts";
 import { noteStorageRefusal, removeRecord } from "./remove.ts";
 import { KIND } from "./stats.ts";
 import { voidTimeOf } from "./ttl.ts";
@@ -64,7 +65,8 @@ function checkMessage(context: TransactionContext, namespace: Namespace): number
   if (request.has(FIELD.MRT_ID) || request.info4 !== 0) return ResultCode.ENTERPRISE_ONLY;
   const shape = checkWrite(request);
   if (typeof shape === "number") return shape;
-  if (namespace.store.clockSkewStopsWrites) return namespace.refusals.note(CAUSE.clockSkew);
+  const gate = checkGates(context, namespace);
+  if (gate !== ResultCode.OK) return gate;
   if (namespace.store.stopWrites) return namespace.refusals.note(CAUSE.stopWrites);
   if (namespace.settings.disallowNullSetname && !namesSet(request)) return ResultCode.PARAMETER;
   if (namesSet(request) && request.fieldSize[FIELD.SET] > SET_NAME_SIZE_MAX) return ResultCode.PARAMETER;
