@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import ts from "typescript";
-import * as config from "../../src/config/mod.ts";
+import type { OptionTable } from "../../src/config/mod.ts";
 import { modLuaOptions } from "../../src/config/security_options.ts";
 import {
   geo2dsphereWithinOptions,
@@ -15,7 +15,7 @@ import { parseTree } from "./syntax.ts";
 
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
-const TABLES: Record<string, config.OptionTable> = {
+const TABLES: Record<string, OptionTable> = {
   service: serviceOptions,
   "network.service": serviceListenerOptions,
   "network.heartbeat": heartbeatOptions,
