@@ -13,7 +13,8 @@
  * All members tell them in the exchange, so that all come to the same decisions, for each partition once per change of
  * the cluster: {@linkcode decidesByTime}. Within one merge there is one rule alone, which is a total order of the copies
  * of a record; so it makes no difference in what order and how often they meet. A merge that a further change of the
- * cluster interrupts goes on by the same rule, because the copies remember each other as kindred or as rivals.
+ * cluster interrupts goes on by the same rule, because the copies remember each other as kindred or as rivals. Rivals
+ * that part before the merge has ended stay rivals: each of them is remembered by what it was.
  *
  * Why two rules: generations may be compared between the sides of a split, which both served, but not between a copy and
  * what it once was. A record that expired or was lost and made anew has a low generation; the stale copy of a node that
@@ -91,8 +92,14 @@ function areRivals(one: MergingCopy, other: MergingCopy): boolean {
   if (one.lineage.rivals.includes(otherId) || other.lineage.rivals.includes(oneId)) return true;
   if (((one.high | other.high) & VERSION_BIT.SUBSET) !== 0) return false;
   if (one.lineage.isWhole && other.lineage.isWhole) return true;
+  if (isRivalOfPast(one, other) || isRivalOfPast(other, one)) return true;
   const known = new Set([...one.lineage.contained, ...one.lineage.kindred]);
   return [...other.lineage.contained, ...other.lineage.kindred].some((id) => known.has(id));
+}
+
+/** Whether one copy's merge by policy began with what the other was: the other has gone on by itself before it ended. */
+function isRivalOfPast(one: MergingCopy, other: MergingCopy): boolean {
+  return one.lineage.rivals.some((id) => other.lineage.contained.includes(id));
 }
 
 /** What a copy's successors come from: those that go on from it in a new cluster. */

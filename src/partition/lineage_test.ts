@@ -116,6 +116,20 @@ describe("decidesByTime()", () => {
     assert(decidesByTime(byTime));
   });
 
+  it("is false of copies whose merge by policy a split has ended, though what they were together is forgotten", () => {
+    const cut = { ...FRESH_LINEAGE, isWhole: false };
+    const begun = (family: number) => {
+      const copy = copyOf(2 + family, cut);
+      const ids = [idOf(copyOf(3 - family, cut)), lineageId(5, (1 - family) << 16)];
+      return copyOf(5, lineageAmong(lineageAfter(copy), { ids, isByTime: false }), { family });
+    };
+    const [left, right] = [begun(0), begun(1)];
+    assert(decidesByTime([copyOf(2, cut), copyOf(3, cut)]));
+    assert(!decidesByTime([next(left, 6), next(right, 7)]));
+    assert(!decidesByTime([next(next(left, 6), 8), right]));
+    assert(decidesByTime([next(left, 6, SUBSET), next(right, 7)]));
+  });
+
   it("knows copies of a long history by what they were together", () => {
     let common = first;
     for (let key = 10; key < 100; key++) common = next(common, key);
