@@ -7,6 +7,8 @@ import { AsbReader } from "./backup/asb_reader.ts";
 import { runBackup } from "./backup.ts";
 import { runRestore } from "./restore.ts";
 
+const FILL_TIME_MAX_MS = 60_000;
+
 interface Outcome {
   code: number;
   printed: string;
@@ -67,7 +69,9 @@ async function fill(client: AerieClient, count: number): Promise<void> {
     bins: { n: key, text: `value ${key}\n\\ ` },
     policy: { sendKey: key % 2 === 0, ttlS: key % 5 === 0 ? 1000 : -1 },
   }));
-  for (const result of await client.batch(rows)) assertEquals(result.resultCode, 0);
+  // The default is a second, which a busy machine may need for 20,000 records.
+  const results = await client.batch(rows, { totalTimeoutMs: FILL_TIME_MAX_MS });
+  for (const { resultCode } of results) assertEquals(resultCode, 0);
 }
 
 function filesIn(directory: string): string[] {
