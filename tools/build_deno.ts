@@ -12,7 +12,15 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import * as esbuild from "esbuild";
-import { absolute, denoResolver, installPackages, refuseLocalPaths, report, root } from "./bundle.ts";
+import {
+  absolute,
+  denoResolver,
+  installPackages,
+  refuseLocalPaths,
+  report,
+  root,
+  runTool,
+} from "./bundle.ts";
 import { print } from "./print.ts";
 
 /** Name of the file that is run. */
@@ -62,13 +70,4 @@ async function main(): Promise<void> {
   print(`${outputFiles.length} files, ${(sizeBytes / 1e6).toFixed(1)} MB`);
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    print(error instanceof Error ? error.message : String(error));
-    Deno.exitCode = 1;
-  } finally {
-    await esbuild.stop();
-  }
-}
+if (import.meta.main) await runTool(main);

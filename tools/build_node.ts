@@ -21,8 +21,8 @@ import {
   report,
   root,
   run,
+  runTool,
 } from "./bundle.ts";
-import { print } from "./print.ts";
 
 /** Where the Node program comes from when the caller names none: the oldest line that the bundle supports. */
 const NODE_PACKAGE = "node@22.23.3";
@@ -148,13 +148,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    print(error instanceof Error ? error.message : String(error));
-    Deno.exitCode = 1;
-  } finally {
-    await esbuild.stop();
-  }
-}
+if (import.meta.main) await runTool(main);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type * as esbuild from "esbuild";
+import * as esbuild from "esbuild";
 import { print } from "./print.ts";
 
 /** Folder of the repository. */
@@ -87,4 +87,16 @@ export function report(file: string): number {
 /** A path as seen from the working directory, whole. */
 export function absolute(path: string): string {
   return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+}
+
+/** Runs a tool that uses esbuild: what went wrong is printed and makes the exit code 1. */
+export async function runTool(tool: () => Promise<void>): Promise<void> {
+  try {
+    await tool();
+  } catch (error) {
+    print(error instanceof Error ? error.message : String(error));
+    Deno.exitCode = 1;
+  } finally {
+    await esbuild.stop();
+  }
 }

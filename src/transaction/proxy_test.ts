@@ -113,14 +113,7 @@ describe("ProxySender", () => {
   });
 
   it("answers a write whose node has left with TIMEOUT, and asks the new master for a read", () => {
-    const it = new TestCluster({ nodeCount: 4, replicationFactor: 2 });
-    const master = it.master(1);
-    const [other] = it.others(1);
-    it.run(master, put(1, 5));
-    it.fate = ({ to }) => to === master.number ? "drop" : undefined;
-    const write = it.start(other, put(1, 6));
-    const read = it.start(other, get(1));
-    it.clock.advance(5);
+    const { it, master, write, read } = askMasterThatIsCutOff();
     it.form(2, { members: [0, 1, 2, 3].filter((number) => number !== master.number) });
     assertEquals(write.reply?.code, ResultCode.TIMEOUT);
     it.clock.advance(300);
@@ -128,14 +121,7 @@ describe("ProxySender", () => {
   });
 
   it("does so when the node is back in the new cluster, as another process", () => {
-    const it = new TestCluster({ nodeCount: 4, replicationFactor: 2 });
-    const master = it.master(1);
-    const [other] = it.others(1);
-    it.run(master, put(1, 5));
-    it.fate = ({ to }) => to === master.number ? "drop" : undefined;
-    const write = it.start(other, put(1, 6));
-    const read = it.start(other, get(1));
-    it.clock.advance(5);
+    const { it, master, other, write, read } = askMasterThatIsCutOff();
     other.peers.onDeparted(master.node);
     it.fate = () => undefined;
     const late = it.start(other, get(1));
@@ -164,3 +150,16 @@ describe("ProxySender", () => {
     assert(it.master(1).flat(1) !== undefined);
   });
 });
+
+/** A write and a read that a node has sent on to a master that hears nothing of them; record 1 is 5. */
+function askMasterThatIsCutOff() {
+  const it = new TestCluster({ nodeCount: 4, replicationFactor: 2 });
+  const master = it.master(1);
+  const [other] = it.others(1);
+  it.run(master, put(1, 5));
+  it.fate = ({ to }) => to === master.number ? "drop" : undefined;
+  const write = it.start(other, put(1, 6));
+  const read = it.start(other, get(1));
+  it.clock.advance(5);
+  return { it, master, other, write, read };
+}
