@@ -91,6 +91,7 @@ export class NsupCycle implements BackgroundTask {
     }
     if (entry.isTombstone) return undefined;
     if (store.isExpired(entry, this.#nowMs)) {
+      if (store.isUnsettled?.(entry, "expiry") === true) return undefined;
       this.#expired++;
       return "expiry";
     }
@@ -99,9 +100,9 @@ export class NsupCycle implements BackgroundTask {
   }
 
   #judgeEviction(entry: EntryRef): ChangeOrigin | undefined {
-    if (entry.voidTime > this.#store.supervision.evictVoidTime || !this.#evictable.has(entry)) {
-      return undefined;
-    }
+    const store = this.#store;
+    if (entry.voidTime > store.supervision.evictVoidTime || !this.#evictable.has(entry)) return undefined;
+    if (store.isUnsettled?.(entry, "eviction") === true) return undefined;
     this.#evicted++;
     return "eviction";
   }

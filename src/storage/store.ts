@@ -162,6 +162,11 @@ export class NamespaceStore {
   onTruncate: (() => void) | undefined;
   /** Gets records that can't be read from other nodes; undefined of a store that knows of none. */
   mender: Mender | undefined;
+  /**
+   * Whether other nodes may not have the present version of a record yet: background work leaves it then, because what is
+   * gone without a trace can't take an older version's place there. Undefined of a store that knows of no others.
+   */
+  isUnsettled: ((entry: EntryRef, cause: ChangeOrigin) => boolean) | undefined;
   /** Random number for hash tables of names that clients choose. */
   readonly hashSeed: number;
   readonly #clock: Clock;

@@ -101,6 +101,19 @@ describe("expiry", () => {
     assertEquals(count, it.store.objectCount);
   });
 
+  it("leaves records that other nodes may lack, tombstones too, until they don't", () => {
+    const it = new Supervised({ nsupPeriod: 1, tombRaiderPeriod: 1, tombRaiderEligibleAge: 1 });
+    it.put(1, { ttlS: 1 });
+    it.put(2, { tombstone: true });
+    let isUnsettled = true;
+    it.store.isUnsettled = () => isUnsettled;
+    it.clock.advance(10_000);
+    assertEquals([it.has(1), it.has(2)], [true, true]);
+    isUnsettled = false;
+    it.clock.advance(10_000);
+    assertEquals([it.has(1), it.has(2)], [false, false]);
+  });
+
   it("follows nsup-period when it changes, and rests when it is 0", () => {
     const it = new Supervised({ nsupPeriod: 0 });
     it.put(1, { ttlS: 1 });

@@ -3,7 +3,7 @@
  * any more, it only takes memory. Source: server-operations reference, section 18.1; design decision 9.
  *
  * In memory there is no older copy on a device. Copies on nodes that were away are the reason for the age: a node that
- * was away longer must return empty. Whether migrations are running is asked again in every slice.
+ * was away longer must return empty. One that a replica may lack stays until it is mended. Whether migrations are running is asked again in every slice.
  *
  * @module
  */
@@ -29,10 +29,10 @@ export class TombRaid implements BackgroundTask {
     this.#mayRaid = mayRaid;
     const ageMs = PLANTED.tombstoneTooYoung ? 0 : store.settings.tombRaiderEligibleAge * 1000;
     const oldestMs = store.nowMs() - ageMs;
-    this.#walk = new RecordWalk(
-      store,
-      (entry) => entry.isTombstone && entry.lastUpdateMs <= oldestMs ? "tomb-raider" : undefined,
-    );
+    this.#walk = new RecordWalk(store, (entry) => {
+      const isOld = entry.isTombstone && entry.lastUpdateMs <= oldestMs;
+      return isOld && store.isUnsettled?.(entry, "tomb-raider") !== true ? "tomb-raider" : undefined;
+    });
   }
 
   /** See {@linkcode BackgroundTask.step}. */

@@ -38,6 +38,7 @@ import { PeerIds } from "./peer_ids.ts";
 import { PeerTimer } from "./peer_timer.ts";
 import type { PeerOptions, PeerView } from "./peer_types.ts";
 import { RecordMender } from "./record_mender.ts";
+import { keepUnsettled } from "./unsettled_records.ts";
 import { ProxyReceiver } from "./proxy_receiver.ts";
 import { ProxySender } from "./proxy_sender.ts";
 import { RecentWrites } from "./recent_writes.ts";
@@ -131,6 +132,7 @@ export class PeerTransactions {
     this.timer = new PeerTimer(options.clock);
     this.repairs = new ReplicaRepairs(this);
     this.mender = new RecordMender(this);
+    keepUnsettled(this, RECENT_WRITE_AGE_MS);
     this.#receiver = new ReplicaReceiver(this);
     this.proxies = new ProxySender(this);
     this.proxied = new ProxyReceiver(this);

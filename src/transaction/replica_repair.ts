@@ -19,6 +19,7 @@ import {
 } from "../base/mod.ts";
 import { replaceRecord, type Waiter } from "../storage/mod.ts";
 import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
+import type { Namespace } from "./context.ts";
 import { CopyRequest } from "./copy_request.ts";
 import type { PeerTask } from "./peer_types.ts";
 import type { PeerTransactions, RwAsk } from "./peers.ts";
@@ -49,10 +50,15 @@ export class ReplicaRepairs implements PeerTask {
     return this.#repairs.size;
   }
 
+  /** Whether some nodes may lack the present version of a record. */
+  has(namespace: Namespace, digest: Uint8Array): boolean {
+    return this.#repairs.size > 0 && this.#repairs.has(keyOf(namespace, digest));
+  }
+
   /** Notes that some nodes may lack the present version of a record. */
   add(record: WrittenRecord, nodes: readonly NodeId[]): void {
     if (nodes.length === 0 || PLANTED.noRepair) return;
-    const key = `${record.namespace.settings.name}/${toHex(record.digest)}`;
+    const key = keyOf(record.namespace, record.digest);
     let repair = this.#repairs.get(key);
     if (repair === undefined) {
       if (this.#repairs.size >= REPLICA_REPAIR_COUNT_MAX) {
@@ -89,6 +95,10 @@ export class ReplicaRepairs implements PeerTask {
     this.dueMs = this.#peers.clock.monotonicMs() + LOOK_MS;
     this.#peers.timer.add(this);
   }
+}
+
+function keyOf({ settings }: Namespace, digest: Uint8Array): string {
+  return `${settings.name}/${toHex(digest)}`;
 }
 
 /** One record that some nodes may lack. */

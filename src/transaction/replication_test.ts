@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { afterEach, describe, it } from "@std/testing/bdd";
 import { partitionId, plantBug, ResultCode } from "../base/mod.ts";
+import { EntryRef } from "../storage/mod.ts";
 import { testDigest } from "../storage/testing.ts";
 import { INFO2, INFO3 } from "../wire/mod.ts";
 import { TestCluster, type TestPeer } from "./peer_testing.ts";
@@ -14,6 +15,13 @@ function isEqual(peers: readonly TestPeer[], record: number): void {
   const first = peers[0].flat(record);
   assert(first !== undefined);
   for (const peer of peers) assertEquals(peer.flat(record), first);
+}
+
+function isUnsettled({ test }: TestPeer, record: number): boolean | undefined {
+  const { store } = test.namespace;
+  const entry = new EntryRef();
+  assert(store.find(testDigest(record), 0, entry));
+  return store.isUnsettled?.(entry, "expiry");
 }
 
 afterEach(() => plantBug(undefined));
@@ -70,6 +78,21 @@ describe("ReplicaWrite", () => {
     it.clock.advance(2000);
     assertEquals(master.peers.repairs.count, 0);
     isEqual([master, ...it.proles(1)], 1);
+  });
+
+  it("keeps what expires until each replica has it: nothing older may live on there", () => {
+    const it = new TestCluster({ replicationFactor: 3 });
+    const master = it.master(1);
+    const [reached, missed] = it.proles(1);
+    it.run(master, put(1, 5));
+    it.fate = ({ to, kind }) => kind === "write" && to === missed.number ? "drop" : undefined;
+    assertEquals(it.run(master, put(1, 6, { recordTtl: 1 })).code, ResultCode.TIMEOUT);
+    it.clock.advance(5000);
+    assertEquals([master, reached, missed].map((peer) => isUnsettled(peer, 1)), [true, true, true]);
+    it.fate = () => undefined;
+    it.clock.advance(20_000);
+    isEqual([master, reached, missed], 1);
+    assertEquals([master, reached, missed].map((peer) => isUnsettled(peer, 1)), [false, false, false]);
   });
 
   it("mends the replicas of the present cluster, whoever was asked in the last", () => {
