@@ -224,6 +224,7 @@ describe("a balance with lineages", () => {
     assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION]], [0, 0]);
     assertEquals(nodes[0].table.workingMaster(PARTITION), nodes[0].node);
     assertEquals(nodes[1].table.versions.high[PARTITION] & SUBSET, SUBSET);
+    assertEquals(nodes.map(({ table }) => table.isProvisional(PARTITION)), [false, true]);
   });
 
   it("merges the sides of a split by policy", () => {
@@ -268,7 +269,7 @@ describe("a balance with lineages", () => {
     assertEquals(form(nodes, 6).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
   });
 
-  it("isMerging() ends at nodes without a copy, and isSettledElsewhere() begins when a copy is given up", () => {
+  it("isProvisional() ends at nodes without a copy, and isSettledElsewhere() begins when a copy is given up", () => {
     const nodes = makeNodes(4);
     form(nodes, 1);
     for (const [index, { table }] of nodes.entries()) {
@@ -281,10 +282,10 @@ describe("a balance with lineages", () => {
       !table.isReplica(PARTITION) && table.versions.exists(PARTITION)
     )!;
     const others = nodes.filter(({ table }) => !table.versions.exists(PARTITION));
-    for (const { table } of others) assert(!table.isMerging(PARTITION));
-    assert(holder.table.isMerging(PARTITION) && !holder.table.isSettledElsewhere(PARTITION));
+    for (const { table } of others) assert(!table.isProvisional(PARTITION));
+    assert(holder.table.isProvisional(PARTITION) && !holder.table.isSettledElsewhere(PARTITION));
     holder.table.endEmigration(PARTITION, holder.table.finalMaster(PARTITION)!);
     assertEquals(holder.table.allDone(PARTITION), "drop");
-    assert(!holder.table.isMerging(PARTITION) && holder.table.isSettledElsewhere(PARTITION));
+    assert(!holder.table.isProvisional(PARTITION) && holder.table.isSettledElsewhere(PARTITION));
   });
 });

@@ -298,11 +298,16 @@ export class PartitionTable {
     return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.BY_TIME) !== 0;
   }
 
-  /** Whether copies were to be merged and this node has not received the result: what it has alone may lose yet. */
-  isMerging(partition: number): boolean {
+  /**
+   * Whether what this node alone has of a partition may lose yet: copies are to be merged, or another one contains this one,
+   * and this node has not received the result.
+   */
+  isProvisional(partition: number): boolean {
+    if (!this.versions.exists(partition) || this.isComplete(partition)) return false;
     const rules = this.balance?.mergeRules[partition] ?? 0;
-    const merges = (rules & (MERGE_RULE.MERGES | MERGE_RULE.SETTLED)) === MERGE_RULE.MERGES;
-    return merges && this.versions.exists(partition) && !this.isComplete(partition);
+    if ((rules & (MERGE_RULE.MERGES | MERGE_RULE.SETTLED)) === MERGE_RULE.MERGES) return true;
+    const isWorkingMaster = this.balance?.selfPlace[partition] === this.#workingPlace[partition];
+    return !isWorkingMaster && (this.versions.high[partition] & VERSION_BIT.SUBSET) !== 0;
   }
 
   /** Whether the replicas of a partition have all that counts of this node's copy, and it is none of them. */

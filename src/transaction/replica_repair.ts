@@ -2,7 +2,8 @@
  * Replicas that did not confirm a write: the record is sent to them again, as it is now, until they have it or are no
  * replicas any more. A replica with a newer copy than ours gives it to us first.
  *
- * While copies of the partition are merged a repair waits: the record takes part in the merge like all others.
+ * While copies of the partition are merged a repair waits: the record takes part in the merge like all others. It waits,
+ * too, where a copy that others went on from is to be refilled: what that has alone counts for nothing.
  *
  * Without this two complete copies could differ until the next write of the record: migrations compare copies of
  * different families alone.
@@ -149,7 +150,7 @@ class Repair implements RwAsk, Waiter {
       return false;
     }
     // Sent as a replica write it would win by time, whatever the merge says; migration carries it.
-    if (namespace.partitions.isMerging(partition)) return false;
+    if (namespace.partitions.isProvisional(partition)) return false;
     if (nowMs < this.#nextMs || namespace.inFlight.isHeld(digest, 0)) return false;
     if (this.#id >= 0) namespace.peerStats.reReplTimeout++;
     this.#nextMs = nowMs + this.#retryMs;

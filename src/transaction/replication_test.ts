@@ -188,11 +188,11 @@ describe("ReplicaWrite", () => {
     it.fate = () => undefined;
     assertEquals(master.peers.repairs.count, 1);
     const { partitions } = master.test.namespace;
-    const isMerging = partitions.isMerging;
-    partitions.isMerging = () => true;
+    const isProvisional = partitions.isProvisional;
+    partitions.isProvisional = () => true;
     it.clock.advance(5000);
     assertEquals([master.peers.repairs.count, prole.flat(1)], [1, undefined]);
-    partitions.isMerging = isMerging;
+    partitions.isProvisional = isProvisional;
     it.clock.advance(5000);
     assertEquals(master.peers.repairs.count, 0);
     isEqual([master, prole], 1);
