@@ -46,6 +46,9 @@ export interface EventOwner {
   readonly promiseTurnCount?: number | undefined;
 }
 
+/** What {@linkcode EventOwner.promiseTurnCount} has left undone is done before so much time passes without an event. */
+const PROMISE_WAIT_MAX_US = 5000;
+
 /** Events in which no program runs: what they do is heard of in events of their own. */
 const SILENT: ReadonlySet<number> = new Set([EventKind.ARRIVE, EventKind.LOOK]);
 
@@ -166,7 +169,14 @@ export class Simulation {
    */
   async runWhile(condition: () => boolean): Promise<void> {
     await this.#settle();
+    let owesTurns = false;
     while (condition()) {
+      if (owesTurns && (this.#queue.peek()?.atUs ?? Infinity) - this.nowUs >= PROMISE_WAIT_MAX_US) {
+        owesTurns = false;
+        await this.#settle();
+        // What was left to do may have made events that come first.
+        continue;
+      }
       const event = this.#queue.pop();
       if (event === undefined) break;
       this.#advance(event);
@@ -180,8 +190,9 @@ export class Simulation {
       const { kind } = event;
       if (!SILENT.has(kind)) {
         const turnCount = owner?.promiseTurnCount;
-        if (turnCount === undefined || SETTLING.has(kind)) await this.#settle();
-        else for (let turn = 0; turn < turnCount; turn++) await undefined;
+        owesTurns = turnCount !== undefined && !SETTLING.has(kind);
+        if (!owesTurns) await this.#settle();
+        else for (let turn = 0; turn < turnCount!; turn++) await undefined;
       }
       this.#check(event);
     }

@@ -104,6 +104,22 @@ describe("simulation", () => {
     assert(world.simulation.nowUs < 10_000);
   });
 
+  it("runWhile() does what promises have left to do before time goes on for long", async () => {
+    const world = makeWorld();
+    const process = world.addMachine("a").start("a");
+    process.promiseTurnCount = 1;
+    const startMs = process.ports.clock.monotonicMs();
+    let doneAtMs = 0;
+    const chain = async () => {
+      for (let turn = 0; turn < 100; turn++) await undefined;
+      doneAtMs = process.ports.clock.monotonicMs();
+    };
+    process.ports.clock.after(10, () => void chain());
+    process.ports.clock.after(40, () => {});
+    await world.simulation.runFor(50);
+    assertEquals(Math.round(doneAtMs - startMs), 10);
+  });
+
   it("runUntilSettled() says so when nothing is left to happen", async () => {
     await assertRejects(
       () => makeWorld().simulation.runUntilSettled(new Promise(() => {})),
