@@ -428,5 +428,11 @@ export const GEO_INDEXED_SIZE_MAX_BYTES = 256 * 1024;
 /** Replica writes that a node remembers, to send on what it has from a master that died in the middle of one. */
 export const RECENT_WRITE_COUNT_MAX = 16_384;
 
+/** Places for the order of replica writes beside members that take no tombstones: some of the last writes' digests. */
+export const REPLICA_ORDER_PLACE_COUNT = 8192;
+
+/** Drops without a version whose late answers are understood. */
+export const SENT_DROP_COUNT_MAX = 4096;
+
 /** Longest key that a key file may hold; 32 random bytes are enough. */
 export const ENCRYPTION_KEY_SIZE_MAX_BYTES = 64 * 1024;

@@ -564,12 +564,14 @@ export class NamespaceStore {
 
   /**
    * Puts a tombstone in a record's place. One for an expired record is hardly newer than the record: each node makes it by
-   * its own clock, and where a client has written since, by another clock, that write counts.
+   * its own clock, and where a client has written since, by another clock, that write counts. So is one for a record that
+   * another node says is gone, without telling since when: what that node writes next must be newer, by its own clock.
    */
   bury(digest: Uint8Array, at: number, entry: EntryRef, { origin, version }: TombstoneCause): ResultCode {
     const set = this.sets.byId(entry.setId);
     const isOver = origin === "expiry" || origin === "eviction";
-    const lastUpdateMs = isOver ? entry.lastUpdateMs + 1 : this.nextLastUpdateMs(entry, set);
+    const isHardlyNewer = isOver || origin === "replica";
+    const lastUpdateMs = isHardlyNewer ? entry.lastUpdateMs + 1 : this.nextLastUpdateMs(entry, set);
     const { writeEpoch } = entry;
     const resultCode = this.put(
       {

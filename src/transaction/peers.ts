@@ -42,6 +42,7 @@ import { keepUnsettled } from "./unsettled_records.ts";
 import { ProxyReceiver } from "./proxy_receiver.ts";
 import { ProxySender } from "./proxy_sender.ts";
 import { RecentWrites } from "./recent_writes.ts";
+import { ReplicaOrder } from "./replica_order.ts";
 import { ReplicaReceiver } from "./replica_receiver.ts";
 import { ReplicaRepairs } from "./replica_repair.ts";
 import {
@@ -51,6 +52,7 @@ import {
   type WriteNote,
   type WrittenRecord,
 } from "./replica_write.ts";
+import { SentDrops } from "./sent_drops.ts";
 import { KIND, type Kind } from "./stats.ts";
 
 /** Waits for answers to one question. */
@@ -94,6 +96,8 @@ export class PeerTransactions {
   readonly mender: RecordMender;
   /** Replica writes that this node took lately. */
   readonly recent: RecentWrites = new RecentWrites();
+  /** Drops without a version that were sent. */
+  readonly drops: SentDrops;
   /** Requests that are sent on. */
   readonly proxies: ProxySender;
   /** Requests of other nodes. */
@@ -113,7 +117,8 @@ export class PeerTransactions {
   readonly #asks = new Map<number, RwAsk>();
   readonly #writes = new Set<ReplicaWrite>();
   readonly #writeWaiters: { at: PartitionAt; done: () => void }[] = [];
-  readonly #drops = new PeerIds();
+  readonly #dropsTaken = new PeerIds();
+  #order: ReplicaOrder | undefined;
   readonly #in = new RwMessage();
   readonly #out = new RwMessage();
   #nextId: number | undefined;
@@ -131,6 +136,7 @@ export class PeerTransactions {
     this.namespaces = options.namespaces;
     this.timer = new PeerTimer(options.clock);
     this.repairs = new ReplicaRepairs(this);
+    this.drops = new SentDrops(this.repairs);
     this.mender = new RecordMender(this);
     keepUnsettled(this, RECENT_WRITE_AGE_MS);
     this.#receiver = new ReplicaReceiver(this);
@@ -327,6 +333,8 @@ export class PeerTransactions {
       case RW_OPERATION.DUPLICATE:
         return this.#receiver.take(from, message);
       case RW_OPERATION.WRITE_ACK:
+        this.drops.onAck(from, message.transactionId ?? -1);
+        return this.#asks.get(message.transactionId ?? -1)?.onAck(from, message);
       case RW_OPERATION.DUPLICATE_ACK:
         return this.#asks.get(message.transactionId ?? -1)?.onAck(from, message);
       default:
@@ -411,7 +419,13 @@ export class PeerTransactions {
 
   /** Whether a drop has not come before; a message may come twice. */
   isNewDrop(from: NodeId, transactionId: number): boolean {
-    return this.#drops.add(from, transactionId);
+    return this.#dropsTaken.add(from, transactionId);
+  }
+
+  /** The order of replica writes; undefined while all members take tombstones, whose versions tell it. */
+  get order(): ReplicaOrder | undefined {
+    if (this.takesTombstones) return undefined;
+    return this.#order ??= new ReplicaOrder();
   }
 
   // The cluster.
@@ -459,7 +473,8 @@ export class PeerTransactions {
   onDeparted(node: NodeId): void {
     this.#departed.add(node);
     this.proxies.onDeparted(node);
-    this.#drops.forget(node);
+    this.#dropsTaken.forget(node);
+    this.#order?.forget(node);
     this.proxied.onDeparted(node);
   }
 }

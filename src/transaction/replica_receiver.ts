@@ -78,30 +78,69 @@ export class ReplicaReceiver {
     if (!partitions.isReplica(partitionId(request.digest)) && !PLANTED.replicaIgnoresOwnView) {
       return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
     }
-    if (message.record.isPresent) return this.#apply(namespace, request, message.record);
+    if (message.record.isPresent) {
+      if (this.#isDroppedSince(namespace, request)) return this.#answer(request, ResultCode.OK);
+      return this.#apply(namespace, request, message.record);
+    }
     if (!this.#drop(namespace, request, message)) return this.#answer(request, ResultCode.GENERATION);
     whenDurable(store, () => this.#answer(request, ResultCode.OK));
   }
 
+  /** Whether the sender of a record has dropped it since, as far as is remembered; if not, the record is. */
+  #isDroppedSince(namespace: Namespace, { from, digest, transactionId: id = 0 }: ReplicaRequest): boolean {
+    const { order, clock } = this.#peers;
+    if (order === undefined) return false;
+    const key = { from, namespace, digest, id, nowMs: clock.monotonicMs() };
+    if (order.isDroppedSince(key)) return true;
+    order.add(key, false);
+    return false;
+  }
+
   /** Removes a record; false when the copy here is newer than what was removed at the master. */
-  #drop({ store }: Namespace, { from, digest }: ReplicaRequest, message: RwMessage): boolean {
-    const { generation, lutMs, transactionId = 0 } = message;
-    if (generation !== undefined && lutMs !== undefined) {
-      if (!store.find(digest, 0, entryHere)) return true;
-      const version = { generation, lastUpdateMs: lutMs };
-      if (compareVersions(entryHere, version, "last-update-time") > 0) return false;
-      // A tombstone, also in memory: an older write that comes late must not bring the record back.
-      const cause = { origin: "replica", version } as const;
-      if (entryHere.isTombstone || store.bury(digest, 0, entryHere, cause) === ResultCode.OK) return true;
-      store.expunge(digest, 0, entryHere, cause);
+  #drop(namespace: Namespace, request: ReplicaRequest, message: RwMessage): boolean {
+    const { store } = namespace;
+    const { generation, lutMs } = message;
+    if (generation === undefined || lutMs === undefined) {
+      this.#dropUnseen(namespace, request);
       return true;
     }
-    // A message that comes twice must not remove what was written in between.
-    const isNew = this.#peers.isNewDrop(from, transactionId);
-    if (isNew && store.find(digest, 0, entryHere)) {
-      store.expunge(digest, 0, entryHere, { origin: "replica" });
+    if (!store.find(request.digest, 0, entryHere)) return true;
+    const version = { generation, lastUpdateMs: lutMs };
+    if (compareVersions(entryHere, version, "last-update-time") > 0) return false;
+    if (entryHere.isTombstone) return true;
+    // A tombstone, also in memory: an older write that comes late must not bring the record back.
+    const cause = { origin: "replica", version } as const;
+    if (store.bury(request.digest, 0, entryHere, cause) !== ResultCode.OK) {
+      store.expunge(request.digest, 0, entryHere, cause);
     }
+    this.#noteRecent(namespace, request);
+    this.#tellOn(namespace, request.digest);
     return true;
+  }
+
+  /** Removes a record whatever its version is, unless the sender of the drop can't have meant this one. */
+  #dropUnseen(namespace: Namespace, { from, digest, transactionId: id = 0 }: ReplicaRequest): void {
+    const { store, partitions } = namespace;
+    const peers = this.#peers;
+    // A message that comes twice, or late, must not remove what was written in between.
+    const isNew = peers.isNewDrop(from, id);
+    const key = { from, namespace, digest, id, nowMs: peers.clock.monotonicMs() };
+    if (!isNew || peers.order?.isLateDrop(key)) return;
+    peers.order?.add(key, true);
+    if (!store.find(digest, 0, entryHere)) return;
+    const isOwnWrite = partitions.admit(partitionId(digest)) === ResultCode.OK &&
+      entryHere.writeEpoch === store.writeEpoch;
+    if (!isOwnWrite) store.expunge(digest, 0, entryHere, { origin: "replica" });
+  }
+
+  /** Another replica has told this master of a delete: those that take no tombstones believe a master alone. */
+  #tellOn(namespace: Namespace, digest: Uint8Array): void {
+    const { partitions } = namespace;
+    const peers = this.#peers;
+    const partition = partitionId(digest);
+    if (partitions.admit(partition) !== ResultCode.OK) return;
+    const nodes = partitions.otherReplicas(partition).filter((node) => peers.dropFor(node) === "bare");
+    peers.repairs.add({ namespace, digest, partition }, nodes);
   }
 
   #apply(namespace: Namespace, request: ReplicaRequest, record: ByteSpan): void {
@@ -118,12 +157,13 @@ export class ReplicaReceiver {
     }
     this.#spare = waiter;
     if (outcome !== REPLACED.MALFORMED) this.#peers.noteLastUpdate(record);
-    if (outcome === REPLACED.APPLIED) {
-      const { from, digest } = request;
-      this.#peers.recent.add({ from, namespace, digest, nowMs: this.#peers.clock.monotonicMs() });
-    }
+    if (outcome === REPLACED.APPLIED) this.#noteRecent(namespace, request);
     if (!request.wantsAck) return;
     whenDurable(namespace.store, () => this.#answer(request, RESULT_OF[outcome]));
+  }
+
+  #noteRecent(namespace: Namespace, { from, digest }: ReplicaRequest): void {
+    this.#peers.recent.add({ from, namespace, digest, nowMs: this.#peers.clock.monotonicMs() });
   }
 
   #takeQuestion(namespace: Namespace, request: ReplicaRequest, message: RwMessage): void {

@@ -24,7 +24,7 @@ import type { Namespace } from "./context.ts";
 import { CopyRequest } from "./copy_request.ts";
 import type { PeerTask } from "./peer_types.ts";
 import type { PeerTransactions, RwAsk } from "./peers.ts";
-import { fillWrite, readStored, type WrittenRecord } from "./replica_write.ts";
+import { fillWrite, isTombstone, readStored, type WrittenRecord } from "./replica_write.ts";
 
 /** The set is looked at this often. */
 const LOOK_MS = 250;
@@ -165,12 +165,32 @@ class Repair implements RwAsk, Waiter {
     const flat = readStored(namespace, digest, this);
     if (flat === undefined) return;
     if (flat === "absent") return this.#end();
-    this.#peers.forget(this.#id);
-    this.#id = this.#peers.expect(this);
+    const peers = this.#peers;
+    peers.forget(this.#id);
+    this.#id = peers.expect(this);
     for (const node of this.#nodes) {
-      const message = this.#peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
-      this.#peers.sendRw(node, fillWrite(message, { flat, digest, drop: this.#peers.dropFor(node) }));
+      const drop = peers.dropFor(node);
+      if (drop === "bare" && isTombstone(flat)) {
+        if (!this.#mayDrop(node)) {
+          this.#nodes.delete(node);
+          continue;
+        }
+        peers.drops.add(this.#id, this.#record);
+      }
+      const message = peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
+      peers.sendRw(node, fillWrite(message, { flat, digest, drop }));
     }
+    if (this.#nodes.size === 0) this.#end();
+  }
+
+  /**
+   * Whether a node may be told to drop the record, without a version. Of several who tell it the order is not known, so
+   * the master tells the others; nobody else tells the master.
+   */
+  #mayDrop(node: NodeId): boolean {
+    const { namespace: { partitions }, partition } = this.#record;
+    const master = partitions.workingMaster(partition);
+    return master === this.#peers.self || master === node;
   }
 
   /** See {@linkcode RwAsk}. */

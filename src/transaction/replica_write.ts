@@ -152,7 +152,9 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (waiting.length === 0) return this.#end(ResultCode.OK);
     for (const node of waiting) {
       const message = peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
-      peers.sendRw(node, this.#fill(message, peers.dropFor(node)));
+      this.#fill(message, peers.dropFor(node));
+      if (!message.record.isPresent && message.lutMs === undefined) peers.drops.add(this.#id, this.record);
+      peers.sendRw(node, message);
     }
     this.#arm();
   }
@@ -379,7 +381,8 @@ export function readStored(
   return readFlat(namespace, waiter);
 }
 
-function isTombstone(flat: Uint8Array): boolean {
+/** Whether a flat record at the begin of a buffer is a tombstone. */
+export function isTombstone(flat: Uint8Array): boolean {
   return (flat[FLAT_BINS_BYTE] & FLAT_BINS_BIT) === 0;
 }
 

@@ -135,6 +135,8 @@ describe("a store on a device", () => {
     const digest = testDigest(1);
     it.put(1);
     assert(it.store.find(digest, 0, entry));
+    const beforeMs = entry.lastUpdateMs;
+    test.clock.advance(5);
     assertEquals(
       it.store.expunge(digest, 0, entry, { origin: "replica" }),
       true,
@@ -142,6 +144,7 @@ describe("a store on a device", () => {
     );
     assert(it.store.find(digest, 0, entry));
     const { generation, lastUpdateMs } = entry;
+    assertEquals(lastUpdateMs, beforeMs + 1, "the other node's clock may be behind");
     test.clock.advance(5);
     assertEquals(it.store.expunge(digest, 0, entry, { origin: "replica" }), false);
     assert(it.store.find(digest, 0, entry), "an older copy elsewhere would come back");
