@@ -76,6 +76,17 @@ export function failDisk(disk: SimDisk, { kind, durationMs, amount }: PlannedFau
   };
 }
 
+/** Nothing can be read from or written to one of two data files: of a node that has lost one already, the same one. */
+export function killDevice(disk: SimDisk, { durationMs, amount }: PlannedFault, lost: number): LastingFault {
+  const { conditions } = disk;
+  const device = lost >= 0 ? lost : (amount >> 1) % 2;
+  conditions.faultyPrefix = device === 0 ? DATA_FILE : SECOND_DATA_FILE;
+  conditions.writeFaultCode = "EIO";
+  conditions.cutsWrites = amount % 3 === 0;
+  conditions.failsReads = conditions.failsWrites = true;
+  return { lastsMs: durationMs, undo: () => mendDisk(disk) };
+}
+
 /** The disk works again; what has turned over stays. */
 export function mendDisk({ conditions }: SimDisk): void {
   conditions.failsReads = conditions.failsWrites = false;

@@ -24,6 +24,7 @@ import {
   type SafeCounts,
   stateOf,
 } from "./cluster_history.ts";
+import { ClusterDevices, type DeviceCounts } from "./cluster_devices.ts";
 import { checkIndexes, hasIndex } from "./cluster_indexes.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
 import { type ClusterMember, ClusterMembers } from "./cluster_members.ts";
@@ -67,6 +68,8 @@ export interface ClusterReport {
   readonly virtualMs: number;
   readonly counters: PhaseCounters;
   readonly checks: Readonly<SafeCounts>;
+  /** Devices that went out of service. */
+  readonly devices: Readonly<DeviceCounts>;
   /** Longest time until a cluster was whole again after everything was repaired, in milliseconds. */
   readonly wholeMsMax: number;
   /** What went wrong; undefined when nothing did. */
@@ -124,6 +127,7 @@ class ClusterRun {
   readonly #clients: ClusterClients;
   readonly #invariants: ClusterInvariants;
   readonly #watch: ClusterWatch;
+  readonly #devices = new ClusterDevices();
   readonly #wall: ClusterWall;
   readonly #counters = new PhaseCounters();
   readonly #checks: SafeCounts = { unknown: 0, stale: 0 };
@@ -203,6 +207,7 @@ class ClusterRun {
       virtualMs: simulation.nowUs / 1000,
       counters: this.#counters,
       checks: this.#checks,
+      devices: this.#devices.counts,
       wholeMsMax: this.#wholeMsMax,
       failure: failure === undefined
         ? undefined
@@ -224,6 +229,7 @@ class ClusterRun {
     if (nowUs >= this.#nextLookUs) {
       this.#nextLookUs = nowUs + LOOK_AT_ALL_US;
       this.#invariants.lookAtAll();
+      this.#devices.look(this.#members.all);
       const isCalm = this.#isCalm();
       this.#calm.look(isCalm);
       if (isCalm && this.#strikes?.hasFailed === true && this.#whyNotWhole() === undefined) {
@@ -345,6 +351,7 @@ class ClusterRun {
       const spentMs = (simulation.nowUs - startUs) / 1000;
       if (why === undefined) {
         this.#wholeMsMax = Math.max(this.#wholeMsMax, spentMs);
+        this.#devices.noteWhole();
         return;
       }
       if (spentMs > WHOLE_MAX_MS) {

@@ -6,6 +6,7 @@
  */
 import { CLUSTER_BUGS, plantBug, type PlantedBug, utf8, utf8Decode } from "../base/mod.ts";
 import { benchCluster } from "./cluster_bench.ts";
+import { addDevices, noDevices } from "./cluster_devices.ts";
 import { PhaseCounters } from "./cluster_phases.ts";
 import { type ClusterReport, runCluster } from "./cluster_run.ts";
 import { makeSchedule, scheduleText, smallerSchedules } from "./cluster_schedule.ts";
@@ -82,6 +83,7 @@ class ClusterRunner {
   readonly #parts: RunnerParts;
   readonly #options: ClusterRunnerOptions;
   readonly #counters = new PhaseCounters();
+  readonly #devices = noDevices();
   #runCount = 0;
   #operationCount = 0;
   #troubleCount = 0;
@@ -194,6 +196,7 @@ class ClusterRunner {
     this.#virtualMs += report.virtualMs;
     this.#wholeMsMax = Math.max(this.#wholeMsMax, report.wholeMsMax);
     this.#counters.add(report.counters);
+    addDevices(this.#devices, report.devices);
   }
 
   async #onFailure(report: ClusterReport, schedule: ClusterSchedule): Promise<void> {
@@ -258,6 +261,11 @@ class ClusterRunner {
     if (this.#unknownCount > 0) {
       print(`  ${this.#unknownCount} histories had too many possibilities to be checked`);
     }
+    const { closed, failed, refilled, refilledRecords } = this.#devices;
+    print(
+      `  ${closed} devices took no more writes, ${failed} could not be read; ${refilledRecords} records of ${refilled} of ` +
+        "these came back from replicas",
+    );
     print(this.#counters.table());
     const rare = this.#counters.rarePairs(PAIR_COUNT_WANTED);
     const some = rare.slice(0, PAIR_LINE_COUNT).join(", ");

@@ -73,6 +73,10 @@ const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["rot", 13],
   ["corrupt", 13],
 ];
+/** Where nodes have two devices, one of which may die. */
+const TWO_DEVICE_FAULTS: readonly (readonly [ClusterFault, number])[] = [["dead-disk", 34]];
+/** So that some records are neither read nor written while their device is dying. */
+const TWO_DEVICE_KEYS_FACTOR = 2;
 /** The same in an epoch in which any number of nodes may fail: damage to all copies of a record is not repaired. */
 const SPLIT_DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["slow-disk", 7],
@@ -111,6 +115,7 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "slow-disk": [500, 6000],
   "bad-reads": [200, 9000],
   "bad-writes": [200, 14_000],
+  "dead-disk": [5000, 14_000],
   "rot": [0, 0],
   "corrupt": [200, 4000],
   "blackout": [0, 0],
@@ -188,7 +193,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
   const [heartbeatIntervalMs, heartbeatTimeoutCount] = random.pick(SETTINGS);
   const loopsPerClient = random.between(2, 3);
   const clientCount = random.between(2, 3);
-  return {
+  const shape: ClusterShape = {
     nodeCount,
     spareCount: nodeCount < max && random.chance(0.7) ? 1 : 0,
     replicationFactor: random.pick([1, 2, 2, 2, 2, 3, 3]),
@@ -215,6 +220,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / STEPS_PER_SECOND),
     timeoutMs: random.pick([300, 1000]),
   };
+  return shape.hasTwoDevices ? { ...shape, keyCount: shape.keyCount * TWO_DEVICE_KEYS_FACTOR } : shape;
 }
 
 /** Nearly half have files; most of those keep records there alone, and most of those sync before they answer. */
@@ -260,6 +266,7 @@ function makeFaults(
     ...SAFE_FAULTS,
     ...(kind === "split" ? SPLIT_FAULTS : []),
     ...(shape.isOnDevice ? kind === "safe" ? DISK_FAULTS : SPLIT_DISK_FAULTS : []),
+    ...(shape.hasTwoDevices && kind === "safe" ? TWO_DEVICE_FAULTS : []),
     ...(shape.commits && kind === "safe" ? COMMIT_FAULTS : []),
   ];
   const phases = kind === "safe" ? SAFE_PHASES : SPLIT_PHASES;

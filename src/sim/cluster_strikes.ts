@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { failDisk, mendDisk, rot, slowDisk } from "./cluster_disk_faults.ts";
+import { failDisk, killDevice, type LastingFault, mendDisk, rot, slowDisk } from "./cluster_disk_faults.ts";
 import { CLUSTER_FABRIC_PORT, type ClusterMember, type ClusterMembers } from "./cluster_members.ts";
 import {
   isInPhase,
@@ -13,6 +13,7 @@ import {
   memberIsIn,
   type PhaseCounters,
 } from "./cluster_phases.ts";
+import { DEVICE_STATE } from "../storage/mod.ts";
 import { PhaseWaits } from "./cluster_waits.ts";
 import type { ClusterPhase, Epoch, PlannedFault } from "./cluster_types.ts";
 import { EventKind } from "./simulation.ts";
@@ -48,6 +49,9 @@ const SLOW_UNTIL_BLACKOUT_MS = 6500;
 
 /** A node that died alone is back after this time. */
 const ALONE_AWAY_MS = 300;
+
+/** A node that is to meet a fault when it has started is looked at this often. */
+const UP_LOOK_MS = 20;
 
 /** A device that failed is written to again within this time. */
 const WRITE_AGAIN_MS = 2500;
@@ -209,11 +213,38 @@ export class Strikes {
 
   #failDisk(fault: PlannedFault, { machine: { disk } }: ClusterMember): void {
     this.#targets.noteDiskFault();
-    const { lastsMs, undo } = failDisk(disk, fault);
+    this.#breakDisk(failDisk(disk, fault));
+  }
+
+  #breakDisk({ lastsMs, undo }: LastingFault): void {
     this.#undoLater(lastsMs, () => {
       this.#targets.noteTrouble(WRITE_AGAIN_MS);
       undo();
     });
+  }
+
+  /** One of two devices dies; or does so soon after a start: then what it has is not in memory besides. */
+  #killDevice(fault: PlannedFault, member: ClusterMember): void {
+    this.#targets.noteDiskFault();
+    const kill = () => {
+      const lost = member.store.disk!.watch.states.indexOf(DEVICE_STATE.FAILED);
+      this.#targets.noteTrouble();
+      this.#breakDisk(killDevice(member.machine.disk, fault, lost));
+    };
+    if (fault.amount % 4 === 0) return kill();
+    this.deathCount++;
+    member.die(false);
+    this.#undoLater(ALONE_AWAY_MS, () => {
+      this.#start(member);
+      this.#whenUp(member, { isWhole: fault.amount % 4 !== 1, act: kill });
+    });
+  }
+
+  /** When a node has started, or also the cluster has put everything in its place. */
+  #whenUp(member: ClusterMember, then: { readonly isWhole: boolean; readonly act: () => void }): void {
+    if (this.#ended) return;
+    if (member.isUp && (!then.isWhole || this.#targets.isWhole())) return then.act();
+    this.#later(UP_LOOK_MS, () => this.#whenUp(member, then));
   }
 
   #rot(member: ClusterMember, amount: number): void {
@@ -388,6 +419,8 @@ export class Strikes {
       case "bad-reads":
       case "bad-writes":
         return this.#failDisk(fault, member);
+      case "dead-disk":
+        return this.#killDevice(fault, member);
       case "rot":
         return this.#rot(member, amount);
       case "blackout":
@@ -662,7 +695,7 @@ function isSplit({ kind }: PlannedFault): boolean {
 function costsCopies(fault: PlannedFault): boolean {
   const { kind } = fault;
   return kind === "lonely" || kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" ||
-    kind === "bad-reads" || damages(fault);
+    kind === "bad-reads" || kind === "dead-disk" || damages(fault);
 }
 
 /** Whether what a disk has kept is damaged. */

@@ -41,6 +41,7 @@ export const CLUSTER_FAULTS = [
   "slow-disk",
   "bad-reads",
   "bad-writes",
+  "dead-disk",
   "rot",
   "corrupt",
   "blackout",

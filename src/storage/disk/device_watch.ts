@@ -10,7 +10,7 @@
  * | failed | no | no | with the next start |
  *
  * What waits to be written to a device that is closed is moved to the others: nothing is lost by that. A device is failed
- * when reads fail and so do probes of several places of it, three times in a row; then its records are lost here, and
+ * when reads or writes fail and so do probes that read several places of it, three times in a row; then its records are lost here, and
  * whoever knows of replicas is told (`onLoss`). A place that can't be read on a device that can is one damaged record.
  *
  * A namespace with one device has nothing to move to: it stays faulty, and what can't be written waits in memory.
@@ -69,7 +69,7 @@ interface Watched {
   /** Since when rounds have failed; Infinity while they don't. */
   faultySinceMs: number;
   trialMs: number;
-  /** A read has failed since the last good probe. */
+  /** A read has failed, or writes have begun to, since the last good probe. */
   isSuspect: boolean;
   failedProbeCount: number;
   probeStartMs: number;
@@ -125,6 +125,8 @@ export class DeviceWatch {
     if (this.states[device] === DEVICE_STATE.GOOD) {
       this.states[device] = DEVICE_STATE.FAULTY;
       this.#devices[device].faultySinceMs = clock.monotonicMs();
+      // One that is dead altogether may not be read for long: what it had is to be fetched elsewhere now.
+      this.#suspect(device);
     }
     reports.writeFault(error, device, this.fault === "" ? "others" : "none");
   }
@@ -141,7 +143,11 @@ export class DeviceWatch {
   /** A read of a device has failed. */
   onReadFault(device: number, error: Error): void {
     this.#options.reports.readFault(error, device);
-    if (error instanceof CorruptionError) return;
+    if (!(error instanceof CorruptionError)) this.#suspect(device);
+  }
+
+  /** The device is probed from now on. */
+  #suspect(device: number): void {
     const watched = this.#devices[device];
     if (watched.isSuspect || this.states[device] === DEVICE_STATE.FAILED) return;
     watched.isSuspect = true;

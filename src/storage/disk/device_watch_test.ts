@@ -282,6 +282,48 @@ describe("a device of two that can't be read", () => {
   });
 });
 
+describe("a device of two that is dead", () => {
+  it("is out of service soon after a write has failed, though nobody reads from it", async () => {
+    const test = new TwoDevices();
+    await test.open();
+    test.fill(0, 200);
+    await test.pass(1);
+    await test.restart();
+    test.disk.faultyPath = FILES[1];
+    test.disk.readError = test.disk.writeError = "EIO";
+    const onB = test.countOn(1, 200);
+    assertGreater(onB, 20);
+    test.fill(200, 300);
+    await test.pass(5);
+    assertEquals(test.states, [GOOD, FAILED]);
+    assertEquals(test.lost, [1]);
+    const answers: unknown[] = [];
+    for (let number = 0; number < 300; number++) answers.push(await test.get(number));
+    assertEquals(
+      answers.filter((answer) => answer === "failed").length,
+      onB,
+      "what waited for it is not lost",
+    );
+    assertEquals(answers.includes("none"), false);
+  });
+});
+
+describe("a device of two that takes no partition pages", () => {
+  it("stays faulty when a round has written nothing but pages, to the other one", async () => {
+    const test = new TwoDevices();
+    await test.open();
+    test.disk.faultyPath = FILES[0];
+    test.disk.writeError = "EIO";
+    for (let partition = 0; partition < 3; partition++) {
+      test.store.disk!.pages.set(partition * 100, new Uint8Array([1]));
+      await test.pass(2);
+      assertEquals(test.states, [FAULTY, GOOD]);
+    }
+    await test.pass(6);
+    assertEquals(test.states, [CLOSED, GOOD]);
+  });
+});
+
 describe("the only device", () => {
   it("that can't be read answers errors, keeps what is in memory, and stops client writes", async () => {
     const test = new TwoDevices();

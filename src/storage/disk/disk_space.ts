@@ -596,9 +596,11 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       },
       unitSizeBytes: () => this.#settings.flushSize,
       syncs: () => this.commits || !this.#settings.disableOdsync,
-      onDurable: (units) => {
+      onDurable: (units, wasFaulty) => {
+        // A round without units may have written pages to the other devices alone.
+        const isWritten = units.length > 0 || wasFaulty;
         // A device that was faulty may lack pages that the others have.
-        if (this.watch.onWritten(device)) pages.markAllDirty();
+        if (isWritten && this.watch.onWritten(device)) pages.markAllDirty();
         this.#onDurable(units);
       },
       onFault: (error) => this.watch.onWriteFault(device, error),

@@ -37,7 +37,7 @@ export interface FlusherOptions {
   /** Whether rounds end with a sync. */
   syncs: () => boolean;
   /** Units are on the device. */
-  onDurable: (units: readonly FlushUnit[]) => void;
+  onDurable: (units: readonly FlushUnit[], wasFaulty: boolean) => void;
   /** A round has failed. */
   onFault: (error: Error) => void;
   /** A round has taken long. */
@@ -282,6 +282,7 @@ export class Flusher {
   #settleRound(): void {
     const units = this.#round;
     this.#round = [];
+    const wasFaulty = this.fault !== "";
     this.fault = "";
     this.writeCount += units.length;
     for (const { startBytes, endBytes, isMove } of units) {
@@ -289,7 +290,7 @@ export class Flusher {
       if (isMove) this.moveCount++;
       if (endBytes - startBytes < this.#options.unitSizeBytes()) this.partialCount++;
     }
-    this.#options.onDurable(units);
+    this.#options.onDurable(units, wasFaulty);
   }
 
   #noteFault(error: Error): void {

@@ -1,0 +1,106 @@
+/**
+ * Devices of nodes that go out of service in a run, and whether what was on them comes back from replicas.
+ *
+ * @module
+ */
+import { PARTITION_COUNT } from "../base/mod.ts";
+import { DEVICE_STATE, type DiskSpace, type EntryRef } from "../storage/mod.ts";
+import type { ClusterMember } from "./cluster_members.ts";
+
+/** What became of devices. */
+export interface DeviceCounts {
+  /** Devices that took no more writes while another one of their node did. */
+  closed: number;
+  /** Devices that could not be read any more while their node went on. */
+  failed: number;
+  /** Of the failed ones with records that were nowhere else on their node: those whose records all came back. */
+  refilled: number;
+  /** Records that came back so. */
+  refilledRecords: number;
+}
+
+/** Counts of nothing yet. */
+export function noDevices(): DeviceCounts {
+  return { closed: 0, failed: 0, refilled: 0, refilledRecords: 0 };
+}
+
+/** Adds what another run counted. */
+export function addDevices(sum: DeviceCounts, other: Readonly<DeviceCounts>): void {
+  sum.closed += other.closed;
+  sum.failed += other.failed;
+  sum.refilled += other.refilled;
+  sum.refilledRecords += other.refilledRecords;
+}
+
+interface Failed {
+  readonly member: ClusterMember;
+  readonly space: DiskSpace;
+  readonly device: number;
+  readonly recordCount: number;
+}
+
+/** See the head of the file. */
+export class ClusterDevices {
+  /** So far. */
+  readonly counts: DeviceCounts = noDevices();
+  readonly #states = new WeakMap<DiskSpace, Uint8Array>();
+  #failed: Failed[] = [];
+
+  /** Looks at the devices of all nodes that run: often enough to see each state. */
+  look(members: readonly ClusterMember[]): void {
+    for (const member of members) {
+      const space = member.isUp ? member.store.disk : undefined;
+      if (space === undefined) continue;
+      const { states } = space.watch;
+      const known = this.#states.get(space) ?? new Uint8Array(states.length);
+      this.#states.set(space, known);
+      for (let device = 0; device < states.length; device++) {
+        if (states[device] === known[device]) continue;
+        known[device] = states[device];
+        if (states[device] === DEVICE_STATE.CLOSED) this.counts.closed++;
+        if (states[device] === DEVICE_STATE.FAILED) this.#noteFailed(member, space, device);
+      }
+    }
+  }
+
+  /**
+   * The cluster is whole, and every migration has ended: what nodes have lost with their devices must be back.
+   *
+   * @throws {Error} when a record is still where nobody can read it
+   */
+  noteWhole(): void {
+    for (const { member, space, device, recordCount } of this.#failed) {
+      if (!member.isUp || member.store.disk !== space) continue;
+      const left = countOn(member, space, device);
+      if (left > 0) {
+        throw new Error(
+          `${left} of ${recordCount} records of ${member.id} are on its failed device ${device} in a whole cluster`,
+        );
+      }
+      if (recordCount === 0) continue;
+      this.counts.refilled++;
+      this.counts.refilledRecords += recordCount;
+    }
+    this.#failed = [];
+  }
+
+  #noteFailed(member: ClusterMember, space: DiskSpace, device: number): void {
+    this.counts.failed++;
+    this.#failed.push({ member, space, device, recordCount: countOn(member, space, device) });
+  }
+}
+
+/** Entries that lead to records on a device which are not in memory. */
+function countOn({ store: { index } }: ClusterMember, space: DiskSpace, device: number): number {
+  const { blocks } = space;
+  let count = 0;
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    if (index.partitionEntryCounts[partition] === 0) continue;
+    index.forEach(partition, undefined, (entry: EntryRef) => {
+      const block = blocks.blockOf(entry.location);
+      if (blocks.deviceOf[block] === device && blocks.bytes[block] === undefined) count++;
+      return true;
+    });
+  }
+  return count;
+}
