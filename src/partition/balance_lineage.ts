@@ -15,6 +15,7 @@ import {
   FRESH_LINEAGE,
   lineageAfter,
   lineageAmong,
+  lineageContaining,
   lineageId,
   lineageOfMerge,
   LineageTable,
@@ -22,7 +23,7 @@ import {
   type MergingCopy,
   UNKNOWN_LINEAGE,
 } from "./lineage.ts";
-import { VERSION_BIT, VERSION_LINEAGE_MASK, versionHigh, versionLow } from "./version.ts";
+import { isUniqueFamily, VERSION_BIT, VERSION_LINEAGE_MASK, versionHigh, versionLow } from "./version.ts";
 
 const NOWHERE = -1;
 
@@ -95,11 +96,31 @@ export class LineageDecider {
       copy.lineage = lineages?.[nodeAt(place)].get(partition) ?? UNKNOWN_LINEAGE;
       if (!exists(copy)) continue;
       first ??= copy;
-      if (copy.low !== first.low || ((copy.high ^ first.high) & VERSION_LINEAGE_MASK) !== 0) isMixed = true;
+      if (!isOneLineage(copy, first)) isMixed = true;
     }
-    if (isMixed && lineages !== undefined && !PLANTED.generationAgainstAncestor) this.#cover();
+    if (isMixed && lineages !== undefined && !PLANTED.generationAgainstAncestor) {
+      for (const copy of this.#copies) if (isSubset(copy)) this.#tellKin(copy);
+      this.#cover();
+    }
     this.next.set(partition, FRESH_LINEAGE);
     this.merged.set(partition, FRESH_LINEAGE);
+  }
+
+  /**
+   * What a subset contained its complete kin contain. A master that has handed everything off is such a subset; of the
+   * final master's copy nothing says so yet when the cluster changes before its answer.
+   */
+  #tellKin(subset: Copy): void {
+    const { contained } = subset.lineage;
+    if (contained.length === 0 || isUniqueFamily(subset.high)) return;
+    for (const copy of this.#copies) {
+      if (!exists(copy) || isSubset(copy) || !isOneLineage(copy, subset)) continue;
+      if (copy.lineage.contained.includes(contained[0])) continue;
+      copy.lineage = this.#once(
+        `${this.#nameOf(copy)}<${this.#nameOf(subset)}`,
+        () => lineageContaining(copy.lineage, contained),
+      );
+    }
   }
 
   /** Copies that have nothing of their own become subsets of the complete one that covers them. */
@@ -218,4 +239,12 @@ function withoutOwn(lineage: CopyLineage, id: number | undefined): CopyLineage {
 
 function exists({ low, high }: MergingCopy): boolean {
   return low !== 0 || high !== 0;
+}
+
+function isSubset({ high }: MergingCopy): boolean {
+  return (high & VERSION_BIT.SUBSET) !== 0;
+}
+
+function isOneLineage(one: MergingCopy, other: MergingCopy): boolean {
+  return one.low === other.low && ((one.high ^ other.high) & VERSION_LINEAGE_MASK) === 0;
 }

@@ -10,6 +10,9 @@
  * | kindred | that this copy shares records with, without having them all | is merged by time |
  * | rivals | that a merge by policy has begun with, and may not have ended | is merged by policy |
  *
+ * What a subset contains, all complete copies of its lineage contain, and it may be the first to know: so they learn it
+ * from it when a balance is computed.
+ *
  * All members tell them in the exchange, so that all come to the same decisions, for each partition once per change of
  * the cluster: {@linkcode decidesByTime}. Within one merge there is one rule alone, which is a total order of the copies
  * of a record; so it makes no difference in what order and how often they meet. A merge that a further change of the
@@ -125,6 +128,11 @@ export function lineageAmong(
       ? { ...lineage, kindred: interleave([others.ids, kindred]) }
       : { ...lineage, rivals: interleave([others.ids, rivals]) },
   );
+}
+
+/** The same lineage of a copy that has all that these lineages had. */
+export function lineageContaining(lineage: CopyLineage, ids: readonly number[]): CopyLineage {
+  return bounded({ ...lineage, contained: interleave([ids, lineage.contained]) });
 }
 
 /**

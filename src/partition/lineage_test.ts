@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
 import { type CopyLineage, encodeLineages, type NodeId, readLineages } from "../wire/mod.ts";
-import type { Balance } from "./balance.ts";
+import { type Balance, nodeAt } from "./balance.ts";
 import {
   covers,
   decidesByTime,
@@ -16,7 +16,7 @@ import {
   type MergingCopy,
   UNKNOWN_LINEAGE,
 } from "./lineage.ts";
-import { PartitionTable } from "./table.ts";
+import { PartitionTable, ROLE } from "./table.ts";
 import { balance, testMember } from "./testing.ts";
 import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
 
@@ -267,6 +267,27 @@ describe("a balance with lineages", () => {
     assertEquals(form(nodes, 5).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
     for (const { table } of nodes) table.versions.isolate();
     assertEquals(form(nodes, 6).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
+  });
+
+  it("merges nothing with what a handed-off copy had, when the cluster changes before the answer", () => {
+    const nodes = makeNodes(4);
+    const whole = form(nodes, 1);
+    const [final, acting, kin, other] = [0, 1, 2, 3].map((place) =>
+      nodes.find(({ node }) => node === nodeAt(whole, PARTITION, place))!
+    );
+    for (const { table } of nodes) table.versions.setWords(PARTITION, 1, table === final.table ? MASTER : 0);
+    form([final], 2);
+    final.table.versions.setWords(PARTITION, 2, 0);
+    form([acting, kin], 3);
+    form([other], 4);
+    form([final, acting, kin], 5);
+    assertEquals(acting.table.role(PARTITION), ROLE.MASTER);
+    acting.table.beginHandOff(PARTITION);
+    acting.table.commitHandOff(PARTITION);
+    const { duplicates, mergeRules } = form(nodes, 6);
+    assertEquals([duplicates.size(PARTITION), mergeRules[PARTITION] & MERGE_RULE.BY_TIME], [1, 0]);
+    assertEquals(kin.table.versions.high[PARTITION] & SUBSET, SUBSET);
+    assertEquals(kin.table.versions.low[PARTITION], 6);
   });
 
   it("isProvisional() ends at nodes without a copy, and isSettledElsewhere() begins when a copy is given up", () => {

@@ -25,7 +25,7 @@
 import { assert, PARTITION_COUNT, ResultCode } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import { type Balance, nodeAt } from "./balance.ts";
-import { LineageTable, MERGE_RULE } from "./lineage.ts";
+import { lineageAfter, lineageId, LineageTable, MERGE_RULE } from "./lineage.ts";
 import type { PartitionVersionKeeper } from "./version_keeper.ts";
 import { VERSION_BIT, versionHigh, versionLow, VersionTable } from "./version.ts";
 
@@ -412,8 +412,19 @@ export class PartitionTable {
     this.generation++;
   }
 
-  /** What a copy is worth once all that it has is the final master's. */
+  /**
+   * What a copy is worth once all that it has is the final master's, which need not know it yet: the lineage of a subset
+   * says what its complete kin contain.
+   */
   #leaveMastership(partition: number): void {
+    const { clusterKey } = this.#expectBalance();
+    const low = this.versions.low[partition];
+    const high = this.versions.high[partition];
+    const isKin = lineageId(low, high) ===
+      lineageId(versionLow(clusterKey), versionHigh(clusterKey, { family: 0, bits: 0 }));
+    if (!isKin) {
+      this.lineages.set(partition, lineageAfter({ low, high, lineage: this.lineages.get(partition) }));
+    }
     const expects = this.#immigrations[partition] > 0 || !this.#isReplica(partition);
     this.#setVersion(partition, expects ? VERSION_BIT.SUBSET : 0);
   }

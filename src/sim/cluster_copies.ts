@@ -4,7 +4,7 @@
  * @module
  */
 import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
-import { covers, VERSION_BIT, VERSION_LINEAGE_MASK } from "../partition/mod.ts";
+import { covers, type MergingCopy, VERSION_BIT, VERSION_LINEAGE_MASK } from "../partition/mod.ts";
 import { EntryRef, LOADED, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { ClusterMember } from "./cluster_members.ts";
@@ -119,7 +119,7 @@ function forEachCopy(
   const digest = new Uint8Array(20);
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (index.partitionEntryCounts[partition] === 0) continue;
-    const isCovered = others.some((other) => hasAllOf(other, member, partition));
+    const isCovered = others.some((other) => hasAllOf(other, member, { members: others, partition }));
     index.forEach(partition, undefined, (entry: EntryRef) => {
       entry.copyDigest(digest, 0);
       visit(digest, {
@@ -138,18 +138,35 @@ function forEachCopy(
   }
 }
 
-/** Whether one node's copy of a partition is complete and known to contain another's; see `src/partition/lineage.ts`. */
-function hasAllOf(one: ClusterMember, other: ClusterMember, partition: number): boolean {
-  const { low, high } = other.partitions.versions;
-  const { versions, lineages } = one.partitions;
-  if (!versions.exists(partition) || (versions.high[partition] & VERSION_BIT.SUBSET) !== 0) return false;
-  const isKin = versions.low[partition] === low[partition] &&
-    ((versions.high[partition] ^ high[partition]) & VERSION_LINEAGE_MASK) === 0;
-  if (isKin) return (high[partition] & VERSION_BIT.SUBSET) !== 0;
-  return covers(
-    { low: versions.low[partition], high: versions.high[partition], lineage: lineages.get(partition) },
-    { low: low[partition], high: high[partition] },
-  );
+/**
+ * Whether one node's copy of a partition is complete and known to contain another's, by its own lineage or by that of a
+ * third copy, which is a subset of it; see `src/partition/lineage.ts`.
+ */
+function hasAllOf(
+  one: ClusterMember,
+  other: ClusterMember,
+  { members, partition }: { members: readonly ClusterMember[]; partition: number },
+): boolean {
+  const copy = copyOf(other, partition);
+  const whole = copyOf(one, partition);
+  if (!one.partitions.versions.exists(partition) || isSubset(whole)) return false;
+  if (isKin(whole, copy)) return isSubset(copy);
+  return covers(whole, copy) || members.some((member) => {
+    const subset = copyOf(member, partition);
+    return isSubset(subset) && isKin(subset, whole) && covers({ ...whole, lineage: subset.lineage }, copy);
+  });
+}
+
+function copyOf({ partitions: { versions, lineages } }: ClusterMember, partition: number): MergingCopy {
+  return { low: versions.low[partition], high: versions.high[partition], lineage: lineages.get(partition) };
+}
+
+function isSubset({ high }: MergingCopy): boolean {
+  return (high & VERSION_BIT.SUBSET) !== 0;
+}
+
+function isKin(one: MergingCopy, other: MergingCopy): boolean {
+  return one.low === other.low && ((one.high ^ other.high) & VERSION_LINEAGE_MASK) === 0;
 }
 
 /** Each node counts the trees that it has dropped by itself; the number is in the upper bits of the second word. */
