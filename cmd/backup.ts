@@ -5,7 +5,6 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { readFile, rename, unlink, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { ByteBuffer, decodeBase64 } from "../src/base/mod.ts";
 import { type AerieClient, connect, parseAddress } from "../src/client/mod.ts";
@@ -17,7 +16,10 @@ import {
   type BackupPlan,
   type BackupState,
 } from "./backup/backup_job.ts";
-import { BackupOutput, prepareDirectory } from "./backup/output.ts";
+import { countRecords } from "./backup/cluster_items.ts";
+import { BackupOutput, prepareDirectory, prepareFile, removeLeftovers } from "./backup/output.ts";
+import { showProgress } from "./backup/progress.ts";
+import { StateFile } from "./backup/state_file.ts";
 import { addressText } from "./info_fields.ts";
 import { countText, sizeText } from "./status_screen.ts";
 import { print, printError } from "./terminal.ts";
@@ -39,7 +41,7 @@ Where to
   -d, --directory DIR           files DIR/NAMESPACE_00000.asb and so on
   -o, --output-file FILE        one file; - for standard output
   -F, --file-limit MIB          size of the files of a directory, default 250
-  -r, --remove-files            remove backup files that are in the directory
+  -r, --remove-files            remove backup files that are in the directory, or replace the file
   -C, --compact                 bytes as they are instead of in base64
 
 How
@@ -63,8 +65,6 @@ const FAILED = 1;
 const USAGE = 2;
 const MIB = 1024 * 1024;
 const CHECKPOINT_INTERVAL_MS = 10_000;
-const PROGRESS_INTERVAL_MS = 1000;
-const STATE_SIZE_MAX_BYTES = 64 * MIB;
 
 /** Where text goes; the terminal by default. */
 export interface BackupStreams {
@@ -119,11 +119,13 @@ export async function runBackup(
 }
 
 async function backUp(client: AerieClient, flags: BackupFlags, streams: BackupStreams): Promise<number> {
-  const { plan, limits, directory, stateFile } = flags;
+  const { plan, limits, directory } = flags;
+  const expected = await countRecords(client, plan.namespace);
+  const stateFile = flags.stateFile === undefined ? undefined : new StateFile(flags.stateFile);
   const state = flags.continues ? await readState(stateFile) : undefined;
   if (directory !== undefined && state === undefined) await prepareDirectory(directory, flags);
   const single = directory === undefined ? await openSingle(flags, state) : undefined;
-  const job = new BackupJob({
+  const job: BackupJob = new BackupJob({
     client,
     plan,
     limits,
@@ -132,86 +134,91 @@ async function backUp(client: AerieClient, flags: BackupFlags, streams: BackupSt
       ? undefined
       : (number) => `${directory}/${plan.namespace}_${String(number).padStart(5, "0")}.asb`,
     onWarning: (text) => streams.complain(`aerie backup: ${text}`),
+    onBegun: async () => await stateFile?.keep(job),
   });
-  if (state !== undefined) await job.resume(state);
-  const expected = await expectedRecords(client, plan.namespace);
+  if (state !== undefined) {
+    await job.resume(state);
+    if (directory !== undefined) await removeLeftovers(directory, state.files.map(({ path }) => path));
+  }
   const startMs = performance.now();
-  const isScreen = process.stderr.isTTY === true && flags.file !== "-";
-  const progress = setInterval(() => {
-    if (isScreen) process.stderr.write(`\r${progressText(job, expected, performance.now() - startMs)}  `);
-  }, PROGRESS_INTERVAL_MS);
-  const checkpoints = stateFile === undefined
-    ? undefined
-    : setInterval(() => void keepState(job, stateFile).catch(() => {}), CHECKPOINT_INTERVAL_MS);
+  const outcome = await runJob(job, { stateFile, streams, expected, isPiped: flags.file === "-" });
+  if (outcome !== undefined) return await giveUp(job, outcome, { stateFile, streams });
+  await stateFile?.remove();
+  summarize(job, flags, { streams, durationMs: performance.now() - startMs });
+  return FINE;
+}
+
+interface RunOptions {
+  stateFile: StateFile | undefined;
+  streams: BackupStreams;
+  /** Records of the namespace. */
+  expected: number;
+  /** Records go to standard output. */
+  isPiped: boolean;
+}
+
+/** Runs the job to its end; returns why it did not get there. */
+async function runJob(job: BackupJob, options: RunOptions): Promise<string | undefined> {
+  const { stateFile, streams, expected, isPiped } = options;
+  // Standard output and standard error are often the same terminal.
+  const endProgress = showProgress((durationMs) => ({
+    share: job.share,
+    text: progressText(job, expected, durationMs),
+  }), isPiped && process.stdout.isTTY === true ? { isShown: false } : {});
+  const checkpoints = setInterval(
+    () => void stateFile?.keep(job).catch(() => {}),
+    CHECKPOINT_INTERVAL_MS,
+  );
   let isStopped = false;
   const forget = (streams.onStop ?? stopBySignal)(() => {
     isStopped = true;
     job.stop();
   });
-  let failure: Error | undefined;
   try {
     await job.run();
-    if (!isStopped) await job.close();
+    if (isStopped) return "interrupted";
+    await job.close();
+    return undefined;
   } catch (error) {
-    failure = error as Error;
+    return (error as Error).message;
+  } finally {
+    clearInterval(checkpoints);
+    forget();
+    endProgress();
   }
-  clearInterval(progress);
-  clearInterval(checkpoints);
-  forget();
-  if (isScreen) process.stderr.write("\r\x1b[K");
-  if (failure === undefined && !isStopped) {
-    if (stateFile !== undefined) await unlink(stateFile).catch(() => {});
-    summarize(job, flags, { streams, durationMs: performance.now() - startMs });
-    return FINE;
-  }
-  return await giveUp(job, failure, { stateFile, streams });
 }
 
 async function giveUp(
   job: BackupJob,
-  failure: Error | undefined,
-  { stateFile, streams }: { stateFile: string | undefined; streams: BackupStreams },
+  why: string,
+  { stateFile, streams }: Pick<RunOptions, "stateFile" | "streams">,
 ): Promise<number> {
-  const why = failure === undefined ? "interrupted" : failure.message;
   if (stateFile === undefined) {
     streams.complain(`aerie backup: ${why}; what was written is no whole backup`);
     return FAILED;
   }
-  try {
-    await keepState(job, stateFile);
-    await job.close();
-    streams.complain(
-      `aerie backup: ${why} after ${job.counts.records} records; --continue goes on from ${stateFile}`,
-    );
-  } catch (error) {
-    streams.complain(`aerie backup: ${why}; its state could not be kept: ${(error as Error).message}`);
-  }
+  const failure = await stateFile.keep(job).then(() => undefined, (error: Error) => error);
+  const { keptRecords, path } = stateFile;
+  // A full disk takes no state either; then what was kept last is there.
+  const goesOn = keptRecords === undefined
+    ? `its state could not be kept: ${failure?.message}`
+    : `--continue goes on ${failure === undefined ? "" : `after record ${keptRecords} `}from ${path}`;
+  streams.complain(`aerie backup: ${why} after ${job.counts.records} records; ${goesOn}`);
+  await job.close().catch(() => {});
   return FAILED;
 }
 
 async function openSingle(flags: BackupFlags, state: BackupState | undefined): Promise<BackupOutput> {
   const path = flags.file!;
   if (path === "-") return BackupOutput.standard();
-  if (state === undefined) return await BackupOutput.create(path);
-  return await BackupOutput.resume(path, state.files[0]?.sizeBytes ?? 0);
+  if (state !== undefined) return await BackupOutput.resume(path, state.files[0]?.sizeBytes ?? 0);
+  await prepareFile(path, flags);
+  return await BackupOutput.create(path);
 }
 
-async function readState(path: string | undefined): Promise<BackupState> {
-  if (path === undefined) throw new Error("a backup to standard output can't go on: it left no state");
-  const text = await readFile(path, "utf8").catch((error: Error) => {
-    throw new Error(`cannot go on: the state file can't be read: ${error.message}`);
-  });
-  if (text.length > STATE_SIZE_MAX_BYTES) throw new Error(`${path} is too large for a state file`);
-  try {
-    return JSON.parse(text) as BackupState;
-  } catch {
-    throw new Error(`${path} is no state file of a backup`);
-  }
-}
-
-async function keepState(job: BackupJob, path: string): Promise<void> {
-  await writeFile(`${path}.new`, JSON.stringify(await job.checkpoint()));
-  await rename(`${path}.new`, path);
+async function readState(stateFile: StateFile | undefined): Promise<BackupState> {
+  if (stateFile === undefined) throw new Error("a backup to standard output can't go on: it left no state");
+  return await stateFile.read();
 }
 
 function stopBySignal(stop: () => void): () => void {
@@ -221,15 +228,6 @@ function stopBySignal(stop: () => void): () => void {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   };
-}
-
-/** Records of a namespace, replicas not counted; 0 when the cluster does not say. */
-async function expectedRecords(client: AerieClient, namespace: string): Promise<number> {
-  let count = 0;
-  for (const text of (await client.infoAll(`namespace/${namespace}`)).values()) {
-    count += Number(/(?:^|;)master_objects=(\d+)/.exec(text)?.[1] ?? 0);
-  }
-  return count;
 }
 
 function progressText(job: BackupJob, expected: number, durationMs: number): string {

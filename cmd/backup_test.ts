@@ -38,6 +38,7 @@ async function withNode(
   const node = await open({
     listen: true,
     settings: {
+      service: { workDirectory: directory },
       network: {
         service: { port: 0 },
         info: { port: 0 },
@@ -176,7 +177,74 @@ Deno.test("a backup that was interrupted goes on and has each record once", asyn
     assertEquals([rest.code, rest.complaints], [0, ""]);
     assertEquals(content(`${directory}/all`).size, 20_000);
     const other = await run(runBackup, [...args, "--continue"]);
-    assertStringIncludes(other.complaints, "the state file can't be read");
+    assertStringIncludes(other.complaints, "there is no state file");
+  });
+});
+
+/** Interrupts a backup once it has begun. */
+function soon(before: () => void = () => {}): (stop: () => void) => () => void {
+  return (stop) => {
+    const timer = setTimeout(() => {
+      before();
+      stop();
+    }, 300);
+    return () => clearTimeout(timer);
+  };
+}
+
+Deno.test("a backup whose last state can't be kept goes on from the one before", async () => {
+  await withNode(async ({ host, client, directory }) => {
+    await fill(client, 3000);
+    const args = ["-h", host, "-n", "test", "-d", `${directory}/all`];
+    // As on a full disk: nothing new can be written.
+    const obstacle = `${directory}/all/test.state.new`;
+    const cut = await run(runBackup, [...args, "-L", "2000"], soon(() => Deno.mkdirSync(obstacle)));
+    assertEquals(cut.code, 1);
+    assertStringIncludes(cut.complaints, "--continue goes on after record 0 from");
+    const fileCount = filesIn(`${directory}/all`).length;
+    assert(fileCount > 1, "there are files that the state does not know");
+    const rest = await run(runBackup, [...args, "--continue"]);
+    assertEquals([rest.code, rest.complaints], [0, ""]);
+    assertEquals(content(`${directory}/all`).size, 3000);
+  });
+});
+
+Deno.test("a backup goes on with the same partitions alone", async () => {
+  await withNode(async ({ host, client, directory }) => {
+    await fill(client, 3000);
+    const args = ["-h", host, "-n", "test", "-d", `${directory}/some`, "-L", "1000"];
+    const cut = await run(runBackup, [...args, "--partitions", "0-2000"], soon());
+    assertEquals(cut.code, 1);
+    const other = await run(runBackup, [...args, "--partitions", "0-1999,2001", "--continue"]);
+    assertStringIncludes(other.complaints, "belongs to a backup of something else");
+  });
+});
+
+Deno.test("a backup ends with a word when nobody reads its standard output any more", async () => {
+  await withNode(async ({ host, client }) => {
+    await fill(client, 20_000);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        new URL("main.ts", import.meta.url).pathname,
+        "backup",
+        "-h",
+        host,
+        "-n",
+        "test",
+        "-o",
+        "-",
+      ],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await child.stdout.cancel();
+    const [{ code }, said] = await Promise.all([child.status, new Response(child.stderr).text()]);
+    assertEquals(code, 1);
+    assertStringIncludes(said, "nobody reads it any more");
+    assert(!said.includes("Uncaught"), said);
   });
 });
 
@@ -230,6 +298,15 @@ Deno.test("backup and restore say what is wrong with flags and files", async () 
       assertEquals((await run(runBackup, args)).code, 2, args.join(" "));
     }
     assertEquals((await run(runRestore, ["-d", "x", "-u", "-r"])).code, 2);
+    const unknown = await run(runBackup, ["-h", host, "-n", "nope", "-d", `${directory}/none`]);
+    assertStringIncludes(unknown.complaints, 'the cluster has no namespace "nope"; it has test, copy');
+    await Deno.writeTextFile(`${directory}/there`, "mine");
+    const there = await run(runBackup, ["-h", host, "-n", "test", "-o", `${directory}/there`]);
+    assertStringIncludes(there.complaints, "is there already; --remove-files replaces it");
+    assertEquals(await Deno.readTextFile(`${directory}/there`), "mine");
+    const replaced = await run(runBackup, ["-h", host, "-n", "test", "-o", `${directory}/there`, "-r"]);
+    assertEquals([replaced.code, replaced.complaints], [0, ""]);
+    await Deno.remove(`${directory}/there`);
     await Deno.writeTextFile(`${directory}/bad.asb`, "Version 3.1\n# namespace test\n+ x");
     const { code, complaints } = await run(runRestore, ["-h", host, "-d", directory]);
     assertEquals(code, 1);

@@ -72,7 +72,7 @@ Deno.test("examine() tells a running node from another program on a port", async
   const node = await open({
     listen: true,
     settings: {
-      service: { nodeId: "A1" },
+      service: { nodeId: "A1", workDirectory: settings.service.workDirectory },
       network: {
         service: { port: settings.network.service.port },
         info: { port: 0 },

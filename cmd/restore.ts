@@ -6,12 +6,13 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { createReadStream } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import process from "node:process";
 import { type AerieClient, connect, parseAddress } from "../src/client/mod.ts";
-import { createPlatform } from "../src/platform/mod.ts";
+import { attempt, createPlatform } from "../src/platform/mod.ts";
 import type { Ports } from "../src/port/mod.ts";
 import { AsbReader } from "./backup/asb_reader.ts";
+import { showProgress } from "./backup/progress.ts";
 import { RestoreJob, type RestorePolicy } from "./backup/restore_job.ts";
 import { addressText } from "./info_fields.ts";
 import { countText } from "./status_screen.ts";
@@ -36,8 +37,10 @@ How records are written
 
   -h, --host HOST[:PORT]        any node of the cluster, default 127.0.0.1:3000
   -w, --parallel N              batches at the same time, 1 to 64, default 8
+  -L, --records-per-second N    limit, for all nodes together
       --help                    this text
 
+A restore that was interrupted is run again: what it has written is kept then, or written once more.
 Records that have expired since the backup are left out. Indexes are made after the records, modules at once.
 Exit codes: 0 all was restored, 1 something failed, 2 wrong usage
 
@@ -50,7 +53,6 @@ const FINE = 0;
 const FAILED = 1;
 const USAGE = 2;
 const READ_SIZE_BYTES = 1024 * 1024;
-const PROGRESS_INTERVAL_MS = 1000;
 
 /** Where text goes; the terminal by default. */
 export interface RestoreOutput {
@@ -66,6 +68,7 @@ interface RestoreFlags {
   directory: string | undefined;
   file: string | undefined;
   workerCount: number;
+  recordsPerSecond: number;
 }
 
 /**
@@ -106,44 +109,61 @@ async function restore(
   { output, ports }: { output: RestoreOutput; ports: Ports },
 ): Promise<number> {
   const { clock } = ports;
-  const job = await RestoreJob.create({
-    client,
-    policy: flags.policy,
-    clock,
-    workerCount: flags.workerCount,
-  });
+  const { policy, workerCount, recordsPerSecond } = flags;
+  const job = await RestoreJob.create({ client, policy, clock, workerCount, recordsPerSecond });
   const startMs = clock.monotonicMs();
-  const progress = setInterval(() => {
-    if (process.stderr.isTTY === true) {
-      process.stderr.write(
-        `\r${countText(job.counts.read)} records read, ${countText(job.counts.written)} written  `,
-      );
-    }
-  }, PROGRESS_INTERVAL_MS);
+  const paths = await inputs(flags);
+  const bytes = { read: 0, all: await sizeOf(paths) };
+  const endProgress = showProgress((durationMs) => ({
+    share: bytes.all === 0 ? undefined : bytes.read / bytes.all,
+    text: progressText(job, durationMs),
+  }));
   try {
-    for (const path of await inputs(flags)) await restoreFile(path, job);
+    for (const path of paths) await restoreFile(path, job, (count) => bytes.read += count);
     await job.finish();
   } finally {
-    clearInterval(progress);
-    if (process.stderr.isTTY === true) process.stderr.write("\r\x1b[K");
+    await job.settle();
+    endProgress();
     summarize(job, { output, durationMs: clock.monotonicMs() - startMs });
   }
   return job.counts.failed === 0 ? FINE : FAILED;
 }
 
+function progressText({ counts }: RestoreJob, durationMs: number): string {
+  const rate = Math.round(counts.written / Math.max(0.001, durationMs / 1000));
+  return `${countText(counts.read)} records read, ${countText(counts.written)} written, ${
+    countText(rate)
+  } records/s`;
+}
+
+/** Bytes of all files together; 0 for standard input. */
+async function sizeOf(paths: readonly string[]): Promise<number> {
+  let sizeBytes = 0;
+  for (const path of paths) {
+    if (path !== "-") sizeBytes += (await attempt("open", path, () => stat(path))).size;
+  }
+  return sizeBytes;
+}
+
 async function inputs({ directory, file }: RestoreFlags): Promise<string[]> {
   if (directory === undefined) return [file!];
-  const names = (await readdir(directory)).filter((name) => name.endsWith(".asb")).sort();
+  const entries = await attempt("read the folder", directory, () => readdir(directory));
+  const names = entries.filter((name) => name.endsWith(".asb")).sort();
   if (names.length === 0) throw new Error(`${directory} holds no .asb files`);
   return names.map((name) => `${directory}/${name}`);
 }
 
-async function restoreFile(path: string, job: RestoreJob): Promise<void> {
+async function restoreFile(
+  path: string,
+  job: RestoreJob,
+  onRead: (sizeBytes: number) => void,
+): Promise<void> {
   const source = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: READ_SIZE_BYTES });
   const reader = new AsbReader();
   try {
     for await (const piece of source) {
       reader.push(piece as Uint8Array);
+      onRead(piece.length);
       for (let item = reader.next(); item !== undefined; item = reader.next()) await job.take(item);
     }
     reader.end();
@@ -179,7 +199,16 @@ function summarize(
 function parseFlags(args: readonly string[]): RestoreFlags | string {
   const unknown: string[] = [];
   const parsed = parseArgs([...args], {
-    string: ["host", "namespace", "set", "directory", "input-file", "extra-ttl", "parallel"],
+    string: [
+      "host",
+      "namespace",
+      "set",
+      "directory",
+      "input-file",
+      "extra-ttl",
+      "parallel",
+      "records-per-second",
+    ],
     boolean: ["no-records", "no-indexes", "no-udfs", "unique", "replace", "ignore-record-error"],
     collect: ["set"],
     alias: {
@@ -192,6 +221,7 @@ function parseFlags(args: readonly string[]): RestoreFlags | string {
       replace: "r",
       "extra-ttl": "l",
       parallel: "w",
+      "records-per-second": "L",
     },
     unknown: (word) => void unknown.push(word),
   }) as Record<string, unknown>;
@@ -206,6 +236,10 @@ function parseFlags(args: readonly string[]): RestoreFlags | string {
   if (!Number.isInteger(extraTtlS) || extraTtlS < 0) return `-l takes seconds, not "${text("extra-ttl")}"`;
   const workerCount = Number(text("parallel") ?? 8);
   if (!Number.isInteger(workerCount) || workerCount < 1 || workerCount > 64) return "-w takes 1 to 64";
+  const recordsPerSecond = Number(text("records-per-second") ?? 0);
+  if (!Number.isInteger(recordsPerSecond) || recordsPerSecond < 0) {
+    return `-L takes records per second, not "${text("records-per-second")}"`;
+  }
   try {
     const address = parseAddress(text("host") || "127.0.0.1");
     return {
@@ -213,6 +247,7 @@ function parseFlags(args: readonly string[]): RestoreFlags | string {
       directory,
       file,
       workerCount,
+      recordsPerSecond,
       policy: {
         mode: parsed["unique"] === true ? "create" : parsed["replace"] === true ? "replace" : "newer",
         namespace: text("namespace") || undefined,

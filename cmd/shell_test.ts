@@ -23,9 +23,11 @@ async function run(port: string, args: string[], lines?: string[]): Promise<Outc
 }
 
 async function withNode(use: (port: string) => Promise<void>): Promise<void> {
+  const workDirectory = await Deno.makeTempDir();
   const node = await open({
     listen: true,
     settings: {
+      service: { workDirectory },
       network: {
         service: { port: 0 },
         info: { port: 0 },
@@ -40,6 +42,7 @@ async function withNode(use: (port: string) => Promise<void>): Promise<void> {
     await use(String(node.listeners.find((listener) => listener.kind === "service")!.port));
   } finally {
     await node.close();
+    await Deno.remove(workDirectory, { recursive: true });
   }
 }
 

@@ -26,10 +26,11 @@ async function run(args: string[], lookCountMax = 1): Promise<Outcome> {
 
 /** A real node on free ports of loopback with three records. */
 async function withNode(use: (port: string) => Promise<void>): Promise<void> {
+  const workDirectory = await Deno.makeTempDir();
   const node = await open({
     listen: true,
     settings: {
-      service: { nodeId: "A1" },
+      service: { nodeId: "A1", workDirectory },
       network: {
         service: { port: 0 },
         info: { port: 0 },
@@ -48,6 +49,7 @@ async function withNode(use: (port: string) => Promise<void>): Promise<void> {
     await use(String(port));
   } finally {
     await node.close();
+    await Deno.remove(workDirectory, { recursive: true });
   }
 }
 

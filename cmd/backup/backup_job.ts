@@ -76,6 +76,8 @@ export interface BackupJobOptions {
   readonly single: BackupOutput | undefined;
   /** Told what the format can't hold. */
   readonly onWarning: (text: string) => void;
+  /** Called once the first file has what belongs to the cluster, before any record: from here on it can go on. */
+  readonly onBegun?: () => Promise<void>;
 }
 
 /** See the head of the file. */
@@ -98,10 +100,20 @@ export class BackupJob {
   /** Files that have a number. */
   #fileCount = 0;
   #isStopping = false;
+  /** Partitions whose scans have ended. */
+  #doneCount = 0;
+  /** Partitions from which the scans that run have brought records. */
+  readonly #begun = new Set<string>();
 
   constructor(options: BackupJobOptions) {
     this.#options = options;
     if (options.single !== undefined) this.#outputs.push(options.single);
+  }
+
+  /** How much is done, 0 to 1: of partitions, since nobody knows how many records a filter lets pass. */
+  get share(): number {
+    const { partitions, sets } = this.#options.plan;
+    return (this.#doneCount + this.#begun.size) / (partitions.length * Math.max(1, sets.length));
   }
 
   /** Goes on where another run stood. */
@@ -141,11 +153,16 @@ export class BackupJob {
     const first = await this.#takeOutput({ isFirst: isNew, hasExpressions });
     if (isNew) await this.#writeClusterItems(first, indexes);
     this.#giveBack(first);
+    await this.#options.onBegun?.();
     if (plan.hasRecords) {
       const groups = this.#groups();
       const workers = Array.from(
         { length: Math.min(limits.workerCount, groups.length) },
-        () => this.#work(groups),
+        () =>
+          this.#work(groups).catch((error) => {
+            this.stop();
+            throw error;
+          }),
       );
       await Promise.all(workers);
     }
@@ -204,15 +221,21 @@ export class BackupJob {
           recordsPerSecond: Math.ceil(limits.recordsPerSecond / limits.workerCount),
         },
       });
+      let lastPartition = -1;
       for await (const record of records) {
+        const partition = partitionId(record.digest);
         this.#write(record, output);
-        digests.set(partitionId(record.digest), record.digest);
+        digests.set(partition, record.digest);
+        if (partition !== lastPartition) this.#begun.add(`${set} ${partition}`);
+        lastPartition = partition;
         if (output.isFull) await output.flush();
         if (this.#isStopping) break;
         if (this.#options.single !== undefined || output.sizeBytes < limits.fileSizeBytes) continue;
         await output.flush();
         output = await this.#takeOutput({ isFirst: false });
       }
+      for (const partition of partitions) this.#begun.delete(`${set} ${partition}`);
+      this.#doneCount += partitions.length;
     }
     this.#giveBack(output);
   }
@@ -292,7 +315,18 @@ export class BackupJob {
 export const ALL_PARTITIONS: readonly number[] = Array.from({ length: PARTITION_COUNT }, (_, at) => at);
 
 function planText({ namespace, sets, partitions, filter }: BackupPlan): string {
-  return JSON.stringify([namespace, sets, partitions.length, partitions[0], filter && toHex(filter)]);
+  return JSON.stringify([namespace, sets, rangesText(partitions), filter && toHex(filter)]);
+}
+
+/** `0-1023,2048` of ascending numbers. */
+function rangesText(numbers: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([first, last]) => first === last ? first : `${first}-${last}`).join(",");
 }
 
 function toAsb(record: ScanRecord): AsbRecord {

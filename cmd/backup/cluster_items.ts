@@ -9,6 +9,10 @@ import type { AerieClient } from "../../src/client/mod.ts";
 import { askInfo, infoFields, infoParts, infoValueOrEmpty } from "../info_fields.ts";
 import type { AsbIndex, AsbIndexType, AsbModule } from "./asb.ts";
 
+const TIMEOUT_MS = 5000;
+/** What a node answers that does not have the namespace. */
+const UNKNOWN_NAMESPACE = "type=unknown";
+
 const INDEX_TYPES: Readonly<Record<string, AsbIndexType>> = {
   default: "N",
   list: "L",
@@ -21,6 +25,22 @@ const DATA_TYPES: Readonly<Record<string, string>> = {
   geo2dsphere: "G",
   blob: "B",
 };
+
+/**
+ * Records of a namespace, replicas not counted; 0 when the cluster does not say.
+ *
+ * @throws {Error} when the cluster has no such namespace
+ */
+export async function countRecords(client: AerieClient, namespace: string): Promise<number> {
+  const answers = [...(await client.infoAll(`namespace/${namespace}`, { timeoutMs: TIMEOUT_MS })).values()];
+  if (answers.every((text) => text === UNKNOWN_NAMESPACE)) {
+    const known = infoParts(await askInfo(client, "namespaces"), ";").join(", ");
+    throw new Error(`the cluster has no namespace "${namespace}"; it has ${known}`);
+  }
+  let count = 0;
+  for (const text of answers) count += Number(/(?:^|;)master_objects=(\d+)/.exec(text)?.[1] ?? 0);
+  return count;
+}
 
 /** Indexes of a namespace, and names of those that the format can't hold. */
 export async function readIndexes(

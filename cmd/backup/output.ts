@@ -5,9 +5,10 @@
  * @module
  */
 
-import { type FileHandle, mkdir, open, readdir, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import process from "node:process";
 import { ByteBuffer } from "../../src/base/mod.ts";
+import { attempt } from "../../src/platform/mod.ts";
 
 const WRITE_SIZE_BYTES = 1024 * 1024;
 
@@ -32,6 +33,8 @@ export class BackupOutput {
 
   /** Standard output. */
   static standard(): BackupOutput {
+    // A reader that goes away is told to the write, too; without a listener it would end the process.
+    process.stdout.on("error", () => {});
     return new BackupOutput("", undefined, 0);
   }
 
@@ -41,12 +44,12 @@ export class BackupOutput {
    * @throws {Error} when it exists or can't be made
    */
   static async create(path: string): Promise<BackupOutput> {
-    return new BackupOutput(path, await open(path, "wx"), 0);
+    return new BackupOutput(path, await attempt("make", path, () => open(path, "wx")), 0);
   }
 
   /** A file of an interrupted backup, cut where it was known to be whole. */
   static async resume(path: string, sizeBytes: number): Promise<BackupOutput> {
-    const file = await open(path, "r+");
+    const file = await attempt("open", path, () => open(path, "r+"));
     if ((await file.stat()).size < sizeBytes) {
       await file.close();
       throw new Error(`${path} is shorter than when the backup was interrupted`);
@@ -77,7 +80,7 @@ export class BackupOutput {
   /** Writes what waits and brings it to the disk. */
   async sync(): Promise<void> {
     await this.flush();
-    await this.#file?.datasync();
+    await attempt("sync", this.path, async () => await this.#file?.datasync());
   }
 
   /** Ends the file. */
@@ -89,35 +92,69 @@ export class BackupOutput {
   async #write(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return;
     if (this.#file === undefined) {
-      await new Promise<void>((resolve, reject) =>
-        process.stdout.write(bytes, (error) => error ? reject(error) : resolve())
-      );
+      const written = () =>
+        new Promise<void>((resolve, reject) =>
+          void process.stdout.write(bytes, (error) => error ? reject(error) : resolve())
+        );
+      await attempt("write", "standard output", written);
     } else {
-      for (let at = 0; at < bytes.length;) {
-        const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.writtenBytes + at);
-        at += bytesWritten;
-      }
+      const file = this.#file;
+      await attempt("write", this.path, async () => {
+        for (let at = 0; at < bytes.length;) {
+          const { bytesWritten } = await file.write(bytes, at, bytes.length - at, this.writtenBytes + at);
+          at += bytesWritten;
+        }
+      });
     }
     this.writtenBytes += bytes.length;
     this.#writingBytes -= bytes.length;
   }
 }
 
+/** What is done about backup files that are there already. */
+export interface OldFilesOptions {
+  /** They are removed. */
+  readonly removeFiles: boolean;
+}
+
 /**
  * Makes a directory for backup files.
  *
- * @param options `removeFiles`: backup files in it are removed
- * @throws {Error} when there are backup files in it
+ * @throws {Error} when there are backup files in it, and they are not to be removed
  */
-export async function prepareDirectory(
-  path: string,
-  options: { readonly removeFiles: boolean },
-): Promise<void> {
-  await mkdir(path, { recursive: true });
+export async function prepareDirectory(path: string, options: OldFilesOptions): Promise<void> {
+  await attempt("make the folder", path, () => mkdir(path, { recursive: true }));
   const old = (await readdir(path)).filter((name) => name.endsWith(".asb"));
   if (old.length === 0) return;
   if (!options.removeFiles) {
     throw new Error(`${path} holds a backup of ${old.length} files already; --remove-files removes them`);
   }
   for (const name of old) await unlink(`${path}/${name}`);
+}
+
+/**
+ * Removes backup files of a directory that an interrupted backup had begun after its state was kept: what is in them is
+ * backed up again, into other files.
+ *
+ * @param kept paths of the files that the state knows
+ */
+export async function removeLeftovers(directory: string, kept: readonly string[]): Promise<void> {
+  const names = new Set(kept.map((path) => path.slice(path.lastIndexOf("/") + 1)));
+  const found = await attempt("read the folder", directory, () => readdir(directory));
+  for (const name of found) {
+    if (name.endsWith(".asb") && !names.has(name)) await unlink(`${directory}/${name}`);
+  }
+}
+
+/**
+ * Makes room for a backup in one file.
+ *
+ * @throws {Error} when the file is there, and is not to be removed
+ */
+export async function prepareFile(path: string, options: OldFilesOptions): Promise<void> {
+  const old = await stat(path).catch(() => undefined);
+  if (old === undefined) return;
+  if (!old.isFile()) throw new Error(`${path} is there and no file; to standard output it is -o -`);
+  if (!options.removeFiles) throw new Error(`${path} is there already; --remove-files replaces it`);
+  await unlink(path);
 }

@@ -27,7 +27,7 @@ import {
 import type { Clock } from "../../src/port/mod.ts";
 import { PARTICLE } from "../../src/wire/mod.ts";
 import type { AsbIndex, AsbItem, AsbRecord } from "./asb.ts";
-import { createIndex, registerModule } from "./cluster_items.ts";
+import { countRecords, createIndex, registerModule } from "./cluster_items.ts";
 
 const BATCH_RECORDS_MAX = 128;
 const BATCH_SIZE_MAX_BYTES = 1024 * 1024;
@@ -47,6 +47,17 @@ export interface RestorePolicy {
   readonly hasModules: boolean;
   /** Records that fail are counted instead of ending the restore. */
   readonly ignoresErrors: boolean;
+}
+
+/** What a {@linkcode RestoreJob} is made of. */
+export interface RestoreJobOptions {
+  readonly client: AerieClient;
+  readonly policy: RestorePolicy;
+  readonly clock: Clock;
+  /** Batches at the same time. */
+  readonly workerCount: number;
+  /** Records per second, for all nodes together; 0 for no limit. */
+  readonly recordsPerSecond: number;
 }
 
 /** What a restore has done. */
@@ -83,6 +94,11 @@ export class RestoreJob {
   readonly #policy: RestorePolicy;
   readonly #clock: Clock;
   readonly #workerCount: number;
+  readonly #recordsPerSecond: number;
+  /** Namespaces that the cluster has. */
+  readonly #namespaces = new Set<string>();
+  /** Monotonic time before which nothing more is sent. */
+  #nextSendMs = 0;
   readonly #digester: Digester;
   readonly #indexes: AsbIndex[] = [];
   readonly #running = new Set<Promise<void>>();
@@ -90,21 +106,17 @@ export class RestoreJob {
   #rowBytes = 0;
   #error: Error | undefined;
 
-  private constructor(
-    options: { client: AerieClient; policy: RestorePolicy; clock: Clock; workerCount: number },
-    digester: Digester,
-  ) {
+  private constructor(options: RestoreJobOptions, digester: Digester) {
     this.#client = options.client;
     this.#policy = options.policy;
     this.#clock = options.clock;
     this.#workerCount = options.workerCount;
+    this.#recordsPerSecond = options.recordsPerSecond;
     this.#digester = digester;
   }
 
-  /** @param options where to, how, time, and batches at the same time */
-  static async create(
-    options: { client: AerieClient; policy: RestorePolicy; clock: Clock; workerCount: number },
-  ): Promise<RestoreJob> {
+  /** @param options where to, and how */
+  static async create(options: RestoreJobOptions): Promise<RestoreJob> {
     return new RestoreJob(options, await createDigester());
   }
 
@@ -134,13 +146,19 @@ export class RestoreJob {
 
   /** Writes what waits, then makes the indexes: over records that are there they are built in one go. */
   async finish(): Promise<void> {
+    await this.#pace();
     this.#send();
-    while (this.#running.size > 0) await Promise.race(this.#running);
+    await this.settle();
     if (this.#error !== undefined) throw this.#error;
     for (const index of this.#indexes) {
       await createIndex(this.#client, index, this.#policy.namespace ?? index.namespace);
       this.counts.indexes++;
     }
+  }
+
+  /** Waits for what was sent, so that the counts are right. */
+  async settle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.race(this.#running);
   }
 
   async #takeRecord(record: AsbRecord): Promise<void> {
@@ -157,9 +175,11 @@ export class RestoreJob {
       counts.expired++;
       return;
     }
+    await this.#checkNamespace(row.key.namespace);
     this.#rows.push(row);
     this.#rowBytes += record.bins.reduce((sum, bin) => sum + bin.bytes.length + bin.name.length + 16, 64);
     if (this.#rows.length < BATCH_RECORDS_MAX && this.#rowBytes < BATCH_SIZE_MAX_BYTES) return;
+    await this.#pace();
     this.#send();
     while (this.#running.size >= this.#workerCount) await Promise.race(this.#running);
   }
@@ -201,6 +221,21 @@ export class RestoreJob {
       }
     }
     return { namespace, set, digest };
+  }
+
+  async #checkNamespace(namespace: string): Promise<void> {
+    if (this.#namespaces.has(namespace)) return;
+    await countRecords(this.#client, namespace);
+    this.#namespaces.add(namespace);
+  }
+
+  /** Waits until the limit lets the next rows go. */
+  async #pace(): Promise<void> {
+    if (this.#recordsPerSecond === 0) return;
+    const nowMs = this.#clock.monotonicMs();
+    const atMs = Math.max(nowMs, this.#nextSendMs);
+    this.#nextSendMs = atMs + this.#rows.length * 1000 / this.#recordsPerSecond;
+    if (atMs > nowMs) await new Promise<void>((resolve) => void this.#clock.after(atMs - nowMs, resolve));
   }
 
   #send(): void {

@@ -10,11 +10,13 @@ const meanings: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
   EACCES: "permission denied",
   EPERM: "the system does not permit it",
+  EEXIST: "there is something of that name already",
   EISDIR: "it is a folder",
   ENOTDIR: "a part of the path is not a folder",
   ENOSPC: "the disk is full",
   EROFS: "the file system is read-only",
   EIO: "the device reports an error",
+  EPIPE: "nobody reads it any more",
   EMFILE: "too many open files. Raise the limit (ulimit -n)",
   EFBIG: "the file is larger than allowed",
 };

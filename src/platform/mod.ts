@@ -18,6 +18,7 @@ import { createLog } from "./log.ts";
 import { createRandom } from "./random.ts";
 
 export { createCompute } from "./compute.ts";
+export { attempt } from "./disk_error.ts";
 export { createLog, type LogFormat, type LogOptions, type LogSinkOptions } from "./log.ts";
 export {
   DENO_FLAGS,
