@@ -40,6 +40,9 @@ const READ_POLICY = {
 /** What a client does after an event is mostly done after so many turns of promises; the rest comes with the next event. */
 const CLIENT_TURN_COUNT = 8;
 
+/** How often clients ask for news when the schedule does not say it. */
+const TEND_INTERVAL_MS = 1000;
+
 /** Times that a record may vanish by one truncation. */
 const TRUNCATION_COUNT_MAX = 2;
 
@@ -157,7 +160,11 @@ export class ClusterClients {
   async #connect({ ports }: SimProcess): Promise<AerieClient> {
     for (;;) {
       try {
-        return await connect({ hosts: this.#hosts, ports, tendIntervalMs: 1000 });
+        return await connect({
+          hosts: this.#hosts,
+          ports,
+          tendIntervalMs: this.#shape.tendIntervalMs ?? TEND_INTERVAL_MS,
+        });
       } catch {
         await sleep(ports.clock, 100);
       }

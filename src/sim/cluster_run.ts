@@ -86,10 +86,11 @@ const WHOLE_LOOK_MS = 50;
 const LOOK_AT_ALL_US = 250_000;
 /** Clients' calls must have ended this long after they were told to rest. */
 const REST_MAX_MS = 10_000;
-/** A whole run lasts at least this long, and has at least so many operations. */
+/** A whole run lasts at least this long, and has at least so many operations and faults. */
 const RUN_MIN_MS = 120_000;
 const OPERATION_COUNT_MIN = 5000;
-/** Clients work for so long once more, while operations are missing. */
+const FAULT_COUNT_MIN = 10;
+/** Clients work for so long once more, while faults or operations are missing. */
 const MORE_WORK_MS = 2000;
 /** Partitions of a cluster that is not a small model. */
 const PARTITION_COUNT_FULL = 4096;
@@ -174,7 +175,7 @@ class ClusterRun {
 
   async run(): Promise<void> {
     const { simulation } = this.#world;
-    const { shape, epochs } = this.#schedule;
+    const { shape, epochs, moreFaults = [] } = this.#schedule;
     for (const member of this.#members.all.slice(0, shape.nodeCount)) this.#members.start(member);
     await this.#becomeWhole("at the start");
     await simulation.runUntilSettled(this.#clients.start());
@@ -184,6 +185,10 @@ class ClusterRun {
       await this.#becomeWhole("after the index was created");
     }
     for (const [index, epoch] of epochs.entries()) await this.#runEpoch(epoch, `epoch ${index}`);
+    for (const fault of moreFaults) {
+      if (this.#faultCount >= FAULT_COUNT_MIN) break;
+      await this.#runEpoch({ kind: "safe", durationMs: MORE_WORK_MS, faults: [fault] }, "one more fault");
+    }
     const restMs = this.#runMinMs - simulation.nowUs / 1000;
     if (restMs > 0) await this.#runQuiet(restMs);
     while (this.#clients.doneCount < this.#operationCountMin) {

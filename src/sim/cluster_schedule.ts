@@ -85,6 +85,11 @@ const SPLIT_DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
 ];
 const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout", 24]];
 
+/** Faults that may always strike: ten must, and of those that are planned some would take too much. */
+const MORE_FAULTS: readonly ClusterFault[] = ["reset", "clog", "cut-bytes", "slow", "stall"];
+const MORE_FAULT_COUNT = 10;
+const MORE_FAULTS_WITHIN_MS = 1000;
+
 /** Bounds of the duration of each kind, in milliseconds. */
 const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "slow": [500, 6000],
@@ -121,11 +126,25 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "blackout": [0, 0],
 };
 
-/** Shortest node timeout that a shape may have: brief faults must stay below it. */
-const SETTINGS: readonly (readonly [number, number])[] = [[150, 10], [150, 10], [150, 10], [100, 15], [
-  250,
-  10,
-]];
+/**
+ * Heartbeat intervals in milliseconds and timeouts in intervals, with how often each pair is planned. Brief faults stay below
+ * the shortest node timeout.
+ */
+const SETTINGS: readonly (readonly [readonly [number, number], number])[] = [
+  [[150, 10], 5],
+  [[100, 15], 1],
+  [[250, 6], 8],
+  [[250, 10], 2],
+];
+
+/**
+ * How often a cluster has the fewest nodes, one more, and so on. Each node talks to each other one, so that seven nodes
+ * take three times the work of three; most of what can go wrong needs three or four.
+ */
+const NODE_COUNT_WEIGHTS: readonly number[] = [6, 4, 3, 2, 1];
+
+/** How often clients ask for news, in milliseconds: not more often than others do, and some more rarely. */
+const TEND_INTERVALS_MS: readonly number[] = [1000, 2000, 3000];
 
 /** Phases that faults wait for, with how often each is planned: more often when it does not always come. */
 const SAFE_PHASES: readonly (readonly [ClusterPhase, number])[] = [
@@ -160,9 +179,16 @@ const LATEST_SHARE = 0.5;
 
 /**
  * Partitions of a run, with how likely each number is. Nearly all work of a change of the cluster is the same for each
- * partition, and some dozens of records are in few of them: most runs are of a small model, some of the full number.
+ * partition, and some dozens of records are in few of them: most runs are of a small model, one in a hundred of the full
+ * number.
  */
-const PARTITION_COUNTS: readonly (readonly [number, number])[] = [[128, 6], [256, 8], [1024, 1], [4096, 1]];
+const PARTITION_COUNTS: readonly (readonly [number, number])[] = [
+  [64, 50],
+  [128, 40],
+  [256, 7],
+  [1024, 2],
+  [4096, 1],
+];
 
 /** The schedule that a seed means. */
 export function makeSchedule(seed: number, nodeCounts: { min: number; max: number }): ClusterSchedule {
@@ -185,12 +211,20 @@ export function makeSchedule(seed: number, nodeCounts: { min: number; max: numbe
     faultCount += faults.length;
     epochs.push({ kind, durationMs, faults });
   }
-  return { seed, shape, epochs };
+  return { seed, shape, epochs, moreFaults: planMoreFaults(random.fork("more")) };
+}
+
+function planMoreFaults(random: SeededRandom): PlannedFault[] {
+  const durationMs = MORE_FAULTS_WITHIN_MS;
+  return Array.from(
+    { length: MORE_FAULT_COUNT },
+    () => planFault(random, { kind: random.pick(MORE_FAULTS), durationMs }),
+  );
 }
 
 function makeShape(random: SeededRandom, { min, max }: { min: number; max: number }): ClusterShape {
-  const nodeCount = random.between(min, max);
-  const [heartbeatIntervalMs, heartbeatTimeoutCount] = random.pick(SETTINGS);
+  const nodeCount = pickNodeCount(random.fork("nodes"), min, max);
+  const [heartbeatIntervalMs, heartbeatTimeoutCount] = pickLikely(random.fork("heartbeat"), SETTINGS);
   const loopsPerClient = random.between(2, 3);
   const clientCount = random.between(2, 3);
   const shape: ClusterShape = {
@@ -215,6 +249,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),
     keyCount: random.pick([20, 40, 80]),
     clientCount,
+    tendIntervalMs: random.fork("tend").pick(TEND_INTERVALS_MS),
     loopsPerClient,
     // So many steps per second, whatever the number of loops.
     thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / STEPS_PER_SECOND),
@@ -245,6 +280,11 @@ function makeStorage(
     readsDevices,
     ...(readsDevices ? { fillerBytes: FILLER_SIZE_BYTES } : {}),
   };
+}
+
+function pickNodeCount(random: SeededRandom, min: number, max: number): number {
+  const weights = Array.from({ length: max - min + 1 }, (_, more) => NODE_COUNT_WEIGHTS[more] ?? 1);
+  return min + random.pickWeighted(weights);
 }
 
 function pickLikely<T>(random: SeededRandom, choices: readonly (readonly [T, number])[]): T {
@@ -330,7 +370,8 @@ function makeLastFaults(random: SeededRandom, durationMs: number): PlannedFault[
 
 /** Schedules that are a little smaller than a given one, the smallest first. */
 export function* smallerSchedules(schedule: ClusterSchedule): Generator<ClusterSchedule> {
-  const { epochs } = schedule;
+  const { epochs, moreFaults = [] } = schedule;
+  if (moreFaults.length > 0) yield { ...schedule, moreFaults: [] };
   for (let at = epochs.length - 1; at >= 0 && epochs.length > 1; at--) {
     yield { ...schedule, epochs: epochs.filter((_, index) => index !== at) };
   }

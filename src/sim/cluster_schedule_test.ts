@@ -16,6 +16,7 @@ describe("makeSchedule()", () => {
       assertEquals(schedule, makeSchedule(seed, NODE_COUNTS));
       const faultCount = schedule.epochs.reduce((sum, { faults }) => sum + faults.length, 0);
       assert(faultCount >= FAULT_COUNT_MIN, `seed ${seed} has ${faultCount} faults`);
+      assertEquals(schedule.moreFaults?.length, FAULT_COUNT_MIN);
     }
   });
 

@@ -131,6 +131,8 @@ export interface ClusterShape {
   /** They strike in an event of that phase, and wait for it longer. */
   readonly strikesInPhases?: boolean;
   readonly clientCount: number;
+  /** How often each client asks the nodes for news; 1 s by default. */
+  readonly tendIntervalMs?: number;
   readonly loopsPerClient: number;
   readonly thinkMaxMs: number;
   readonly timeoutMs: number;
@@ -141,4 +143,6 @@ export interface ClusterSchedule {
   readonly seed: number;
   readonly shape: ClusterShape;
   readonly epochs: readonly Epoch[];
+  /** Faults that strike after the epochs, one after the other, as long as fewer than ten have struck. */
+  readonly moreFaults?: readonly PlannedFault[];
 }
