@@ -87,9 +87,10 @@ export class ClusterClients {
       keyCount: shape.keyCount,
       thinkMaxMs: shape.thinkMaxMs,
       timeoutMs: shape.timeoutMs,
-      expiringKeyCount: Math.floor(shape.keyCount / 8),
+      expiringKeyCount: Math.floor(shape.keyCount / (shape.hotShare ? 5 : 8)),
       truncatedKeyCount: shape.truncatedKeyCount ?? 0,
       fillerBytes: shape.fillerBytes ?? 0,
+      hotShare: shape.hotShare ?? 0,
       replicas: ["sequence", "sequence", "master", "any"],
     };
     this.keys = workloadKeys(this.#options);

@@ -68,7 +68,7 @@ export class ClusterInvariants {
       seen.committed = committed;
       if (committed !== undefined) {
         this.#checkCluster(member, committed);
-        this.#noteLeftOut(committed);
+        this.#noteLeftOut(member, committed);
       }
       for (let partition = 0; partition < PARTITION_COUNT; partition++) {
         this.#checkMaster(member, partition, clusterKey);
@@ -111,12 +111,17 @@ export class ClusterInvariants {
     }
   }
 
-  #noteLeftOut({ succession }: ExchangeResult): void {
+  #noteLeftOut(member: ClusterMember, { succession }: ExchangeResult): void {
+    // What nobody can ask is no side of a split.
+    if (member.isCutOff && succession.length < this.#members.filter(({ isUp }) => isUp).length) {
+      this.hadSleeper = true;
+      return;
+    }
     for (const other of this.#members) {
       if (!other.isUp) continue;
       const { cluster } = other.node!;
       if (cluster.clusterKey === 0 || succession.includes(cluster.self)) continue;
-      if (other.isFrozen || cluster.isFenced) this.hadSleeper = true;
+      if (other.isFrozen || cluster.isFenced || other.isCutOff) this.hadSleeper = true;
       else this.hadSplit = true;
     }
   }

@@ -21,6 +21,8 @@ const HEARTBEAT_PORT = 3002;
 const TICKER_INTERVAL_S = 3600;
 
 /** Where a node keeps its records, when it does. */
+export const DATA_FOLDER = "/data/";
+/** The file there. */
 export const DATA_FILE = "/data/test.dat";
 /** A second one, for some. */
 export const SECOND_DATA_FILE = "/data/test2.dat";
@@ -50,6 +52,8 @@ export class ClusterMember {
   node: AerieNode | undefined;
   /** Whether it is meant to run: false before it joins, while it is about to end, and until the next start. */
   isWanted = false;
+  /** Nobody hears it, clients neither; see `cluster_left_behind.ts`. */
+  isCutOff = false;
   /** Times that it was started. */
   startCount = 0;
   /** Logs of its processes, the last one last. */

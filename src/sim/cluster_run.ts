@@ -27,7 +27,7 @@ import {
 import { ClusterDevices, type DeviceCounts } from "./cluster_devices.ts";
 import { checkIndexes, hasIndex } from "./cluster_indexes.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
-import { type ClusterMember, ClusterMembers } from "./cluster_members.ts";
+import { type ClusterMember, ClusterMembers, DATA_FOLDER } from "./cluster_members.ts";
 import { hasMigrations, isQuiesced, PhaseCounters } from "./cluster_phases.ts";
 import { Strikes } from "./cluster_strikes.ts";
 import { checkTruncated, isTruncated, truncationMark, whyNotTruncated } from "./cluster_truncation.ts";
@@ -142,6 +142,7 @@ class ClusterRun {
   readonly #calm: CalmWatch;
   #wantsIndex = false;
   #hadQuiesced = false;
+  #hadLeftBehind = false;
   /** See {@linkcode StrikeTargets}. */
   readonly #rotten = new Set<ClusterMember>();
 
@@ -170,6 +171,7 @@ class ClusterRun {
     });
     this.#watch = new ClusterWatch(this.#members.all, this.#clients.names);
     this.#watch.onUnconfirmed = (name) => this.#checkUnconfirmed(name);
+    this.#watch.disksFailed = () => this.#history.disksFailed || this.#rotten.size > 0;
     simulation.afterEvent = (event) => this.#afterEvent(event);
   }
 
@@ -184,7 +186,10 @@ class ClusterRun {
       this.#wantsIndex = true;
       await this.#becomeWhole("after the index was created");
     }
-    for (const [index, epoch] of epochs.entries()) await this.#runEpoch(epoch, `epoch ${index}`);
+    for (const [index, epoch] of epochs.entries()) {
+      await this.#runEpoch(epoch, `epoch ${index}`);
+      if (shape.replacesDisks) await this.#replaceDisks();
+    }
     for (const fault of moreFaults) {
       if (this.#faultCount >= FAULT_COUNT_MIN) break;
       await this.#runEpoch({ kind: "safe", durationMs: MORE_WORK_MS, faults: [fault] }, "one more fault");
@@ -280,7 +285,22 @@ class ClusterRun {
     const history = new EpochHistory(this.#world.simulation, this.#wall);
     history.goOnFrom(this.#history);
     this.#clients.recorder = this.#history = history;
-    this.#invariants.hadSplit = this.#invariants.hadSleeper = this.#hadQuiesced = false;
+    this.#invariants.hadSplit = this.#invariants.hadSleeper = false;
+    this.#hadQuiesced = this.#hadLeftBehind = false;
+  }
+
+  /** What is damaged and was not met yet is gone with its disk, one node after the other. */
+  async #replaceDisks(): Promise<void> {
+    const { simulation } = this.#world;
+    for (const member of this.#rotten) {
+      let isStopped = false;
+      member.stop(() => void (isStopped = true));
+      await simulation.runWhile(() => !isStopped);
+      member.machine.disk.wipe(DATA_FOLDER);
+      this.#members.start(member);
+      await this.#becomeWhole(`after ${member.id} got a new disk`);
+      this.#rotten.delete(member);
+    }
   }
 
   /** Time passes in which nobody asks for anything; nothing may change by it but that records expire. */
@@ -321,6 +341,8 @@ class ClusterRun {
       rotten: this.#rotten,
       nodeTimeoutMs: this.#schedule.shape.heartbeatIntervalMs * this.#schedule.shape.heartbeatTimeoutCount,
       strikesInPhases: this.#schedule.shape.strikesInPhases === true,
+      leavesBehind: this.#schedule.shape.leavesBehind === true,
+      noteLeftBehind: () => void (this.#hadLeftBehind = true),
       noteDiskFault: () => void (this.#history.disksFailed = true),
       noteTrouble: (lastsMs?: number) => this.#calm.noteTrouble(lastsMs),
       pauseClients: (isPaused: boolean) => void (this.#clients.isPaused = isPaused),
@@ -458,7 +480,9 @@ class ClusterRun {
       this.#states.set(key, last);
       return;
     }
-    const isSafe = epoch.kind === "safe" && !hadSplit;
+    // What a node had not finished when it was left behind competes with what the others have done since.
+    const hadRival = this.#hadLeftBehind && this.#history.isInDoubt(key);
+    const isSafe = epoch.kind === "safe" && !hadSplit && !hadRival;
     const mayLoseTombstones = stockLikeNode >= 0 || mayBeTruncated(key);
     if (isSafe) checkSafe({ key, entries, initial, hadSleeper, mayLoseTombstones }, this.#wall, this.#checks);
     else {

@@ -26,6 +26,12 @@ const CALM_WORK_MS = 700;
 /** A block of a device is full after some seconds of writes with this. */
 const FILLER_SIZE_BYTES = 12_000;
 
+/** Pauses of migrations after each record: while they last there are copies that differ. */
+const MIGRATE_SLEEPS_US = [5000, 30_000, 100_000];
+
+/** Share of the requests that are for a few records: those are written again and again while something happens to them. */
+const HOT_SHARE = 0.35;
+
 /** Work of all epochs together; quiet times come on top. */
 const WORK_MS = 72_000;
 
@@ -68,10 +74,10 @@ const SPLIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [
 const DISK_FAULTS: readonly (readonly [ClusterFault, number])[] = [
   ["slow-disk", 7],
   ["vanish", 2],
-  ["bad-reads", 13],
-  ["bad-writes", 7],
-  ["rot", 13],
-  ["corrupt", 13],
+  ["bad-reads", 14],
+  ["bad-writes", 6],
+  ["rot", 16],
+  ["corrupt", 14],
 ];
 /** Where nodes have two devices, one of which may die. */
 const TWO_DEVICE_FAULTS: readonly (readonly [ClusterFault, number])[] = [["dead-disk", 34]];
@@ -89,6 +95,18 @@ const COMMIT_FAULTS: readonly (readonly [ClusterFault, number])[] = [["blackout"
 const MORE_FAULTS: readonly ClusterFault[] = ["reset", "clog", "cut-bytes", "slow", "stall"];
 const MORE_FAULT_COUNT = 10;
 const MORE_FAULTS_WITHIN_MS = 1000;
+
+/** Faults that cost a copy of what a node has: in a safe epoch there must be another one. */
+const COSTLY_FAULTS: ReadonlySet<ClusterFault> = new Set([
+  "lonely",
+  "kill",
+  "vanish",
+  "stop",
+  "sleep",
+  "bad-reads",
+  "rot",
+  "corrupt",
+]);
 
 /** Bounds of the duration of each kind, in milliseconds. */
 const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
@@ -149,16 +167,16 @@ const TEND_INTERVALS_MS: readonly number[] = [1000, 2000, 3000];
 /** Phases that faults wait for, with how often each is planned: more often when it does not always come. */
 const SAFE_PHASES: readonly (readonly [ClusterPhase, number])[] = [
   ["paxos", 1],
-  ["exchange", 1],
-  ["migration", 1],
+  ["exchange", 1.2],
+  ["migration", 0.7],
   ["hand-off", 2],
-  ["duplicate resolution", 1.1],
+  ["duplicate resolution", 1.8],
   ["replica write", 1],
 ];
 const SPLIT_PHASES: readonly (readonly [ClusterPhase, number])[] = [
   ["paxos", 1],
-  ["exchange", 1],
-  ["migration", 1],
+  ["exchange", 1.2],
+  ["migration", 0.7],
   ["hand-off", 1.5],
   ["duplicate resolution", 3],
   ["replica write", 1],
@@ -176,6 +194,8 @@ const FAULTS_PER_SEED = 24;
 
 /** Faults of an epoch come in this share of it, at the latest: then there is time to wait for a phase. */
 const LATEST_SHARE = 0.5;
+/** Where the power goes everywhere it does so in this share of that time. */
+const BLACKOUT_SHARE = 0.3;
 
 /**
  * Partitions of a run, with how likely each number is. Nearly all work of a change of the cluster is the same for each
@@ -234,17 +254,22 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     heartbeatIntervalMs,
     heartbeatTimeoutCount,
     conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
-    stockLikeNode: random.chance(0.12) ? random.below(nodeCount) : -1,
+    stockLikeNode: random.chance(0.16) ? random.below(nodeCount) : -1,
     ...makeStorage(random),
     truncatedKeyCount: 6,
     hasIndex: random.fork("index").chance(0.25),
-    ...(random.fork("clock").chance(0.3) ? { clockStepMs: random.fork("step").pick([50, 250, 1000]) } : {}),
-    ...(random.fork("retry").chance(0.6) ? { transactionRetryMs: 60 } : {}),
-    ...(random.fork("sleep").chance(0.3)
-      ? { migrateSleepUs: random.fork("pause").pick([5000, 30_000]) }
+    ...(random.fork("clock").chance(0.4)
+      ? { clockStepMs: random.fork("step").pick([50, 250, 1000, 1000]) }
       : {}),
+    ...(random.fork("retry").chance(0.6) ? { transactionRetryMs: 60 } : {}),
+    ...(random.fork("sleep").chance(0.5)
+      ? { migrateSleepUs: random.fork("pause").pick(MIGRATE_SLEEPS_US) }
+      : {}),
+    ...(random.fork("hot").chance(0.75) ? { hotShare: HOT_SHARE } : {}),
     aimsAtPhases: true,
     strikesInPhases: true,
+    leavesBehind: true,
+    replacesDisks: true,
     calmWorkMs: CALM_WORK_MS,
     partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),
     keyCount: random.pick([20, 40, 80]),
@@ -265,7 +290,7 @@ function makeStorage(
   ClusterShape,
   "hasFiles" | "isOnDevice" | "commits" | "hasTwoDevices" | "readsDevices" | "fillerBytes"
 > {
-  const hasFiles = random.chance(0.45);
+  const hasFiles = random.chance(0.55);
   const own = random.fork("storage");
   const isOnDevice = hasFiles && own.chance(0.8);
   const commits = isOnDevice && own.chance(0.65);
@@ -308,7 +333,7 @@ function makeFaults(
     ...(shape.isOnDevice ? kind === "safe" ? DISK_FAULTS : SPLIT_DISK_FAULTS : []),
     ...(shape.hasTwoDevices && kind === "safe" ? TWO_DEVICE_FAULTS : []),
     ...(shape.commits && kind === "safe" ? COMMIT_FAULTS : []),
-  ];
+  ].filter(([fault]) => kind === "split" || shape.replicationFactor > 1 || !COSTLY_FAULTS.has(fault));
   const phases = kind === "safe" ? SAFE_PHASES : SPLIT_PHASES;
   const faults: PlannedFault[] = [];
   for (let at = 0; at < count; at++) {
@@ -321,7 +346,18 @@ function makeFaults(
       ...(waits ? { phase: chooseAt(phases, chosen.rest).choice } : {}),
     }));
   }
-  return faults.sort((left, right) => left.atMs - right.atMs);
+  return blackOutFirst(faults, durationMs).sort((left, right) => left.atMs - right.atMs);
+}
+
+/** The power goes everywhere only while nothing has failed: what costs copies comes later in such an epoch. */
+function blackOutFirst(faults: readonly PlannedFault[], durationMs: number): PlannedFault[] {
+  if (!faults.some(({ kind }) => kind === "blackout")) return [...faults];
+  return faults.map((fault) => {
+    const { kind, atMs } = fault;
+    if (kind === "blackout") return { ...fault, atMs: Math.round(atMs * BLACKOUT_SHARE) };
+    if (!COSTLY_FAULTS.has(kind) && kind !== "quiesce") return fault;
+    return { ...fault, atMs: Math.round(durationMs * LATEST_SHARE + atMs * BLACKOUT_SHARE) };
+  });
 }
 
 /**

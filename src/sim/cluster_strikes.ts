@@ -5,6 +5,7 @@
  * @module
  */
 import { failDisk, killDevice, type LastingFault, mendDisk, rot, slowDisk } from "./cluster_disk_faults.ts";
+import { LeftBehind } from "./cluster_left_behind.ts";
 import { CLUSTER_FABRIC_PORT, type ClusterMember, type ClusterMembers } from "./cluster_members.ts";
 import {
   isInPhase,
@@ -33,6 +34,14 @@ const PROVOCATION_MS = 1500;
 /** A node is left behind when it is not heard for this share of the node timeout; merging takes some time after it. */
 const LEFT_BEHIND_SHARE = 1.3;
 const MERGE_MS = 2000;
+
+/** Pause of migrations after each record, and for how long, while a fault waits for duplicates to be asked. */
+const SLOW_MIGRATE_SLEEP_US = 250_000;
+const SLOW_MIGRATIONS_MS = 5000;
+
+/** While a node is away a set is truncated after this share of the time, once in so many times. */
+const TRUNCATE_SHARE = 0.6;
+const TRUNCATE_EVERY = 3;
 
 /** The command to make the cluster anew may be refused, and is given again. */
 const RECLUSTER_AGAIN_MS = 2000;
@@ -78,10 +87,14 @@ export interface StrikeTargets {
   readonly aimsAtPhases: boolean;
   /** They strike in an event of that phase. */
   readonly strikesInPhases: boolean;
+  /** See `ClusterShape`. */
+  readonly leavesBehind: boolean;
   /** A node that is not heard for so long is left behind. */
   readonly nodeTimeoutMs: number;
   /** Whether the cluster is whole and has as many copies of everything as it should. */
   isWhole(): boolean;
+  /** A node is left behind, with writes that it has not finished. */
+  noteLeftBehind(): void;
   /** A node gives its masterships up, but keeps what it has. */
   noteQuiesce(): void;
   /** Clients ask nothing, until they are told to go on. */
@@ -110,6 +123,7 @@ export class Strikes {
   readonly #waits: PhaseWaits;
   /** A node was cut off for a phase that only a merge brings on, or has just come back. */
   #isLeftBehind = false;
+  readonly #leftBehind: LeftBehind;
   #ended = false;
   /** Faults that have happened. */
   count = 0;
@@ -120,6 +134,7 @@ export class Strikes {
     this.#targets = targets;
     this.#epoch = epoch;
     this.#failed = new Set(targets.rotten);
+    this.#leftBehind = new LeftBehind(targets);
     this.#waits = new PhaseWaits({
       simulation: targets.world.simulation,
       strikeIn: (fault, member) => this.#strikeNow(fault, member),
@@ -286,8 +301,12 @@ export class Strikes {
     const { up } = this.#targets.members;
     const member = up[choice % Math.max(1, up.length)];
     if (member === undefined) return;
+    if (this.#targets.leavesBehind && phase === "duplicate resolution") this.#slowMigrations();
     if (this.#targets.strikesInPhases && this.#epoch.kind === "split" && needsCopies(phase)) {
-      return this.#provokeMerge(member);
+      return this.#provokeMerge(member, choice);
+    }
+    if (this.#targets.leavesBehind && phase === "duplicate resolution") {
+      if (this.#leftBehind.isAny || this.#leaveBehind(member, choice)) return;
     }
     // In some epochs nobody is quiesced: what has expired is judged there alone.
     const { amount } = this.#epoch.faults[0];
@@ -297,7 +316,7 @@ export class Strikes {
   }
 
   /** A node is left behind, unless one is already, and comes back with what it had: copies differ, and are merged. */
-  #provokeMerge(member: ClusterMember): void {
+  #provokeMerge(member: ClusterMember, choice: number): void {
     const { members, nodeTimeoutMs } = this.#targets;
     if (this.#isLeftBehind) return;
     this.#isLeftBehind = true;
@@ -305,7 +324,40 @@ export class Strikes {
     const awayMs = nodeTimeoutMs * LEFT_BEHIND_SHARE;
     const others = members.up.filter((one) => one !== member);
     this.#block(others.map((one) => [member.machine, one.machine]), awayMs);
+    this.#truncateMeanwhile(awayMs, choice);
     this.#later(awayMs + MERGE_MS, () => void (this.#isLeftBehind = false));
+  }
+
+  /** Merges last, so that many requests meet them. */
+  #slowMigrations(): void {
+    const usual = this.#targets.members.up.map(({ node }) => node!.namespaces[0].settings)
+      .filter(({ migrateSleep }) => migrateSleep < SLOW_MIGRATE_SLEEP_US)
+      .map((settings) => ({ settings, migrateSleep: settings.migrateSleep }));
+    for (const { settings } of usual) settings.migrateSleep = SLOW_MIGRATE_SLEEP_US;
+    this.#undoLater(SLOW_MIGRATIONS_MS, () => {
+      for (const { settings, migrateSleep } of usual) settings.migrateSleep = migrateSleep;
+    });
+  }
+
+  /** The same where the network may not split: clients can't reach the node either. False when that costs too much. */
+  #leaveBehind(member: ClusterMember, choice: number): boolean {
+    const { members: { up }, nodeTimeoutMs } = this.#targets;
+    if (up.length < 3 || isQuiesced(member) || !this.#mayLose(member)) return false;
+    this.#targets.holdDoubts();
+    this.#targets.noteLeftBehind();
+    this.#leftBehind.begin(member);
+    const awayMs = nodeTimeoutMs * LEFT_BEHIND_SHARE;
+    this.#truncateMeanwhile(awayMs, choice);
+    this.#undoLater(awayMs, () => this.#leftBehind.reunite());
+    return true;
+  }
+
+  /** What a node that is away has of a set is truncated before it comes back, sometimes. */
+  #truncateMeanwhile(awayMs: number, choice: number): void {
+    if (!this.#targets.leavesBehind || choice % TRUNCATE_EVERY !== 0) return;
+    this.#later(awayMs * TRUNCATE_SHARE, () => {
+      if (!this.#ended) this.#targets.truncate();
+    });
   }
 
   #strike(fault: PlannedFault, deadlineMs: number): void {
@@ -463,6 +515,7 @@ export class Strikes {
         return this.#freeze(member, durationMs);
       case "sleep":
         this.#targets.holdDoubts();
+        this.#truncateMeanwhile(durationMs, amount);
         return this.#freeze(member, durationMs);
       case "kill":
       case "vanish":
@@ -540,7 +593,9 @@ export class Strikes {
     for (const [left, right] of pairs) network.block(left, right);
     this.#undoLater(durationMs, () => {
       this.#targets.noteTrouble(LATE_MAX_MS);
-      for (const [left, right] of pairs) network.unblock(left, right);
+      for (const [left, right] of pairs) {
+        if (!this.#leftBehind.holds(left, right)) network.unblock(left, right);
+      }
     });
   }
 

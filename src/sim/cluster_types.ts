@@ -130,6 +130,12 @@ export interface ClusterShape {
   readonly aimsAtPhases?: boolean;
   /** They strike in an event of that phase, and wait for it longer. */
   readonly strikesInPhases?: boolean;
+  /** A node is left behind in safe epochs too, where that brings a phase on; sets are truncated while one is away. */
+  readonly leavesBehind?: boolean;
+  /** A damaged disk is replaced by an empty one between two epochs. */
+  readonly replacesDisks?: boolean;
+  /** Share of the requests that are for a few of the records. */
+  readonly hotShare?: number;
   readonly clientCount: number;
   /** How often each client asks the nodes for news; 1 s by default. */
   readonly tendIntervalMs?: number;

@@ -22,6 +22,7 @@ import { EntryRef, FlatRecord } from "../storage/mod.ts";
 import type { ReplicaWrite } from "../transaction/mod.ts";
 import { digestKey } from "./cluster_copies.ts";
 import type { ClusterMember } from "./cluster_members.ts";
+import { MergeWatch } from "./cluster_merge_watch.ts";
 
 /** Checks each change; see the head of the file. */
 export class ClusterWatch {
@@ -29,9 +30,13 @@ export class ClusterWatch {
   confirmedCount = 0;
   /** Hears of each write that replicas have not confirmed in its time, by the name of its record. */
   onUnconfirmed: (name: string) => void = () => {};
+  /** Whether data on disks may be damaged, or unreadable. */
+  disksFailed: () => boolean = () => false;
   readonly #members: readonly ClusterMember[];
   readonly #names: ReadonlyMap<string, string>;
   readonly #watched = new WeakSet<AerieNode>();
+  readonly #merges: MergeWatch;
+  readonly #committed = new WeakMap<AerieNode, unknown>();
   readonly #old = new FlatRecord();
   readonly #new = new FlatRecord();
   readonly #entry = new EntryRef();
@@ -44,13 +49,22 @@ export class ClusterWatch {
   constructor(members: readonly ClusterMember[], names: ReadonlyMap<string, string>) {
     this.#members = members;
     this.#names = names;
+    this.#merges = new MergeWatch({ members, names, disksFailed: () => this.disksFailed() });
   }
 
-  /** Listens to a node that has started; does nothing when it does already. */
+  /** Looks at a node after an event of its process; listens to it from then on. */
   watch(member: ClusterMember): void {
     const node = member.node!;
-    if (this.#watched.has(node)) return;
+    if (!this.#watched.has(node)) this.#listen(member, node);
+    const { committed } = node.cluster;
+    if (committed === undefined || this.#committed.get(node) === committed) return;
+    this.#committed.set(node, committed);
+    this.#merges.onCommitted(member);
+  }
+
+  #listen(member: ClusterMember, node: AerieNode): void {
     this.#watched.add(node);
+    this.#merges.watch(member, (check) => this.#fail(member, check));
     const { peers } = node;
     const onWriteEnded = peers.onWriteEnded.bind(peers);
     peers.onWriteEnded = (write) => {
@@ -71,6 +85,7 @@ export class ClusterWatch {
   }
 
   #checkChange(member: ClusterMember, change: RecordChange): void {
+    this.#merges.onChange(member, change);
     const { origin, digest, digestAt } = change;
     if (change.new === undefined) return;
     if (origin === "replica" || origin === "migration") {

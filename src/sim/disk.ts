@@ -171,6 +171,18 @@ export class SimDisk {
     }
   }
 
+  /** Another disk takes the place of the one with the files that begin so: they are gone. Nothing may have them open. */
+  wipe(prefix: string): void {
+    for (const path of [...this.#files.keys()]) if (path.startsWith(prefix)) this.#files.delete(path);
+  }
+
+  /** What is in a file whatever comes: bytes of a range, of which less is synced count as 0. */
+  readSynced(path: string, offsetBytes: number, sizeBytes: number): Uint8Array {
+    const bytes = new Uint8Array(sizeBytes);
+    this.#files.get(path)?.synced.read(offsetBytes, bytes);
+    return bytes;
+  }
+
   /** Whether there is such a file. */
   holds(path: string): boolean {
     return this.#files.has(path);

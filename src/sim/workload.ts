@@ -61,6 +61,8 @@ export interface WorkloadOptions {
   truncatedKeyCount?: number;
   /** Size of a bin that is there to make records large; none by default. */
   fillerBytes?: number;
+  /** Share of the requests that are for a few of the records; none by default. */
+  hotShare?: number;
   /** Replicas that requests choose among. */
   replicas?: readonly ReplicaChoice[];
 }
@@ -74,6 +76,12 @@ export function workloadKeys(options: WorkloadOptions): string[] {
     { length: keyCount },
     (_, index) => `${index < steadyCount ? "k" : index < lastingCount ? "t" : "c"}${index}`,
   );
+}
+
+/** Records that many requests are for, when some are: two that stay, one that expires, one that is truncated. */
+function hotKeysOf(keys: readonly string[]): string[] {
+  const ofKind = (kind: string) => keys.filter((key) => key.startsWith(kind));
+  return [...ofKind("k").slice(0, 2), ...ofKind("t").slice(0, 1), ...ofKind("c").slice(0, 1)];
 }
 
 /** The record of a name. */
@@ -128,6 +136,11 @@ const BATCH_ROW_COUNT = 6;
 /** Generation that a batch row or a write policy expects: the one that was read last, or one that is surely wrong. */
 const GENERATION_CHANCE = 0.1;
 
+/** Times to live of what is written to records that expire: -1 is for ever, -2 what was left. */
+const TTLS_S = [1, 2, 3, 3, -1, -2];
+/** The same where more records expire that a node which was away has for ever. */
+const TTLS_MIXED_S = [1, 1, 1, 2, -1, -1, -2];
+
 /** One client's loop. */
 export class WorkloadLoop {
   /** Operations that ended with an error or in doubt. */
@@ -144,6 +157,8 @@ export class WorkloadLoop {
   readonly #random: SeededRandom;
   readonly #options: WorkloadOptions;
   readonly #keys: readonly string[];
+  readonly #hotKeys: readonly string[];
+  readonly #ttlsS: readonly number[];
   readonly #endsLeft: () => SimConnection[];
   readonly #generations = new Map<string, number>();
   #unique = 0;
@@ -169,6 +184,8 @@ export class WorkloadLoop {
     this.#options = parts.options;
     this.#endsLeft = parts.endsLeft;
     this.#keys = workloadKeys(parts.options);
+    this.#hotKeys = hotKeysOf(this.#keys);
+    this.#ttlsS = parts.options.hotShare ? TTLS_MIXED_S : TTLS_S;
   }
 
   /** Does one thing, whatever it is. */
@@ -176,7 +193,13 @@ export class WorkloadLoop {
     const choice = CHOICES[this.#random.pickWeighted(WEIGHTS)];
     if (choice === "batch") await this.#batch();
     else if (choice === "scan") await this.#scan();
-    else await this.#single(this.#random.pick(this.#keys), choice);
+    else await this.#single(this.#pickKey(), choice);
+  }
+
+  #pickKey(): string {
+    const { hotShare = 0 } = this.#options;
+    const isHot = hotShare > 0 && this.#random.chance(hotShare);
+    return this.#random.pick(isHot ? this.#hotKeys : this.#keys);
   }
 
   /** Reads and writes every record once; gives the errors. */
@@ -218,7 +241,7 @@ export class WorkloadLoop {
       // On an absent record servers differ about which refusal comes first.
       if (known !== undefined && action.exists === undefined) action.generation = known;
     }
-    if (key.startsWith("t")) action.ttlS = random.pick([1, 2, 3, 3, -1, -2]);
+    if (key.startsWith("t")) action.ttlS = random.pick(this.#ttlsS);
     return action;
   }
 
