@@ -104,6 +104,7 @@ const COSTLY_FAULTS: ReadonlySet<ClusterFault> = new Set([
   "stop",
   "sleep",
   "bad-reads",
+  "dead-disk",
   "rot",
   "corrupt",
 ]);
