@@ -13,7 +13,7 @@ export interface DeviceCounts {
   closed: number;
   /** Devices that could not be read any more while their node went on. */
   failed: number;
-  /** Of the failed ones with records that were nowhere else on their node: those whose records all came back. */
+  /** Of the failed ones with records those whose records all were on other devices of their node later. */
   refilled: number;
   /** Records that came back so. */
   refilledRecords: number;
@@ -63,21 +63,22 @@ export class ClusterDevices {
     }
   }
 
-  /**
-   * The cluster is whole, and every migration has ended: what nodes have lost with their devices must be back.
-   *
-   * @throws {Error} when a record is still where nobody can read it
-   */
-  noteWhole(): void {
+  /** Which node has records where nobody can read them any more; undefined when all are back. */
+  whyNotRefilled(): string | undefined {
     for (const { member, space, device, recordCount } of this.#failed) {
       if (!member.isUp || member.store.disk !== space) continue;
       const left = countOn(member, space, device);
       if (left > 0) {
-        throw new Error(
-          `${left} of ${recordCount} records of ${member.id} are on its failed device ${device} in a whole cluster`,
-        );
+        return `${left} of ${recordCount} records of ${member.id} are on its failed device ${device}`;
       }
-      if (recordCount === 0) continue;
+    }
+    return undefined;
+  }
+
+  /** The cluster is whole: what nodes have lost with their devices is back. */
+  noteWhole(): void {
+    for (const { member, space, recordCount } of this.#failed) {
+      if (recordCount === 0 || !member.isUp || member.store.disk !== space) continue;
       this.counts.refilled++;
       this.counts.refilledRecords += recordCount;
     }
@@ -90,15 +91,14 @@ export class ClusterDevices {
   }
 }
 
-/** Entries that lead to records on a device which are not in memory. */
+/** Entries that lead to records on a device. */
 function countOn({ store: { index } }: ClusterMember, space: DiskSpace, device: number): number {
   const { blocks } = space;
   let count = 0;
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (index.partitionEntryCounts[partition] === 0) continue;
     index.forEach(partition, undefined, (entry: EntryRef) => {
-      const block = blocks.blockOf(entry.location);
-      if (blocks.deviceOf[block] === device && blocks.bytes[block] === undefined) count++;
+      if (blocks.deviceOf[blocks.blockOf(entry.location)] === device) count++;
       return true;
     });
   }

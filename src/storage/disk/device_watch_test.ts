@@ -7,6 +7,7 @@ import { EntryRef } from "../entry.ts";
 import { stopWritesReason } from "../stop_writes.ts";
 import type { NamespaceStore } from "../store.ts";
 import { TestClock, testDigest, TestLog, TestRandom, testSettings, TestStore } from "../testing.ts";
+import { DamageWalk } from "./damage_walk.ts";
 import { DEVICE_STATE } from "./device_watch.ts";
 import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
 import { loadStore, openStore } from "./open_store.ts";
@@ -26,7 +27,9 @@ class TwoDevices {
   lost: number[] = [];
   failure: unknown;
 
-  async open(storage: { commitToDevice?: boolean; maxWriteCache?: number } = {}): Promise<void> {
+  async open(
+    storage: { commitToDevice?: boolean; maxWriteCache?: number; postWriteCache?: number } = {},
+  ): Promise<void> {
     const { clock, log, disk } = this;
     const settings = testSettings({
       maxRecordSize: 100_000,
@@ -305,6 +308,28 @@ describe("a device of two that is dead", () => {
       "what waited for it is not lost",
     );
     assertEquals(answers.includes("none"), false);
+  });
+});
+
+describe("a device of two that has failed", () => {
+  it("has its records stored on the other one as far as they are in memory still", async () => {
+    const test = new TwoDevices();
+    await test.open({ postWriteCache: 8 * MIB });
+    test.fill(0, 200);
+    await test.pass(1);
+    assertGreater(test.countOn(1, 200), 20);
+    test.disk.faultyPath = FILES[1];
+    test.disk.readError = test.disk.writeError = "EIO";
+    test.fill(200, 210);
+    await test.pass(5);
+    assertEquals(test.states, [GOOD, FAILED]);
+    const walk = new DamageWalk(test.store);
+    for (let slices = 0; walk.step(test.clock, test.clock.monotonicMs() + 1) !== undefined; slices++) {
+      assert(slices < 1000, "the walk ends");
+      await turn(test.clock);
+    }
+    assertEquals(test.countOn(1, 210), 0);
+    await test.checkAll(210);
   });
 });
 

@@ -194,7 +194,10 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       flushers: this.flushers,
       reports: this.reports,
       evacuate: (device) => this.#evacuate(device),
-      onLoss: (device) => this.onLoss?.(device),
+      onLoss: (device) => {
+        this.#noteLost(device);
+        this.onLoss?.(device);
+      },
     });
     this.#streams = options.devices.map((_, device) => this.#makeStream(device, RESERVED_BLOCK_COUNT, 0));
     this.#moves = options.devices.map((_, device) => this.#makeStream(device, 0, UNIT_FLAG.DEFRAGMENTATION));
@@ -350,6 +353,17 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   noteShadowRead(block: number): void {
     this.damagedBlocks.add(block);
     this.reports.mended(this.blocks.deviceOf[block], "its shadow");
+  }
+
+  /**
+   * The records of a device are to be stored elsewhere, each as it is asked for: also those that are in memory still,
+   * which this node tells others to have.
+   */
+  #noteLost(device: number): void {
+    const { firstBlock, blockCount } = this.blocks.devices[device];
+    for (let block = firstBlock; block < firstBlock + blockCount; block++) {
+      if (this.blocks.usedBytes[block] > 0) this.damagedBlocks.add(block);
+    }
   }
 
   /** A record that could not be read at a place was stored anew. */
