@@ -97,6 +97,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
   /** See {@linkcode RwAsk}. */
   onAck(from: NodeId, message: RwMessage): void {
     if (message.operation !== RW_OPERATION.DUPLICATE_ACK || !this.#waiting.has(from)) return;
+    if (!this.#serves()) return this.onCluster();
     switch (message.resultCode) {
       case ResultCode.OK:
         if (message.record.isPresent && !this.#merge(from, message.record, isTruncated(message))) {
@@ -112,6 +113,12 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     }
     this.#waiting.delete(from);
     this.#endWhenDone();
+  }
+
+  /** What comes after this node has handed the partition off is the new master's to take; the copy here may be gone. */
+  #serves(): boolean {
+    const { namespace: { partitions }, partition } = this.#options.record;
+    return partitions.admit(partition) === ResultCode.OK;
   }
 
   #askAgain(): void {
@@ -140,6 +147,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
       held.hold(record, () => {
         this.#heldCount--;
         if (this.#isOver) return;
+        if (!this.#serves()) return this.onCluster();
         if (this.#merge(from, held.record, isTruncatedHere)) return this.#endWhenDone();
         this.#waiting.add(from);
         this.#askAgain();
@@ -184,7 +192,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     this.#ask();
   }
 
-  /** See {@linkcode RwAsk}: the transaction starts again and finds out what it needs now. */
+  /** See {@linkcode RwAsk}: the transaction starts again and finds out what it needs now, or who serves. */
   onCluster(): void {
     if (this.#isOver) return;
     this.#end();

@@ -109,6 +109,21 @@ describe("DuplicateResolution", () => {
     assertEquals(request.reply?.generation, 3);
   });
 
+  it("takes nothing that comes after the partition was handed off; the transaction starts again", () => {
+    const { it, master, other } = merged();
+    it.fate = ({ kind }) => kind === "dup-ack" ? { delayMs: 40 } : undefined;
+    it.start(master, put(RECORD, 7));
+    it.clock.advance(20);
+    const { partitions } = master.test.namespace;
+    const partition = partitionId(testDigest(RECORD));
+    partitions.beginHandOff(partition);
+    partitions.commitHandOff(partition);
+    it.takeSent();
+    it.clock.advance(100);
+    assertEquals([master.version(RECORD)?.generation, other.version(RECORD)?.generation], [1, 2]);
+    assertEquals(it.takeSent().filter((line) => line.endsWith("dup")), []);
+  });
+
   it("is asked again when a question is lost", () => {
     const { it, master } = merged();
     master.test.namespace.service.transactionRetryMs = 50;
