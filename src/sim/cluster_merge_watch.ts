@@ -63,6 +63,7 @@ export class MergeWatch {
   readonly #here = new EntryRef();
   readonly #there = new EntryRef();
   readonly #base = new FlatRecord();
+  readonly #written = new FlatRecord();
 
   /** @param options what the checks need to know of the run */
   constructor(options: MergeWatchOptions) {
@@ -165,6 +166,9 @@ export class MergeWatch {
     if (isUnread) return;
     if (change.old !== undefined) this.#base.open(change.old, 0);
     const base = change.old === undefined ? undefined : this.#base;
+    // A write that waits for its replicas is raised above what a change of the cluster has brought.
+    this.#written.open(change.new!, 0);
+    if (base?.generation === this.#written.generation) return;
     if (base !== undefined && base.lastUpdateMs > peers.cutOffMs) return;
     for (const id of partitions.duplicates(partition)) {
       const other = this.#find(id, cluster.clusterKey);
@@ -185,8 +189,9 @@ export class MergeWatch {
   }
 
   #checkTransfer(member: ClusterMember, partition: number, from: NodeId): void {
-    this.#checkDurable(member, partition);
     const { partitions } = member;
+    // Which of several transfers brought a record is not known.
+    if (partitions.pendingImmigrations(partition) === 1) this.#checkDurable(member, partition);
     const { clusterKey } = member.node!.cluster;
     const source = this.#find(from, clusterKey);
     const { balance } = partitions;
