@@ -15,6 +15,7 @@
  * @module
  */
 import { partitionId, ResultCode } from "../base/mod.ts";
+import { CAPABILITY } from "../cluster/mod.ts";
 import { balanceInput, covers, nodeAt } from "../partition/mod.ts";
 import type { RecordChange } from "../port/mod.ts";
 import {
@@ -196,12 +197,22 @@ export class MergeWatch {
     const source = this.#find(from, clusterKey);
     const { balance } = partitions;
     if (source === undefined || balance === undefined || balance.selfPlace[partition] === 0) return;
-    if (this.#options.disksFailed() || !member.node!.cluster.committed!.allOurs) return;
-    for (const digest of this.#digestsOf(partition)) this.#compare(member, source, digest);
+    if (this.#options.disksFailed()) return;
+    // Where no delta tells what a replica has, it keeps what the others have lost without a trace.
+    const isTold = (member.node!.cluster.committed!.capabilities & CAPABILITY.DELTA_MIGRATION) !== 0;
+    for (const digest of this.#digestsOf(partition)) {
+      if (isTold || !mayBeTruncated(this.#nameOf(digest, 0))) {
+        this.#compare(member, source, { digest, isTold });
+      }
+    }
   }
 
   /** What a replica had before must be what the source has, which has everything; what is written since may differ. */
-  #compare(member: ClusterMember, source: ClusterMember, digest: Uint8Array): void {
+  #compare(
+    member: ClusterMember,
+    source: ClusterMember,
+    { digest, isTold }: { digest: Uint8Array; isTold: boolean },
+  ): void {
     const here = this.#here;
     const there = this.#there;
     const { store } = member;
@@ -214,7 +225,7 @@ export class MergeWatch {
     const isWritten = has && there.writeEpoch === source.store.writeEpoch;
     if (isWritten && there.lastUpdateMs > here.lastUpdateMs) return;
     // A device keeps tombstones, because a start would find what was before them.
-    if (!has && here.isTombstone) return;
+    if (!has && (here.isTombstone || !isTold)) return;
     const isSame = has && here.generation === there.generation && here.lastUpdateMs === there.lastUpdateMs &&
       sameBytes(member.store, source.store, { here, there });
     if (isSame) return;
