@@ -220,7 +220,7 @@ export const namespaceOptions: OptionTable = defineOptions<NamespaceOptions>({
     dynamic: true,
     doc: "histograms of the phases of writes",
   }),
-  enableHistProxy: bool(false, { status: "accepted", dynamic: true, doc: "histogram of proxied requests" }),
+  enableHistProxy: bool(false, { dynamic: true, doc: "histogram of proxied requests" }),
   evictHistBuckets: int(10000, {
     dynamic: true,
     range: [100, 10_000_000],

@@ -59,8 +59,8 @@ const BENCHMARK_STAGES: Readonly<Record<string, readonly string[]>> = {
   "benchmarks-ops-sub": words("ops-sub", "start restart dup-res master repl-write response"),
 };
 
-/** Operations that are told of on request only, and that never happen on a node alone. */
-const QUIET_OPERATIONS = ["read-touch", "re-repl", "proxy", "writes-per-mrt"];
+/** Operations that are told of on request only, and are not measured. */
+const QUIET_OPERATIONS = ["read-touch", "re-repl", "writes-per-mrt"];
 const QUIET_NODE_NAMES = ["benchmarks-fabric"];
 
 function words(prefix: string, suffixes: string): string[] {
@@ -114,6 +114,7 @@ export class LatencyReporter {
     const [, namespaceName, operation] = /^\{([^}]*)\}-(.*)$/.exec(name) ?? [];
     const namespace = this.#sources.namespaces.find((one) => one.settings.name === namespaceName);
     if (namespace === undefined) return [];
+    if (operation === "proxy") return [named(namespace, operation, namespace.stats.histograms.proxy)];
     if (QUIET_OPERATIONS.includes(operation)) return [named(namespace, operation, undefined)];
     return (BENCHMARK_STAGES[operation] ?? []).map((stage) => named(namespace, stage, undefined));
   }
@@ -124,8 +125,9 @@ export class LatencyReporter {
     const seconds = (nowMs - this.#sliceStartMs) / 1000;
     this.#sliceStartMs = nowMs;
     if (seconds <= 0) return;
-    const { info } = this.#sources;
-    for (const { histogram } of [...this.shown(), { histogram: info }]) {
+    const { info, namespaces } = this.#sources;
+    const quiet = [info, ...namespaces.map(({ stats }) => stats.histograms.proxy)];
+    for (const { histogram } of [...this.shown(), ...quiet.map((histogram) => ({ histogram }))]) {
       if (histogram !== undefined && histogram.total > 0) this.#endSliceOf(histogram, seconds);
     }
   }

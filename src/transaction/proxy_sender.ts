@@ -11,7 +11,9 @@
  * ```
  *
  * While a partition changes hands, its old and its new master may each send requests to the other; after some hops
- * each further one waits. A write whose node is gone is never asked again: it may have been done.
+ * each further one waits. A read that gets no answer is asked again, since a message is lost with a connection that
+ * breaks; an answer to any of its questions serves. A write is asked once: the other node forgets which ones it has run
+ * when it does not hear this one for a while, so that only the client can decide about one that is in doubt.
  * Source: clustering reference, section 14.2.
  *
  * @module
@@ -45,6 +47,8 @@ const FAST_HOP_COUNT_MAX = 3;
 /** A request that found nobody is evaluated anew after this time, doubling. */
 const RETRY_MIN_MS = 5;
 const RETRY_MAX_MS = 80;
+/** A read without an answer is asked again after this time, doubling. */
+const READ_RETRY_MS = 200;
 /** Smallest frame that is a reply. */
 const REPLY_SIZE_MIN = PROTO_HEADER_SIZE + AS_MSG_HEADER_SIZE;
 
@@ -81,6 +85,7 @@ export class ProxySender {
       digest: request.bytes.slice(context.digestAt, context.digestAt + 20),
       origin: context.origin,
       isWrite: (request.info2 & INFO2.WRITE) !== 0,
+      startMs: nowMs,
       deadlineMs: nowMs + this.#peers.budgetMs(context, namespace),
       deferral,
       requests: this.#requests,
@@ -124,6 +129,7 @@ interface ProxyRequestOptions {
   readonly digest: Uint8Array;
   readonly origin: Origin;
   readonly isWrite: boolean;
+  readonly startMs: number;
   readonly deadlineMs: number;
   readonly deferral: Deferral;
   /** Where it is found by its id. */
@@ -133,6 +139,8 @@ interface ProxyRequestOptions {
 class ProxyRequest implements PeerTask {
   dueMs: number;
   #id: number;
+  /** Ids of earlier questions to the same node. */
+  #earlierIds: number[] = [];
   readonly #peers: PeerTransactions;
   readonly #options: ProxyRequestOptions;
   /** Who is asked; undefined while nobody is. */
@@ -142,6 +150,7 @@ class ProxyRequest implements PeerTask {
   #isRunningHere = false;
   #hopCount = 0;
   #retryMs = RETRY_MIN_MS;
+  #readRetryMs = READ_RETRY_MS;
 
   constructor(peers: PeerTransactions, options: ProxyRequestOptions) {
     this.#peers = peers;
@@ -153,13 +162,26 @@ class ProxyRequest implements PeerTask {
   }
 
   ask(target: NodeId): void {
-    const { frame, digest, requests } = this.#options;
     // Each question has an id of its own: a node that returned one must not run it when its message comes again.
     if (this.#hopCount++ > 0) {
-      requests.delete(this.#id);
-      this.#id = this.#peers.nextId();
-      requests.set(this.#id, this);
+      this.#forgetIds();
+      this.#takeId();
     }
+    this.#send(target);
+  }
+
+  #takeId(): void {
+    this.#id = this.#peers.nextId();
+    this.#options.requests.set(this.#id, this);
+  }
+
+  #forgetIds(): void {
+    for (const id of [this.#id, ...this.#earlierIds]) this.#options.requests.delete(id);
+    this.#earlierIds = [];
+  }
+
+  #send(target: NodeId): void {
+    const { frame, digest, isWrite, deadlineMs } = this.#options;
     const message = frame.slice();
     // A client's message that was decoded can be turned round, but for fields that nobody reads.
     if (!turnClientMessage(message, "big")) return this.#end(ResultCode.PARAMETER);
@@ -173,7 +195,7 @@ class ProxyRequest implements PeerTask {
       message,
     });
     if (result === "full" || result === "unknown-node") this.#evaluateLater();
-    else this.#wait(this.#options.deadlineMs);
+    else this.#wait(isWrite ? deadlineMs : this.#peers.clock.monotonicMs() + this.#readRetryMs);
   }
 
   #wait(dueMs: number): void {
@@ -214,7 +236,15 @@ class ProxyRequest implements PeerTask {
     if (this.#isServedHere) return this.#runHere();
     const target = proxyTarget(this.#peers, this.#options.namespace, this.#options.partition);
     if (target === undefined) this.#evaluateLater();
+    else if (target === this.#target) this.#askAgain(target);
     else this.ask(target);
+  }
+
+  #askAgain(target: NodeId): void {
+    this.#readRetryMs *= 2;
+    this.#earlierIds.push(this.#id);
+    this.#takeId();
+    this.#send(target);
   }
 
   #runHere(): void {
@@ -254,9 +284,13 @@ class ProxyRequest implements PeerTask {
   }
 
   #end(resultCode: number, frame?: Uint8Array): void {
-    const { namespace, origin, deferral, requests } = this.#options;
+    const { namespace, origin, deferral, startMs } = this.#options;
     this.#peers.timer.remove(this);
-    requests.delete(this.#id);
+    this.#forgetIds();
+    if (namespace.settings.enableHistProxy) {
+      const tookMs = this.#peers.clock.monotonicMs() - startMs;
+      namespace.stats.histograms.proxy.add(tookMs * namespace.latencyScale);
+    }
     namespace.peerStats.addProxy(origin, resultCode);
     deferral.settle(resultCode, frame);
   }

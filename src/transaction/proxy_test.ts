@@ -74,7 +74,38 @@ describe("ProxySender", () => {
     assertEquals(it.run(other, get(1)).ops, [`1:1:a=${integerHex(2)}`]);
   });
 
-  it("answers TIMEOUT when no answer comes, and never asks again", () => {
+  it("asks again for a read whose question or answer was lost, and takes an answer that comes late", () => {
+    const it = new TestCluster({ nodeCount: 4 });
+    const [other] = it.others(1);
+    it.run(other, put(1, 5));
+    for (const lost of ["proxy", "proxy-answer"]) {
+      let lossCount = 1;
+      it.fate = ({ kind }) => kind === lost && lossCount-- > 0 ? "drop" : undefined;
+      it.takeSent();
+      const read = it.start(other, get(1));
+      it.clock.advance(300);
+      assertEquals(read.reply?.ops, [`1:1:a=${integerHex(5)}`], lost);
+      assertEquals(it.takeSent().filter((line) => / proxy\b(?!-)/.test(line)).length, 2, lost);
+      assertEquals(other.peers.proxies.count, 0);
+    }
+    it.fate = ({ kind }) => kind === "proxy-answer" ? { delayMs: 250 } : undefined;
+    const slow = it.start(other, get(1));
+    it.clock.advance(300);
+    assertEquals(slow.reply?.code, 0, "the answer to the first question is as good");
+  });
+
+  it("counts times of proxied requests with enable-hist-proxy", () => {
+    const it = new TestCluster({ nodeCount: 4 });
+    const [other] = it.others(1);
+    const { settings, stats } = other.test.namespace;
+    it.run(other, put(1, 5));
+    assertEquals(stats.histograms.proxy.total, 0);
+    settings.enableHistProxy = true;
+    it.run(other, put(1, 5));
+    assertEquals(stats.histograms.proxy.total, 1);
+  });
+
+  it("answers TIMEOUT to a write when no answer comes, and never asks again", () => {
     const it = new TestCluster({ nodeCount: 4 });
     it.fate = ({ kind }) => kind === "proxy-answer" ? "drop" : undefined;
     const [other] = it.others(1);

@@ -66,6 +66,8 @@ export class RequestStats {
     batchSubUdf: new Histogram(),
     piQuery: new Histogram(),
     siQuery: new Histogram(),
+    /** With `enable-hist-proxy`. */
+    proxy: new Histogram(),
   };
   /** Replies to requests for one record. */
   readonly compression: CompressionStats = new CompressionStats();
