@@ -8,6 +8,7 @@
  * | adjacent | pulse, fabric endpoints changed, incarnation unknown or new | probation | departed now |
  * | adjacent | pulse of a new incarnation | adjacent | departed now, arrived |
  * | adjacent | a second new incarnation within the window | probation | departed now |
+ * | probation | a second change within the window | probation, contested | |
  * | probation | as many equal pulses as the window has | adjacent | arrived |
  * | any | no pulse for the node timeout | absent | departed a node timeout ago, if adjacent |
  * | any | third pulse in a row with another cluster name | absent | departed now, if adjacent |
@@ -47,6 +48,8 @@ export interface AdjacentNode {
   adjacency: readonly NodeId[];
   /** Where its fabric listens. */
   fabricEndpoints: readonly PeerEndpoint[];
+  /** Where it listened before that; undefined when it never changed. */
+  formerFabricEndpoints: readonly PeerEndpoint[] | undefined;
   payload: ClusteringPayload | undefined;
   incarnation: string | undefined;
   /** Capability word; undefined for a stock node. */
@@ -58,6 +61,8 @@ interface Entry extends AdjacentNode {
   mismatchCount: number;
   /** Pulses since fabric endpoints or incarnation last changed. */
   settledCount: number;
+  /** Changes since the last time that there were none for a whole window. */
+  changeCount: number;
 }
 
 /** What became of a pulse. */
@@ -72,6 +77,8 @@ export type PulseOutcome =
     readonly payloadChanged: boolean;
     /** A new process took the place of one that was adjacent. */
     readonly restarted: boolean;
+    /** Two processes use the id. */
+    readonly contested: boolean;
   };
 
 /** What a pulse is judged by. */
@@ -105,6 +112,11 @@ export class Adjacency {
   /** A node that is heard, on probation or not. */
   get(node: NodeId): AdjacentNode | undefined {
     return this.#entries.get(node);
+  }
+
+  /** Nodes on probation that changed more than once: two processes use the id. Smallest first. */
+  get contested(): NodeId[] {
+    return [...this.#entries.values()].filter(isContested).map((entry) => entry.node).sort();
   }
 
   /** Arrivals of each node since the start; for the health counter `node_arrivals`. */
@@ -183,11 +195,13 @@ export class Adjacency {
       latencyMs: latencySampleMs(pulse, context),
       adjacency: canonicalList(pulse),
       fabricEndpoints: pulse.fabricEndpoints ?? [],
+      formerFabricEndpoints: undefined,
       payload: context.payload,
       incarnation: pulse.incarnation,
       capabilities: pulse.capabilities,
       mismatchCount: 0,
       settledCount: context.times.changeWindowCount,
+      changeCount: 0,
     };
     this.#entries.set(entry.node, entry);
     this.#expiryMs = Math.min(this.#expiryMs, context.nowMs + context.times.nodeTimeoutMs);
@@ -196,6 +210,7 @@ export class Adjacency {
       fabricChanged: true,
       payloadChanged: entry.payload !== undefined,
       restarted: false,
+      contested: false,
     });
   }
 
@@ -216,12 +231,14 @@ export class Adjacency {
     entry.latencyMs = LATENCY_WEIGHT * latencySampleMs(pulse, context) +
       (1 - LATENCY_WEIGHT) * entry.latencyMs;
     entry.adjacency = adjacency;
+    if (fabricChanged) entry.formerFabricEndpoints = entry.fabricEndpoints;
     entry.fabricEndpoints = fabricEndpoints;
     entry.payload = context.payload ?? entry.payload;
     const isSame = entry.incarnation !== undefined && pulse.incarnation === entry.incarnation;
     const isSuspect = restarted || (fabricChanged && !isSame);
     entry.settledCount = isSuspect ? 0 : Math.min(entry.settledCount + 1, times.changeWindowCount);
-
+    if (isSuspect) entry.changeCount++;
+    else if (entry.settledCount >= times.changeWindowCount) entry.changeCount = 0;
     entry.incarnation = pulse.incarnation;
     entry.capabilities = pulse.capabilities;
     entry.mismatchCount = 0;
@@ -243,6 +260,7 @@ export class Adjacency {
       fabricChanged: hasArrived || (fabricChanged && entry.adjacent),
       payloadChanged,
       restarted: restarted && wasAdjacent,
+      contested: isContested(entry),
     });
   }
 
@@ -267,6 +285,10 @@ export class Adjacency {
       ...(payload === undefined ? {} : { payload, sendTime }),
     };
   }
+}
+
+function isContested({ adjacent, changeCount }: Entry): boolean {
+  return !adjacent && changeCount > 1;
 }
 
 /** The nodes that the sender hears, smallest first, without itself: some senders list themselves. */

@@ -27,6 +27,7 @@ import { Adjacency, type AdjacentNode } from "./adjacency.ts";
 import { deriveIntervals } from "./clustering_intervals.ts";
 import type { HeartbeatChange } from "./clustering_types.ts";
 import { HeartbeatComposer, type HeartbeatFace, payloadFromWire, senderOf } from "./heartbeat_composer.ts";
+import { endpointsText } from "./heartbeat_endpoints.ts";
 import { HeartbeatOutbox } from "./heartbeat_outbox.ts";
 import { SleepWatch } from "./heartbeat_sleep.ts";
 import {
@@ -115,6 +116,7 @@ export class Heartbeat {
       out: this.#out,
       seeds: this.#seeds,
       askFor: (nodes) => this.#composer.infoRequest(nodes),
+      tell: (nodes) => this.#composer.infoReply(nodes),
       get settings() {
         return face.settings;
       },
@@ -172,6 +174,11 @@ export class Heartbeat {
   /** Another process uses this node's id. */
   get isDuplicate(): boolean {
     return this.#duplicateUntilMs !== undefined;
+  }
+
+  /** Ids that two processes use, as far as this node hears, its own among them; smallest first. */
+  get duplicates(): NodeId[] {
+    return [...this.#adjacency.contested, ...(this.isDuplicate ? [this.#identity.node] : [])].sort();
   }
 
   /** Arrivals of each node since the start, for the health counter `node_arrivals`. */
@@ -472,6 +479,7 @@ export class Heartbeat {
       this.#out.push({ kind: "fabric-endpoints", node: node.node, endpoints });
     }
     this.#publish(changes, "departed");
+    if (outcome.contested) this.#onContested(node);
     const hasArrived = changes.some((change) => change.kind === "arrived");
     if (node.adjacent && !hasArrived && node.payload !== undefined) {
       const { payload, sendTime } = node;
@@ -479,6 +487,17 @@ export class Heartbeat {
     }
     this.#sleep.heard(node.node, node.sendTime, node.payload?.clusterKey ?? 0);
     if (connection !== undefined) this.#mesh.mentioned(connection, node.adjacency);
+  }
+
+  #onContested({ node, fabricEndpoints, formerFabricEndpoints = [] }: AdjacentNode): void {
+    const places = [fabricEndpoints, formerFabricEndpoints].map(endpointsText).sort().join(" and at ");
+    const id = nodeIdForLog(node);
+    this.#out.logSeldom(
+      `contested ${node}`,
+      "warning",
+      `duplicate node-id: two processes use ${id}, with their fabric at ${places}; neither can be a member until each has its own`,
+    );
+    this.#mesh.introduce(node);
   }
 
   #publish(changes: readonly HeartbeatChange[], word: "expired" | "departed"): void {

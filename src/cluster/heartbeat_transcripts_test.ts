@@ -89,7 +89,8 @@ function show(lab: HeartbeatLab): string[] {
       return `; seed ${seedText(address)} ${states.length === 0 ? "unresolved" : states.join(", ")}`;
     });
     const name = nodeIdForLog(id) === String(n) ? `${n}` : `${n} (id ${nodeIdForLog(id)})`;
-    const flags = `${heartbeat.isDuplicate ? "; duplicate" : ""}${heartbeat.isFenced ? "; fenced" : ""}`;
+    const twice = heartbeat.duplicates.length === 0 ? "" : `; used twice: ${listText(heartbeat.duplicates)}`;
+    const flags = `${twice}${heartbeat.isFenced ? "; fenced" : ""}`;
     return `${name}: hears ${listText(heartbeat.adjacent)}; connections ${links || "none"}${
       seeds.join("")
     }${flags}`;

@@ -89,6 +89,7 @@ export class Mesh {
       purpose: dial?.purpose,
       node: undefined,
       incarnation: undefined,
+      endpoints: [],
       receivedMs: this.#nowMs,
       wonUntilMs: -Infinity,
       windowMs: this.#nowMs,
@@ -164,6 +165,7 @@ export class Mesh {
     if (peer === undefined && node !== this.#host.self) return "full";
     connection.receivedMs = this.#nowMs;
     connection.incarnation ??= sender.incarnation;
+    connection.endpoints = endpoints;
     if (peer !== undefined && !sameEndpoints(peer.endpoints, endpoints)) peer.endpoints = endpoints;
     if (connection.node === node) return "bound";
     connection.node = node;
@@ -214,6 +216,7 @@ export class Mesh {
   /** Takes endpoints of nodes that have no connection; others tell theirs themselves. */
   told(items: HeartbeatInfoReply["nodes"]): void {
     for (const { node, endpoints } of items) {
+      if (node === this.#host.self) this.#dialTwin(endpoints);
       const peer = this.#peers.get(node);
       if (peer === undefined || endpoints.length === 0) continue;
       if (peer.state === "endpoint-unknown") {
@@ -222,6 +225,24 @@ export class Mesh {
         this.#isUrgent = true;
       } else if (peer.state !== "inactive") continue;
       peer.endpoints = endpoints;
+    }
+  }
+
+  /**
+   * Two processes use one id. They need not know each other, so each is told where the other is: a pulse of its own id is
+   * what shows a process that it has a double. Stock nodes are told nothing.
+   */
+  introduce(node: NodeId): void {
+    const peer = this.#peers.get(node);
+    if (peer === undefined || this.#nowMs - peer.introducedMs < this.#host.times.nodeTimeoutMs) return;
+    const ends = [...peer.connections].map((id) => this.#connections.get(id)!)
+      .filter(({ incarnation }) => incarnation !== undefined);
+    for (const { id, incarnation } of ends) {
+      const twin = ends.find((one) => one.incarnation !== incarnation);
+      if (twin === undefined) return;
+      peer.introducedMs = this.#nowMs;
+      const message = this.#host.tell([{ node, endpoints: twin.endpoints }]);
+      this.#host.out.push({ kind: "send", connections: [id], message });
     }
   }
 
@@ -332,6 +353,14 @@ export class Mesh {
     const timeoutMs = this.#host.times.connectMs;
     this.#dials.set(attempt, { purpose, endpoint, rest, deadlineMs: this.#nowMs + timeoutMs, onlyRefused });
     this.#host.out.push({ kind: "connect", attempt, endpoint, timeoutMs });
+  }
+
+  #dialTwin(endpoints: readonly PeerEndpoint[]): void {
+    const { self, settings, endpoints: own } = this.#host;
+    const others = dialable(endpoints, settings).filter((endpoint) => !hasEndpoint(own, endpoint));
+    const isKnown = this.#isActive(self) || this.#isDialled(self);
+    if (others.length === 0 || isKnown || this.#dials.size >= HEARTBEAT_DIAL_COUNT_MAX) return;
+    this.#dial({ kind: "peer", node: self }, others, true);
   }
 
   /** A dial, or the connection that it made, came to nothing. */
@@ -487,6 +516,7 @@ export class Mesh {
       connections: new Set(),
       sinceMs: this.#nowMs,
       dialMs: this.#nowMs,
+      introducedMs: -Infinity,
       isLost: false,
     };
     this.#peers.set(node, peer);

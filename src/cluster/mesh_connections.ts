@@ -17,6 +17,7 @@
  * @module
  */
 
+import type { PeerEndpoint } from "../wire/mod.ts";
 import type { ConnectionId } from "./heartbeat_types.ts";
 import type { NodeId } from "./node_id.ts";
 import type { SeedTarget } from "./seeds.ts";
@@ -38,6 +39,8 @@ export interface MeshConnection {
   node: NodeId | undefined;
   /** Of the process at the other end, when known. */
   incarnation: string | undefined;
+  /** Where that process says that its heartbeat listens. */
+  endpoints: readonly PeerEndpoint[];
   /** Monotonic time of the opening or the last valid message. */
   receivedMs: number;
   /** Safe from later duplicates until then. */

@@ -12,6 +12,7 @@ function connection(id: number, direction: "inbound" | "outbound", wonUntilMs = 
     purpose: undefined,
     node: undefined,
     incarnation: undefined,
+    endpoints: [],
     receivedMs: 0,
     wonUntilMs,
     windowMs: 0,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HeartbeatMessage, PeerEndpoint } from "../wire/mod.ts";
+import type { HeartbeatInfoReply, HeartbeatMessage, PeerEndpoint } from "../wire/mod.ts";
 import type { HeartbeatOutbox } from "./heartbeat_outbox.ts";
 import type { HeartbeatSettings, HeartbeatTimes } from "./heartbeat_timing.ts";
 import type { ConnectionId } from "./heartbeat_types.ts";
@@ -25,6 +25,8 @@ export interface MeshPeer {
   sinceMs: number;
   /** Not dialled before. */
   dialMs: number;
+  /** Monotonic time at which processes with this one id were told of each other. */
+  introducedMs: number;
   /** The other side ended its last connection, and no redial has been answered or refused since. */
   isLost: boolean;
 }
@@ -52,6 +54,8 @@ export interface MeshHost {
   readonly endpoints: readonly PeerEndpoint[];
   /** An info request from this node. */
   readonly askFor: (nodes: readonly NodeId[]) => HeartbeatMessage;
+  /** An info reply from this node. */
+  readonly tell: (nodes: HeartbeatInfoReply["nodes"]) => HeartbeatMessage;
 }
 
 /** Who sent a message. */

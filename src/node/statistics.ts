@@ -82,7 +82,7 @@ function clusterStatistics({ cluster }: AerieNode): Statistic[] {
     ["cluster_max_compatibility_id", committed?.compatibilityIdMax ?? COMPATIBILITY_ID],
     ["cluster_integrity", cluster.hasIntegrity],
     ["cluster_is_member", cluster.clustering.role !== "orphan"],
-    ["cluster_duplicate_nodes", nodeNames(heartbeat?.isDuplicate === true ? [cluster.self] : [])],
+    ["cluster_duplicate_nodes", nodeNames(heartbeat?.duplicates ?? [])],
     ["cluster_clock_skew_stop_writes_sec", 0],
     ["cluster_clock_skew_ms", Math.round(skew.skewMs)],
     ["cluster_clock_skew_outliers", nodeNames(skew.outliers)],

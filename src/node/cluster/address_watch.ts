@@ -30,6 +30,8 @@ export interface AddressWatchOptions {
   readonly log: Log;
   /** Nodes that are heard. */
   readonly adjacent: () => readonly NodeId[];
+  /** Whether another process uses this node's id: then nobody takes its connections, and addresses are not to blame. */
+  readonly isDuplicate: () => boolean;
   /** Where a node's fabric listens, as it says. */
   readonly fabricEndpoints: (node: NodeId) => readonly PeerEndpoint[];
   /** What the fabric's connections to a node said last. */
@@ -96,9 +98,9 @@ export class AddressWatch {
 
   #look(): void {
     this.#timer = undefined;
-    const { adjacent, fabricLink, fabricEndpoints, clock } = this.#options;
+    const { adjacent, fabricLink, fabricEndpoints, clock, isDuplicate } = this.#options;
     const unreached = adjacent().filter((node) => fabricLink(node) !== "up");
-    for (const node of unreached) {
+    for (const node of isDuplicate() ? [] : unreached) {
       this.#say(
         node,
         `node ${nodeIdForLog(node)} is heard, but its fabric can't be reached at ${

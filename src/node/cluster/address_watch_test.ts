@@ -8,7 +8,7 @@ import { AddressWatch } from "./address_watch.ts";
 const NODE = "00000000000000b2";
 const at = (address: string, port: number) => [{ address, port, capabilities: 0 }];
 
-function makeWatch(options: { seeds?: string[]; peer?: string; link?: PeerLink }) {
+function makeWatch(options: { seeds?: string[]; peer?: string; link?: PeerLink; isDuplicate?: boolean }) {
   const lines: string[] = [];
   const clock = new TestClock();
   const settings = defaultSettings({
@@ -25,6 +25,7 @@ function makeWatch(options: { seeds?: string[]; peer?: string; link?: PeerLink }
       write: (level, context, text) => void lines.push(`${level} ${context} ${text}`),
     },
     adjacent: () => [NODE],
+    isDuplicate: () => options.isDuplicate ?? false,
     fabricEndpoints: () => at(options.peer ?? "10.0.0.2", 3001),
     fabricLink: () => options.link,
   });
@@ -54,6 +55,13 @@ describe("AddressWatch", () => {
     watch.onArrived(NODE);
     assertEquals(lines.filter((line) => line.startsWith("warning")).length, 1);
     assertStringIncludes(lines.at(-1)!, "node b2 tells its peers 127.0.0.1:3001");
+  });
+
+  it("blames no address when the node's own id is used twice", () => {
+    const { watch, lines, clock } = makeWatch({ link: "refused", isDuplicate: true });
+    watch.onArrived(NODE);
+    clock.advance(70_000);
+    assertEquals(lines, []);
   });
 
   it("warns of a peer that is heard and can't be reached, once a minute", () => {

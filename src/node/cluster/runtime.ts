@@ -154,6 +154,7 @@ export class ClusterRuntime extends CommittedCluster {
       clock: ports.clock,
       log: ports.log,
       adjacent: () => this.heartbeat?.adjacent ?? [],
+      isDuplicate: () => this.heartbeat?.isDuplicate ?? false,
       fabricEndpoints: (node) => this.heartbeat?.node(node)?.fabricEndpoints ?? [],
       fabricLink: (node) => this.fabric.link(node),
     });
