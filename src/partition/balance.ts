@@ -19,9 +19,10 @@
 import { assert, PARTITION_COUNT } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import { PartitionDecider } from "./balance_partition.ts";
-import { placeCopies, type Placement, type PlacementFeatures, type PlacementMember } from "./racks.ts";
+import { placeCopiesSliced, type Placement, type PlacementFeatures, type PlacementMember } from "./racks.ts";
 import type { LineageTable } from "./lineage.ts";
-import { computeRows, type RowHashes } from "./row.ts";
+import { computeRowsSliced, type RowHashes } from "./row.ts";
+import { runWhole, type Sliced, SLICED_PARTITION_COUNT } from "./sliced.ts";
 import type { VersionTable } from "./version.ts";
 
 /** What a balance depends on. Order of `members` does not matter. */
@@ -179,6 +180,11 @@ export function nodeAt(balance: Balance, partition: number, place: number): Node
  * @param input `self` is among `members`, all of which are in `succession`
  */
 export function computeBalance(input: BalanceInput): Balance {
+  return runWhole(computeBalanceSliced(input));
+}
+
+/** The same in slices. */
+export function* computeBalanceSliced(input: BalanceInput): Sliced<Balance> {
   const byNode = new Map(input.members.map((member) => [member.node, member]));
   const nodes = input.succession.filter((node) => byNode.has(node));
   assert(nodes.length === input.members.length, "members are different nodes of the succession list");
@@ -186,8 +192,11 @@ export function computeBalance(input: BalanceInput): Balance {
   assert(selfIndex >= 0, "this node has the namespace");
   const members = nodes.map((node) => byNode.get(node)!);
   const { features, replicationFactor, hashes } = input;
-  const rows = computeRows(input.succession, { nodes, ...(hashes === undefined ? {} : { hashes }) });
-  const placement = placeCopies(rows, { members, replicationFactor, features });
+  const rows = yield* computeRowsSliced(input.succession, {
+    nodes,
+    ...(hashes === undefined ? {} : { hashes }),
+  });
+  const placement = yield* placeCopiesSliced(rows, { members, replicationFactor, features });
   const decider = new PartitionDecider({
     clusterKey: input.clusterKey,
     nodes,
@@ -198,6 +207,9 @@ export function computeBalance(input: BalanceInput): Balance {
     quiesced: Uint8Array.from(members, (member) => features.placement && member.isQuiesced ? 1 : 0),
     allOurs: input.allOurs,
   });
-  for (let partition = 0; partition < PARTITION_COUNT; partition++) decider.decide(partition);
+  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    if (partition % SLICED_PARTITION_COUNT === 0) yield;
+    decider.decide(partition);
+  }
   return decider.finish();
 }

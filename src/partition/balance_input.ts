@@ -11,6 +11,7 @@ import type { BalanceInput } from "./balance.ts";
 import { LineageTable } from "./lineage.ts";
 import type { PlacementFeatures, PlacementMember } from "./racks.ts";
 import type { RowHashes } from "./row.ts";
+import { runWhole, type Sliced } from "./sliced.ts";
 import { VersionTable } from "./version.ts";
 
 /** What members can do together, of what bears on where copies go. */
@@ -22,40 +23,49 @@ export function placementFeatures(capabilities: number): PlacementFeatures {
   };
 }
 
-/**
- * What the balance of a namespace depends on.
- *
- * @param options `namespace`: name of one that `self` has
- */
-export function balanceInput(
+/** Whose balance it is. */
+export interface BalanceInputOptions {
+  /** Name of a namespace that `self` has. */
+  readonly namespace: string;
+  readonly self: NodeId;
+  /** A cache. */
+  readonly hashes?: RowHashes;
+}
+
+/** What the balance of a namespace depends on. */
+export function balanceInput(result: ExchangeResult, options: BalanceInputOptions): BalanceInput {
+  return runWhole(balanceInputSliced(result, options));
+}
+
+/** The same in slices. */
+export function* balanceInputSliced(
   result: ExchangeResult,
-  options: { readonly namespace: string; readonly self: NodeId; readonly hashes?: RowHashes },
-): BalanceInput {
+  options: BalanceInputOptions,
+): Sliced<BalanceInput> {
   const { namespace, self, hashes } = options;
   const having = result.members.filter(({ namespaces }) => namespaces.has(namespace));
   assert(having.some(({ node }) => node === self), "this node has the namespace");
   const hasLineages = (result.capabilities & CAPABILITY.LINEAGE) !== 0;
+  const members: PlacementMember[] = [];
+  const lineages = new Map<NodeId, LineageTable>();
+  for (const member of having) {
+    const own = member.namespaces.get(namespace)!;
+    members.push(placementMember(member, own));
+    if (hasLineages) lineages.set(member.node, LineageTable.fromGroups(own.lineages ?? []));
+    yield;
+  }
   const factor = having[0].namespaces.get(namespace)!.replicationFactor ?? 1;
   return {
     succession: result.succession,
     self,
     clusterKey: result.clusterKey,
-    members: having.map((member) => placementMember(member, member.namespaces.get(namespace)!)),
+    members,
     replicationFactor: Math.max(factor, 1),
     features: placementFeatures(result.capabilities),
     allOurs: result.allOurs,
-    ...(hasLineages ? { lineages: lineagesOf(having, namespace) } : {}),
+    ...(hasLineages ? { lineages } : {}),
     ...(hashes === undefined ? {} : { hashes }),
   };
-}
-
-function lineagesOf(members: readonly ExchangeMember[], namespace: string): Map<NodeId, LineageTable> {
-  return new Map(
-    members.map(({ node, namespaces }) => [
-      node,
-      LineageTable.fromGroups(namespaces.get(namespace)!.lineages ?? []),
-    ]),
-  );
 }
 
 /** A node that does not know its host counts as being alone on one. */

@@ -12,6 +12,7 @@ export * from "./lineage.ts";
 export * from "./migration/mod.ts";
 export * from "./racks.ts";
 export * from "./row.ts";
+export * from "./sliced.ts";
 export * from "./table.ts";
 export * from "./version.ts";
 export * from "./version_keeper.ts";

@@ -17,6 +17,7 @@
 import { PARTITION_COUNT } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import type { Rows } from "./row.ts";
+import { runWhole, type Sliced } from "./sliced.ts";
 import { makeUniform } from "./uniform.ts";
 import { VERSION_BIT, type VersionTable } from "./version.ts";
 
@@ -203,6 +204,15 @@ function agreeActiveRack(
   return wanted;
 }
 
+/** What {@linkcode placeCopies} depends on beside the rows. */
+export interface PlacementOptions {
+  /** In the order of the rows' nodes. */
+  readonly members: readonly PlacementMember[];
+  /** As configured, at least 1. */
+  readonly replicationFactor: number;
+  readonly features: PlacementFeatures;
+}
+
 function counted(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }
@@ -211,13 +221,13 @@ function counted(count: number, one: string, many: string): string {
  * Places the copies of all partitions.
  *
  * @param rows rows of the namespace's nodes; not changed
- * @param options `members`: in the order of `rows.nodes`; `replicationFactor`: configured, at least 1
  */
-export function placeCopies(rows: Rows, options: {
-  readonly members: readonly PlacementMember[];
-  readonly replicationFactor: number;
-  readonly features: PlacementFeatures;
-}): Placement {
+export function placeCopies(rows: Rows, options: PlacementOptions): Placement {
+  return runWhole(placeCopiesSliced(rows, options));
+}
+
+/** The same in slices. */
+export function* placeCopiesSliced(rows: Rows, options: PlacementOptions): Sliced<Placement> {
   const { members, replicationFactor, features } = options;
   const warnings: string[] = [];
   const sites = findSites(members, features);
@@ -238,15 +248,18 @@ export function placeCopies(rows: Rows, options: {
     : 0;
   const isUniform = features.placement && members.every((member) => member.prefersUniform);
   const order = rows.order.slice();
+  yield;
   if (activeCount < members.length) moveQuiesced(order, sites);
   if (rackCount > 1 || hostCount < activeCount) spread(order, sites, replicaCount);
+  yield;
   const rack = activeRack === 0 ? -1 : racks[members.findIndex((member) => member.rackId === activeRack)];
   const hasData = (node: number, partition: number) => {
     const { versions } = members[node];
     return versions.exists(partition) && (versions.high[partition] & VERSION_BIT.EVADE) === 0;
   };
-  if (isUniform) makeUniform(order, { natural: rows.order, sites, replicaCount, activeRack: rack, hasData });
-  else if (rack >= 0) favourRack(order, racks, { rack, replicas: replicaCount });
+  if (isUniform) {
+    yield* makeUniform(order, { natural: rows.order, sites, replicaCount, activeRack: rack, hasData });
+  } else if (rack >= 0) favourRack(order, racks, { rack, replicas: replicaCount });
   return {
     rows: { nodes: rows.nodes, order },
     replicaCount,

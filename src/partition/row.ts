@@ -15,6 +15,7 @@
 
 import { assert, PARTITION_COUNT, PEER_NODE_COUNT_MAX } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
+import { runWhole, type Sliced, SLICED_PARTITION_COUNT } from "./sliced.ts";
 
 /** A 64-bit number. */
 interface Halves {
@@ -146,16 +147,25 @@ export class RowHashes {
   }
 }
 
+/** What rows depend on. */
+export interface RowOptions {
+  /** The members that have the namespace, in the order of the succession list; by default all. */
+  readonly nodes?: readonly NodeId[];
+  /** A cache. */
+  readonly hashes?: RowHashes;
+}
+
 /**
  * Computes the rows of all partitions.
  *
  * @param succession all members of the cluster, largest id first, at most 256
- * @param options `nodes`: the members that have the namespace, in the same order, by default all; `hashes`: a cache
  */
-export function computeRows(
-  succession: readonly NodeId[],
-  options: { readonly nodes?: readonly NodeId[]; readonly hashes?: RowHashes } = {},
-): Rows {
+export function computeRows(succession: readonly NodeId[], options: RowOptions = {}): Rows {
+  return runWhole(computeRowsSliced(succession, options));
+}
+
+/** The same in slices. */
+export function* computeRowsSliced(succession: readonly NodeId[], options: RowOptions = {}): Sliced<Rows> {
   assert(succession.length <= PEER_NODE_COUNT_MAX, `a cluster has at most ${PEER_NODE_COUNT_MAX} nodes`);
   const nodes = options.nodes ?? succession;
   const cache = options.hashes ?? new RowHashes();
@@ -166,10 +176,15 @@ export function computeRows(
   const order = new Uint8Array(PARTITION_COUNT * count);
   // A node alone is first everywhere; the first start of most nodes needs no hash.
   if (count === 1) return { nodes, order };
-  const hashes = nodes.map((node) => cache.of(node));
+  const hashes: Uint32Array[] = [];
+  for (const node of nodes) {
+    hashes.push(cache.of(node));
+    yield;
+  }
   const lows = new Uint32Array(count);
   const highs = new Uint32Array(count);
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+    if (partition % SLICED_PARTITION_COUNT === 0) yield;
     const base = partition * count;
     for (let index = 0; index < count; index++) {
       const high = hashes[index][partition * 2 + 1];

@@ -26,6 +26,7 @@
 
 import { assert, PARTITION_COUNT } from "../base/mod.ts";
 import type { Sites } from "./racks.ts";
+import type { Sliced } from "./sliced.ts";
 
 /** What {@linkcode makeUniform} is told beside the rows. */
 export interface UniformOptions {
@@ -49,14 +50,16 @@ const RANK = 0x1_0000_0000;
 const NOWHERE = -1;
 
 /**
- * Evens out copies and masters.
+ * Evens out copies and masters, in slices.
  *
  * @param order rows: for each partition the nodes, those that take copies first; rearranged in place
  */
-export function makeUniform(order: Uint8Array, options: UniformOptions): void {
+export function* makeUniform(order: Uint8Array, options: UniformOptions): Sliced<void> {
   const { replicaCount, sites } = options;
-  if (replicaCount < sites.activeCount) new CopyBalance(order, options).run();
-  for (let column = 0; column < replicaCount - 1; column++) new ColumnBalance(order, options, column).run();
+  if (replicaCount < sites.activeCount) yield* new CopyBalance(order, options).run();
+  for (let column = 0; column < replicaCount - 1; column++) {
+    yield* new ColumnBalance(order, options, column).run();
+  }
 }
 
 /** A partition that could go to a node. */
@@ -99,10 +102,11 @@ abstract class PathBalance {
   /** Moves one partition's unit. */
   protected abstract move(partition: number, from: number, to: number): void;
 
-  run(): void {
-    this.#shedAll();
+  *run(): Sliced<void> {
+    yield* this.#shedAll();
     const done = Uint8Array.from(this.options.sites.active, (active) => 1 - active);
     for (let node = this.#mostLoaded(done); node !== NOWHERE; node = this.#mostLoaded(done)) {
+      yield;
       const reached = [node];
       const taker = this.#search(node, reached);
       if (taker === NOWHERE) { for (const each of reached) done[each] = 1; }
@@ -111,14 +115,17 @@ abstract class PathBalance {
   }
 
   /** Nodes that are above the even share give to those below it: most of the work, without looking for paths. */
-  #shedAll(): void {
+  *#shedAll(): Sliced<void> {
     const { active, activeCount } = this.options.sites;
     const total = this.loads.reduce((sum, load) => sum + load, 0);
     const low = Math.floor(total / activeCount);
     const high = Math.ceil(total / activeCount);
     const givers = [...active.keys()].filter((node) => active[node] === 1 && this.loads[node] > high);
     givers.sort((a, b) => this.loads[b] - this.loads[a] || a - b);
-    for (const from of givers) this.#shed(from, { low, high });
+    for (const from of givers) {
+      yield;
+      this.#shed(from, { low, high });
+    }
   }
 
   #shed(from: number, { low, high }: { low: number; high: number }): void {

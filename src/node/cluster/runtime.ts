@@ -158,7 +158,13 @@ export class ClusterRuntime extends CommittedCluster {
       fabricEndpoints: (node) => this.heartbeat?.node(node)?.fabricEndpoints ?? [],
       fabricLink: (node) => this.fabric.link(node),
     });
-    this.#rebalancer = new Rebalancer({ self, log: ports.log });
+    this.#rebalancer = new Rebalancer({
+      self,
+      clock: ports.clock,
+      log: ports.log,
+      namespaces: options.namespaces,
+      onFollowed: (result) => this.#onFollowed(result),
+    });
     const { settings } = options;
     this.fabric = new Fabric({
       ports,
@@ -204,7 +210,7 @@ export class ClusterRuntime extends CommittedCluster {
         setPayload: (payload) => this.#setPayload(payload),
         onPause: () => this.#onPause(),
         own: () => this.#exchangeOwn(),
-        onCommit: (result) => this.#onCommit(result),
+        onCommit: (result) => this.#rebalancer.begin(result),
         onOrphaned: () => this.#tell((listener) => listener.onOrphaned?.()),
         onBlocked: () => this.#onBlocked(),
         onTurn: (nowMs) => {
@@ -230,7 +236,7 @@ export class ClusterRuntime extends CommittedCluster {
   /** Every node that is heard is a member, all members have applied the cluster, and the exchange is committed. */
   get hasIntegrity(): boolean {
     const { isSynced, succession } = this.clustering;
-    if (!isSynced || this.exchange.state !== "rest") return false;
+    if (!isSynced || this.exchange.state !== "rest" || this.#rebalancer.isWorking) return false;
     const adjacent = this.heartbeat?.adjacent ?? [];
     return adjacent.length + 1 === succession.length && adjacent.every((node) => succession.includes(node));
   }
@@ -283,11 +289,13 @@ export class ClusterRuntime extends CommittedCluster {
       throw error;
     }
     this.#membership.start();
+    this.#rebalancer.finish();
   }
 
   /** Leaves: peers find its ports closed. */
   stop(): void {
     this.#membership.stop();
+    this.#rebalancer.stop();
     this.services.stop();
     this.losses.stop();
     this.#deaths.stop();
@@ -485,6 +493,7 @@ export class ClusterRuntime extends CommittedCluster {
   // The cluster.
 
   #onPause(): void {
+    this.#rebalancer.finish();
     this.migrationsAllowed = false;
     this.#tell((listener) => listener.onPause?.());
   }
@@ -499,12 +508,12 @@ export class ClusterRuntime extends CommittedCluster {
     };
   }
 
-  #onCommit(result: ExchangeResult): void {
+  /** The tables follow the balance of a committed exchange. */
+  #onFollowed(result: ExchangeResult): void {
     this.committed = result;
     this.generation++;
     const skew = this.heartbeat?.calculateSkew();
     if (skew !== undefined) this.skew.update(skew);
-    this.#rebalancer.apply(result, this.#options.namespaces);
     this.rebalanceGeneration++;
     this.rebalancedMs = this.#options.ports.clock.monotonicMs();
     this.migrationsAllowed = true;

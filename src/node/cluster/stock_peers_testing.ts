@@ -236,9 +236,7 @@ export class RecordedPeer {
       this.#fabric[channel] = stream;
     }
     const nowMs = this.#originMs + clock.monotonicMs();
-    for (const line of this.#life.lines) {
-      clock.after(Math.max(0, line.atMs - nowMs), () => this.#say(line));
-    }
+    this.#speak([...this.#life.lines]);
     clock.after(this.#life.toMs - nowMs, () => this.#process.kill());
     this.#transferNext();
   }
@@ -247,6 +245,14 @@ export class RecordedPeer {
     const stream = new OutStream(connection);
     connection.handler = new Inbox(() => {}, stream);
     this.#heartbeats.push(stream);
+  }
+
+  /** Says what was recorded, in that order: of timers that are due at the same time any may fire first. */
+  #speak(rest: Line[]): void {
+    const { clock } = this.#ports;
+    const nowMs = this.#originMs + clock.monotonicMs();
+    while (rest.length > 0 && rest[0].atMs <= nowMs) this.#say(rest.shift()!);
+    if (rest.length > 0) clock.after(rest[0].atMs - nowMs, () => this.#speak(rest));
   }
 
   #say({ bytes, channel }: Line): void {

@@ -7,7 +7,7 @@
  * 4. with the fewest records
  *
  * A contingent transfer waits for the immigrations of its partition; one that only restores the number of copies waits
- * for the fill delay; one whose receiver said "again" waits for a second. Source: clustering reference, section 12.4.
+ * for the fill delay; one whose receiver said "again" waits for a second, less just after a balance. Source: clustering reference, section 12.4.
  *
  * @module
  */

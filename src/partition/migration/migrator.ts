@@ -47,6 +47,8 @@ const TICK_MS = 250;
 
 /** A transfer whose receiver said "again" waits so long. */
 const AGAIN_MS = 1000;
+/** Just after a balance it waits for the next tick after this time: the receiver may not follow the balance yet. */
+const AGAIN_SOON_MS = 100;
 
 /** Records of a partition that is sent in about a slice. */
 const SMALL_COUNT_MAX = 512;
@@ -288,7 +290,9 @@ export class Migrator {
     statistics.txActive--;
     if (end === "again") {
       // The same number, as stock sources do: the receiver may have taken a repetition of the start meanwhile.
-      this.#queue.add(plan, this.#options.ports.clock.monotonicMs() + AGAIN_MS);
+      const nowMs = this.#options.ports.clock.monotonicMs();
+      const isSoon = nowMs - this.#balancedMs < AGAIN_MS;
+      this.#queue.add(plan, nowMs + (isSoon ? AGAIN_SOON_MS : AGAIN_MS));
     } else {
       statistics.txRemaining--;
       if ((flags & EMIGRATION_FLAG.LEAD) !== 0) statistics.txLeadRemaining--;

@@ -107,12 +107,18 @@ describe("Migrator", () => {
     assertEquals(to.it.store.objectCount, 2);
   });
 
-  it("answers again above migrate-max-num-incoming, and the source tries after a second", () => {
+  it("answers again above migrate-max-num-incoming, and the source tries soon at first, then each second", () => {
     const { cluster, to, numbers } = pair();
     to.settings.migrateMaxNumIncoming = 0;
     cluster.form();
-    cluster.clock.advance(500);
-    assertEquals(kinds(cluster), ["start", "start-again"]);
+    const tries = () => kinds(cluster).filter((kind) => kind === "start-again").length;
+    cluster.clock.advance(100);
+    assertEquals(tries(), 1);
+    cluster.clock.advance(900);
+    const soon = tries();
+    assert(soon >= 3 && soon <= 5, `${soon} in the first second`);
+    cluster.clock.advance(4000);
+    assert(tries() - soon >= 3 && tries() - soon <= 5, `${tries() - soon} in four seconds more`);
     to.settings.migrateMaxNumIncoming = 1;
     cluster.settle();
     assertEquals(cluster.faults(cluster.members, numbers), []);
