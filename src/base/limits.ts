@@ -431,8 +431,8 @@ export const RECENT_WRITE_COUNT_MAX = 16_384;
 /** Places for the order of replica writes beside members that take no tombstones: some of the last writes' digests. */
 export const REPLICA_ORDER_PLACE_COUNT = 8192;
 
-/** Drops without a version whose late answers are understood. */
-export const SENT_DROP_COUNT_MAX = 4096;
+/** Writes sent to stock replicas whose late answers are understood. */
+export const UNORDERED_WRITE_COUNT_MAX = 8192;
 
 /** Longest key that a key file may hold; 32 random bytes are enough. */
 export const ENCRYPTION_KEY_SIZE_MAX_BYTES = 64 * 1024;

@@ -34,10 +34,10 @@ import { lastUpdateOf } from "./copy_request.ts";
 import { Deferral } from "./deferral.ts";
 import type { Admission } from "./in_flight.ts";
 import { DuplicateResolution } from "./duplicates.ts";
-import { PeerIds } from "./peer_ids.ts";
 import { PeerTimer } from "./peer_timer.ts";
 import type { PeerOptions, PeerView } from "./peer_types.ts";
 import { RecordMender } from "./record_mender.ts";
+import { UnorderedWrites } from "./unordered_writes.ts";
 import { keepUnsettled } from "./unsettled_records.ts";
 import { ProxyReceiver } from "./proxy_receiver.ts";
 import { ProxySender } from "./proxy_sender.ts";
@@ -52,7 +52,6 @@ import {
   type WriteNote,
   type WrittenRecord,
 } from "./replica_write.ts";
-import { SentDrops } from "./sent_drops.ts";
 import { KIND, type Kind } from "./stats.ts";
 
 /** Waits for answers to one question. */
@@ -96,8 +95,6 @@ export class PeerTransactions {
   readonly mender: RecordMender;
   /** Replica writes that this node took lately. */
   readonly recent: RecentWrites = new RecentWrites();
-  /** Drops without a version that were sent. */
-  readonly drops: SentDrops;
   /** Requests that are sent on. */
   readonly proxies: ProxySender;
   /** Requests of other nodes. */
@@ -117,8 +114,8 @@ export class PeerTransactions {
   readonly #asks = new Map<number, RwAsk>();
   readonly #writes = new Set<ReplicaWrite>();
   readonly #writeWaiters: { at: PartitionAt; done: () => void }[] = [];
-  readonly #dropsTaken = new PeerIds();
   #order: ReplicaOrder | undefined;
+  #unordered: UnorderedWrites | undefined;
   readonly #in = new RwMessage();
   readonly #out = new RwMessage();
   #nextId: number | undefined;
@@ -136,7 +133,6 @@ export class PeerTransactions {
     this.namespaces = options.namespaces;
     this.timer = new PeerTimer(options.clock);
     this.repairs = new ReplicaRepairs(this);
-    this.drops = new SentDrops(this.repairs);
     this.mender = new RecordMender(this);
     keepUnsettled(this, RECENT_WRITE_AGE_MS);
     this.#receiver = new ReplicaReceiver(this);
@@ -333,10 +329,10 @@ export class PeerTransactions {
       case RW_OPERATION.DUPLICATE:
         return this.#receiver.take(from, message);
       case RW_OPERATION.WRITE_ACK:
-        this.drops.onAck(from, message.transactionId ?? -1);
-        return this.#asks.get(message.transactionId ?? -1)?.onAck(from, message);
       case RW_OPERATION.DUPLICATE_ACK:
-        return this.#asks.get(message.transactionId ?? -1)?.onAck(from, message);
+        this.#asks.get(message.transactionId ?? -1)?.onAck(from, message);
+        if (message.operation === RW_OPERATION.WRITE_ACK) this.#unordered?.onAck(from, message);
+        return;
       default:
         return;
     }
@@ -417,15 +413,14 @@ export class PeerTransactions {
     this.#latestUpdateMs = Math.max(this.#latestUpdateMs, lastUpdateOf(record));
   }
 
-  /** Whether a drop has not come before; a message may come twice. */
-  isNewDrop(from: NodeId, transactionId: number): boolean {
-    return this.#dropsTaken.add(from, transactionId);
+  /** The order of replica writes, beside members that take no tombstones. */
+  get order(): ReplicaOrder {
+    return this.#order ??= new ReplicaOrder();
   }
 
-  /** The order of replica writes; undefined while all members take tombstones, whose versions tell it. */
-  get order(): ReplicaOrder | undefined {
-    if (this.takesTombstones) return undefined;
-    return this.#order ??= new ReplicaOrder();
+  /** Writes that were sent to stock replicas. */
+  get unordered(): UnorderedWrites {
+    return this.#unordered ??= new UnorderedWrites(this);
   }
 
   // The cluster.
@@ -473,7 +468,6 @@ export class PeerTransactions {
   onDeparted(node: NodeId): void {
     this.#departed.add(node);
     this.proxies.onDeparted(node);
-    this.#dropsTaken.forget(node);
     this.#order?.forget(node);
     this.proxied.onDeparted(node);
   }

@@ -4,8 +4,8 @@
  * the drop would bring back what was deleted. But transaction ids count up at their sender, a stock one's too, and each
  * is drawn when the record is read: of two messages of one node the one with the smaller id is the older one.
  *
- * The table has one place for several digests, and forgets: what is forgotten is taken as it comes. It has no objects of
- * its own, because all replica writes of a mixed cluster come by here.
+ * The table has one place for several digests, and forgets: what is forgotten is taken as it comes, but a drop that comes
+ * twice. It has no objects of its own, because all replica writes of a mixed cluster come by here.
  *
  * @module
  */
@@ -19,6 +19,7 @@ import {
 } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import type { Namespace } from "./context.ts";
+import { PeerIds } from "./peer_ids.ts";
 
 /** Nothing is on its way for longer; ids of a former process of the sender are gone by then. */
 const AGE_MAX_MS = 30_000;
@@ -42,6 +43,7 @@ export interface ReplicaOrderKey {
 
 /** See the head of the file. */
 export class ReplicaOrder {
+  readonly #dropsTaken = new PeerIds();
   readonly #digests = new Uint8Array(REPLICA_ORDER_PLACE_COUNT * DIGEST_SIZE_BYTES);
   readonly #ids = new Uint32Array(REPLICA_ORDER_PLACE_COUNT);
   readonly #timesMs = new Float64Array(REPLICA_ORDER_PLACE_COUNT);
@@ -49,42 +51,47 @@ export class ReplicaOrder {
   readonly #senders: (NodeId | undefined)[] = new Array(REPLICA_ORDER_PLACE_COUNT).fill(undefined);
   readonly #namespaces: (Namespace | undefined)[] = new Array(REPLICA_ORDER_PLACE_COUNT).fill(undefined);
 
-  /**
-   * Notes a message that is taken.
-   *
-   * @param isDrop whether it drops the record, without a version
-   */
-  add(key: ReplicaOrderKey, isDrop: boolean): void {
-    const place = placeOf(key.digest);
-    if (this.#isKnown(place, key) && isBefore(key.id, this.#ids[place])) return;
-    copyBytes(key.digest, 0, this.#digests, place * DIGEST_SIZE_BYTES, DIGEST_SIZE_BYTES);
-    this.#ids[place] = key.id;
-    this.#timesMs[place] = key.nowMs;
-    this.#drops[place] = isDrop ? 1 : 0;
-    this.#senders[place] = key.from;
-    this.#namespaces[place] = key.namespace;
+  /** Whether a drop without a version counts; it is noted then. */
+  takeDrop(key: ReplicaOrderKey): boolean {
+    if (!this.#dropsTaken.add(key.from, key.id) || this.#isLate(key)) return false;
+    this.#note(key, true);
+    return true;
   }
 
-  /** Whether the sender of a drop has sent something newer about the record, which was taken. */
-  isLateDrop(key: ReplicaOrderKey): boolean {
-    const place = placeOf(key.digest);
-    return this.#isKnown(place, key) && isBefore(key.id, this.#ids[place]);
+  /** Notes a drop that told a version, and is taken. */
+  noteDrop(key: ReplicaOrderKey): void {
+    if (!this.#isLate(key)) this.#note(key, true);
   }
 
-  /** Whether the sender of a record has sent a newer drop of it. */
-  isDroppedSince(key: ReplicaOrderKey): boolean {
-    return this.#drops[placeOf(key.digest)] === 1 && this.isLateDrop(key);
+  /** Whether a record counts: its sender has not dropped it since. It is noted then. */
+  takeRecord(key: ReplicaOrderKey): boolean {
+    if (this.#isLate(key)) return this.#drops[placeOf(key.digest)] === 0;
+    this.#note(key, false);
+    return true;
   }
 
   /** Forgets a sender: its next process begins with ids of its own. */
   forget(node: NodeId): void {
+    this.#dropsTaken.forget(node);
     for (let place = 0; place < this.#senders.length; place++) {
       if (this.#senders[place] === node) this.#senders[place] = undefined;
     }
   }
 
-  #isKnown(place: number, { from, namespace, digest, nowMs }: ReplicaOrderKey): boolean {
-    return this.#senders[place] === from &&
+  #note({ from, namespace, digest, id, nowMs }: ReplicaOrderKey, isDrop: boolean): void {
+    const place = placeOf(digest);
+    copyBytes(digest, 0, this.#digests, place * DIGEST_SIZE_BYTES, DIGEST_SIZE_BYTES);
+    this.#ids[place] = id;
+    this.#timesMs[place] = nowMs;
+    this.#drops[place] = isDrop ? 1 : 0;
+    this.#senders[place] = from;
+    this.#namespaces[place] = namespace;
+  }
+
+  /** Whether the sender of a message has sent a newer one about the record, which came. */
+  #isLate({ from, namespace, digest, id, nowMs }: ReplicaOrderKey): boolean {
+    const place = placeOf(digest);
+    return isBefore(id, this.#ids[place]) && this.#senders[place] === from &&
       this.#namespaces[place] === namespace && nowMs - this.#timesMs[place] < AGE_MAX_MS &&
       equalBytes(this.#digests, place * DIGEST_SIZE_BYTES, digest, 0, DIGEST_SIZE_BYTES);
   }

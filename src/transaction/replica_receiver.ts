@@ -30,6 +30,7 @@ import { ByteSpan, type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "..
 import type { Namespace } from "./context.ts";
 import { whenDurable } from "./durable.ts";
 import type { PeerTransactions } from "./peers.ts";
+import type { ReplicaOrderKey } from "./replica_order.ts";
 import { copyLoaded } from "./replica_write.ts";
 
 const entryHere = new EntryRef();
@@ -86,14 +87,14 @@ export class ReplicaReceiver {
     whenDurable(store, () => this.#answer(request, ResultCode.OK));
   }
 
-  /** Whether the sender of a record has dropped it since, as far as is remembered; if not, the record is. */
-  #isDroppedSince(namespace: Namespace, { from, digest, transactionId: id = 0 }: ReplicaRequest): boolean {
-    const { order, clock } = this.#peers;
-    if (order === undefined) return false;
-    const key = { from, namespace, digest, id, nowMs: clock.monotonicMs() };
-    if (order.isDroppedSince(key)) return true;
-    order.add(key, false);
-    return false;
+  /** Whether the sender of a record has dropped it since; all but stock nodes tell a version with that. */
+  #isDroppedSince(namespace: Namespace, request: ReplicaRequest): boolean {
+    const peers = this.#peers;
+    return !peers.takesTombstones && !peers.order.takeRecord(this.#orderKey(namespace, request));
+  }
+
+  #orderKey(namespace: Namespace, { from, digest, transactionId: id = 0 }: ReplicaRequest): ReplicaOrderKey {
+    return { from, namespace, digest, id, nowMs: this.#peers.clock.monotonicMs() };
   }
 
   /** Removes a record; false when the copy here is newer than what was removed at the master. */
@@ -104,11 +105,16 @@ export class ReplicaReceiver {
       this.#dropUnseen(namespace, request);
       return true;
     }
-    if (!store.find(request.digest, 0, entryHere)) return true;
+    if (!store.find(request.digest, 0, entryHere)) {
+      // Nothing is left to tell the version of: an older write that comes late is known by its id.
+      this.#peers.order.noteDrop(this.#orderKey(namespace, request));
+      return true;
+    }
     const version = { generation, lastUpdateMs: lutMs };
-    if (compareVersions(entryHere, version, "last-update-time") > 0) return false;
-    if (entryHere.isTombstone) return true;
-    // A tombstone, also in memory: an older write that comes late must not bring the record back.
+    const order = compareVersions(entryHere, version, "last-update-time");
+    if (order > 0) return false;
+    if (entryHere.isTombstone && order === 0) return true;
+    // A tombstone, also in memory and over an older one: an older write that comes late must not bring the record back.
     const cause = { origin: "replica", version } as const;
     if (store.bury(request.digest, 0, entryHere, cause) !== ResultCode.OK) {
       store.expunge(request.digest, 0, entryHere, cause);
@@ -119,14 +125,12 @@ export class ReplicaReceiver {
   }
 
   /** Removes a record whatever its version is, unless the sender of the drop can't have meant this one. */
-  #dropUnseen(namespace: Namespace, { from, digest, transactionId: id = 0 }: ReplicaRequest): void {
+  #dropUnseen(namespace: Namespace, request: ReplicaRequest): void {
     const { store, partitions } = namespace;
+    const { digest } = request;
     const peers = this.#peers;
     // A message that comes twice, or late, must not remove what was written in between.
-    const isNew = peers.isNewDrop(from, id);
-    const key = { from, namespace, digest, id, nowMs: peers.clock.monotonicMs() };
-    if (!isNew || peers.order?.isLateDrop(key)) return;
-    peers.order?.add(key, true);
+    if (!peers.order.takeDrop(this.#orderKey(namespace, request))) return;
     if (!store.find(digest, 0, entryHere)) return;
     const isOwnWrite = partitions.admit(partitionId(digest)) === ResultCode.OK &&
       entryHere.writeEpoch === store.writeEpoch;

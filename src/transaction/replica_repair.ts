@@ -122,6 +122,9 @@ class Repair implements RwAsk, Waiter {
 
   want(nodes: readonly NodeId[]): void {
     for (const node of nodes) this.#nodes.add(node);
+    // The record has changed since it was sent: an answer to that says nothing about what these nodes lack.
+    this.#peers.forget(this.#id);
+    this.#id = -1;
     this.hurry();
   }
 
@@ -170,12 +173,13 @@ class Repair implements RwAsk, Waiter {
     this.#id = peers.expect(this);
     for (const node of this.#nodes) {
       const drop = peers.dropFor(node);
-      if (drop === "bare" && isTombstone(flat)) {
-        if (!this.#mayDrop(node)) {
+      if (drop === "bare") {
+        const isDrop = isTombstone(flat);
+        if (isDrop && !this.#mayDrop(node)) {
           this.#nodes.delete(node);
           continue;
         }
-        peers.drops.add(this.#id, this.#record);
+        peers.unordered.add(this.#id, this.#record, isDrop);
       }
       const message = peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
       peers.sendRw(node, fillWrite(message, { flat, digest, drop }));

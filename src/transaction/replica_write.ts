@@ -152,8 +152,9 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (waiting.length === 0) return this.#end(ResultCode.OK);
     for (const node of waiting) {
       const message = peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
-      this.#fill(message, peers.dropFor(node));
-      if (!message.record.isPresent && message.lutMs === undefined) peers.drops.add(this.#id, this.record);
+      const drop = peers.dropFor(node);
+      this.#fill(message, drop);
+      if (drop === "bare") peers.unordered.add(this.#id, this.record, !message.record.isPresent);
       peers.sendRw(node, message);
     }
     this.#arm();

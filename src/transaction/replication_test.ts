@@ -95,6 +95,23 @@ describe("ReplicaWrite", () => {
     assertEquals([master, reached, missed].map((peer) => isUnsettled(peer, 1)), [false, false, false]);
   });
 
+  it("takes an answer to a repair for what that has sent, not for what was written since", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    const [prole] = it.proles(1);
+    it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+    assertEquals(it.run(master, put(1, 5)).code, ResultCode.TIMEOUT);
+    it.fate = ({ kind }) => kind === "write-ack" ? { delayMs: 1100 } : undefined;
+    it.takeSent();
+    while (!it.takeSent().some((line) => line.endsWith("write-ack"))) it.clock.step();
+    it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+    assertEquals(it.run(master, put(1, 6)).code, ResultCode.TIMEOUT);
+    it.clock.advance(1000);
+    it.fate = () => undefined;
+    it.clock.advance(60_000);
+    isEqual([master, prole], 1);
+  });
+
   it("mends the replicas of the present cluster, whoever was asked in the last", () => {
     const it = new TestCluster({ nodeCount: 3 });
     const master = it.master(1);

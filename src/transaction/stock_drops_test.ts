@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { EntryRef } from "../storage/mod.ts";
+import { testDigest } from "../storage/testing.ts";
 import { INFO2 } from "../wire/mod.ts";
 import { TestCluster, type TestPeer } from "./peer_testing.ts";
 import { type TestRequestShape, writeInteger } from "./testing.ts";
@@ -55,7 +57,7 @@ describe("drops without a version", () => {
   it("are followed by the record, where they have removed what was written since", () => {
     const { it, master, prole } = recreated();
     // A stock node knows no order.
-    prole.peers.order!.forget(master.node);
+    prole.peers.order.forget(master.node);
     it.clock.advance(LATE_MS - 20);
     while (prole.flat(1) !== undefined) it.clock.step();
     it.clock.advance(500);
@@ -98,5 +100,28 @@ describe("drops without a version", () => {
     prole.peers.sendRw(master.node, message);
     it.clock.advance(10);
     assertEquals(master.flat(1), before);
+  });
+
+  it("make way for a version that is told: an older tombstone takes it over", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    const [prole] = it.proles(1);
+    const stock = it.peers.findIndex((peer) => peer !== master && peer !== prole);
+    it.form(2, { stock: [stock] });
+    it.run(master, put(5));
+    it.run(master, DELETE);
+    const first = prole.version(1)!;
+    it.fate = ({ kind }) => kind === "write" ? { delayMs: LATE_MS } : undefined;
+    const request = it.start(master, put(6));
+    it.clock.advance(2 * LATE_MS);
+    assertEquals(request.reply?.code, 0);
+    it.fate = () => undefined;
+    // The prole has missed that write, as far as it knows.
+    const store = prole.test.namespace.store;
+    const entry = new EntryRef();
+    assert(store.find(testDigest(1), 0, entry));
+    store.bury(testDigest(1), 0, entry, { origin: "replica", version: first });
+    it.run(master, DELETE);
+    assertEquals(prole.version(1), master.version(1));
   });
 });
