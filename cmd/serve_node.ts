@@ -49,7 +49,12 @@ export async function serve(
   await http?.close();
   if (pidfile !== "") await removeFile(pidfile);
   print(`stopped in ${Math.round(tookMs)} ms`);
-  return 0;
+  const lostBytes = node.namespaces.reduce((sum, { store }) => sum + (store.disk?.pendingBytes ?? 0), 0);
+  if (lostBytes === 0) return 0;
+  printError(
+    `aerie: ${lostBytes} bytes of records could not be written before the stop and are lost; see the log`,
+  );
+  return 1;
 }
 
 /** The lines that tools and test harnesses wait for, and a warning when everyone may come in. */

@@ -31,6 +31,10 @@ export interface NamespaceOnNode {
   clockSkewStopWrites: boolean;
   /** Share of the data space at which writes are refused, percent; 0 never. */
   stopWritesUsedPct: number;
+  /** Files and devices that are not good. */
+  troubledDevices: readonly { path: string; state: string }[];
+  /** Times that nobody had a copy of a record that can't be read. */
+  unmendedRecords: number;
   /** Partitions that nobody serves. */
   unavailablePartitions: number;
   /** Partitions whose data may be lost. */
@@ -162,6 +166,14 @@ class Values {
     return this.#values.get(name) === "true";
   }
 
+  /** Values whose name the pattern knows, each with the first part of its name that the pattern captures. */
+  matching(pattern: RegExp): { part: string; value: string }[] {
+    return [...this.#values].flatMap(([name, value]) => {
+      const match = pattern.exec(name);
+      return match === null ? [] : [{ part: match[1], value }];
+    });
+  }
+
   /** Sum of all values whose name the pattern knows. */
   sum(pattern: RegExp): number {
     let total = 0;
@@ -195,6 +207,10 @@ export function readNamespace(name: string, text: string): NamespaceOnNode {
     stopWrites: values.isTrue("stop_writes"),
     clockSkewStopWrites: values.isTrue("clock_skew_stop_writes"),
     stopWritesUsedPct: values.number("storage-engine.stop-writes-used-pct"),
+    troubledDevices: values.matching(/^(storage-engine\.(?:file|device)\[\d+\])\.state$/)
+      .filter(({ value }) => value !== "good")
+      .map(({ part, value }) => ({ path: values.text(part), state: value })),
+    unmendedRecords: values.number("unmended_records"),
     unavailablePartitions: values.number("unavailable_partitions"),
     deadPartitions: values.number("dead_partitions"),
     migratePartitionsRemaining: values.number("migrate_tx_partitions_remaining") +
@@ -230,6 +246,12 @@ function readNode(
 /** From which share of the way to `stop-writes-used-pct` on a namespace is nearly full. */
 const NEARLY_FULL = 0.9;
 const FREE_MEMORY_PCT_MIN = 10;
+/** What states of a device mean. */
+const DEVICE_TROUBLES: Readonly<Record<string, string>> = {
+  faulty: "can't be written",
+  closed: "takes no more writes, it is read still",
+  failed: "can't be read and is out of service",
+};
 const CLOCK_SKEW_WARNING_MS = 1000;
 
 /** What a person should look at. */
@@ -281,9 +303,19 @@ function namespaceWarnings(namespace: NamespaceOnNode): string[] {
   if (namespace.clockSkewStopWrites) {
     found.push("writes are refused, the clocks of the nodes differ too much");
   } else if (namespace.stopWrites) {
-    found.push(`writes are refused (${Math.round(usedPct)} % of the data space is used)`);
+    const isFaulty = namespace.troubledDevices.some(({ state }) => state === "faulty");
+    const why = isFaulty ? "a device can't be written" : `${Math.round(usedPct)} % of the data space is used`;
+    found.push(`writes are refused (${why})`);
   } else if (stopWritesUsedPct > 0 && usedPct >= stopWritesUsedPct * NEARLY_FULL) {
     found.push(`${Math.round(usedPct)} % of the data space is used, writes stop at ${stopWritesUsedPct} %`);
+  }
+  for (const { path, state } of namespace.troubledDevices) {
+    found.push(`"${path}" ${DEVICE_TROUBLES[state] ?? `is ${state}`}; the log of its node says why`);
+  }
+  if (namespace.unmendedRecords > 0) {
+    found.push(
+      `records that can't be read and that no node has were asked for ${namespace.unmendedRecords} times`,
+    );
   }
   if (namespace.unavailablePartitions > 0) {
     found.push(`${namespace.unavailablePartitions} partitions are unavailable`);

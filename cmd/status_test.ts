@@ -139,10 +139,15 @@ Deno.test("findWarnings() is silent about a healthy cluster and names what is no
     "data_used_bytes=65;data_total_bytes=100;storage-engine.stop-writes-used-pct=70",
   );
   const stopped = readNamespace("test", "stop_writes=true;data_used_bytes=71;data_total_bytes=100");
+  const faulty = readNamespace(
+    "test",
+    "stop_writes=true;data_used_bytes=7;data_total_bytes=100;unmended_records=3;storage-engine.file[0].state=faulty;" +
+      "storage-engine.file[1].state=good;storage-engine.file[0]=/data/a.dat;storage-engine.file[1]=/data/b.dat",
+  );
   const warnings = findWarnings({
     nodes: [
       node("1", { clusterSize: 4, namespaces: [full] }),
-      node("2", { clusterKey: "CD", build: "8.1.2.1", clockSkewMs: 4000, namespaces: [stopped] }),
+      node("2", { clusterKey: "CD", build: "8.1.2.1", clockSkewMs: 4000, namespaces: [stopped, faulty] }),
     ],
     silent: [{ id: "3", address: "10.0.0.3:3000", reason: "timed out" }],
   });
@@ -155,6 +160,9 @@ Deno.test("findWarnings() is silent about a healthy cluster and names what is no
     "1: namespace test: 65 % of the data space is used, writes stop at 70 %",
     "2: clocks are 4000 ms apart",
     "2: namespace test: writes are refused (71 % of the data space is used)",
+    "2: namespace test: writes are refused (a device can't be written)",
+    '2: namespace test: "/data/a.dat" can\'t be written; the log of its node says why',
+    "2: namespace test: records that can't be read and that no node has were asked for 3 times",
   ]);
 });
 

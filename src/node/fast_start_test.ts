@@ -69,3 +69,16 @@ Deno.test("a node that starts fast has records and secondary indexes, and takes 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a new data file has the room of its header from the begin, so that it opens on a full file system", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const node = await openIn(folder);
+    await node.close();
+    const { blocks } = await Deno.stat(`${folder}/test.dat`);
+    // Both places of the header and of each partition page; without, a quarter of it is there.
+    assert(blocks === null || blocks * 512 >= 2 * 4096 + 2 * 68 * 4096, `${blocks} blocks of 512 bytes`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

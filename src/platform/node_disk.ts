@@ -65,6 +65,10 @@ class PlatformFile implements DiskFile {
     return attempt("resize", this.#path, () => this.#handle.truncate(sizeBytes));
   }
 
+  reserve(sizeBytes: number): Promise<void> {
+    return this.write(0, new Uint8Array(sizeBytes));
+  }
+
   isThere(): Promise<boolean> {
     return attempt("look at", this.#path, async () => (await this.#handle.stat()).nlink > 0);
   }

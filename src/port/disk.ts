@@ -16,6 +16,11 @@ export interface DiskFile {
   size(): Promise<number>;
   /** Grows or cuts the file. */
   truncate(sizeBytes: number): Promise<void>;
+  /**
+   * Fills the begin of a new file with zeros that have their room on the file system: writing there works later, too, when
+   * the file system is full.
+   */
+  reserve?(sizeBytes: number): Promise<void>;
   /** Closes the file. */
   close(): Promise<void>;
   /** Whether the file still has a name: one that was removed works until it is closed, and is gone then. */

@@ -51,6 +51,13 @@ export const diskCases: readonly PortCase[] = [
     await file.write(0, Uint8Array.of(1));
     await file.close();
   }),
+  diskCase("reserve() makes the begin of a new file zeros", async (disk, folder) => {
+    const file = await disk.open(`${folder}/room`, { write: true, create: true });
+    await file.reserve?.(5000);
+    await file.truncate(10_000);
+    await file.close();
+    assertEquals(await disk.readFile(`${folder}/room`, 10_000), new Uint8Array(10_000));
+  }),
   diskCase("write() past the end leaves zeros between", async (disk, folder) => {
     const file = await disk.open(`${folder}/gap`, { write: true, create: true });
     await file.write(4, Uint8Array.of(1));

@@ -331,7 +331,7 @@ export class NamespaceStore {
 
   /** Writes out what waits, and closes the devices. */
   async close(): Promise<void> {
-    await this.disk?.flush();
+    await this.disk?.finishWrites();
     await this.checkpoint?.finish();
     await this.disk?.close();
   }

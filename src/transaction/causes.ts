@@ -19,7 +19,7 @@ export const CAUSE = {
     code: ResultCode.OUT_OF_SPACE,
     phase: "stop-writes",
     text:
-      "writes are stopped for want of memory or space; see stop_writes in the namespace's statistics and free space",
+      'writes are stopped; the line "client writes are stopped" above says why and what to do, and so does /status',
   },
   clockSkew: {
     code: ResultCode.FORBIDDEN,

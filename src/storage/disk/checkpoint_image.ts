@@ -110,7 +110,10 @@ export class CheckpointImage {
       const content = bytes.subarray(place * FRAME_SIZE_BYTES, (place + 1) * FRAME_SIZE_BYTES);
       const found = compute.crc32(content);
       if (found !== map.pageChecksums[page]) {
-        return `page ${page} is damaged: expected checksum ${map.pageChecksums[page]}, found ${found}`;
+        const [expected, actual] = [map.pageChecksums[page], found].map((sum) =>
+          sum.toString(16).padStart(8, "0")
+        );
+        return `page ${page} is damaged: expected checksum ${expected}, found ${actual}`;
       }
       const target = index.page(page);
       target.set(words.subarray(place * PAGE_WORD_COUNT, (place + 1) * PAGE_WORD_COUNT));

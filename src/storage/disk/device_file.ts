@@ -147,7 +147,10 @@ async function openPath(path: string, isFile: boolean, options: DeviceOptions): 
   if (isFile) await options.disk.makeDirectory(folderOf(path));
   const file = await options.disk.open(path, { write: true, create: isFile, exclusive: true });
   try {
-    if (isFile && await file.size() < options.filesizeBytes) await file.truncate(options.filesizeBytes);
+    const sizeBytes = isFile ? await file.size() : Infinity;
+    // A file that fills its file system must be opened again: header and pages have two places each, used in turn.
+    if (sizeBytes === 0) await file.reserve?.(PARTITION_PAGES_END_BYTES);
+    if (sizeBytes < options.filesizeBytes) await file.truncate(options.filesizeBytes);
     return file;
   } catch (error) {
     await file.close().catch(() => {});

@@ -167,6 +167,14 @@ export class DeviceWatch {
     }
   }
 
+  /** The node stops: what waits for faulty devices goes to good ones now. */
+  giveUpFaulty(): void {
+    for (const [device, state] of this.states.entries()) {
+      if (state !== DEVICE_STATE.FAULTY || !this.states.includes(DEVICE_STATE.GOOD)) continue;
+      this.#close(device, this.#options.clock.monotonicMs());
+    }
+  }
+
   #lookAtWrites(device: number, nowMs: number): void {
     const watched = this.#devices[device];
     const { roundStartMs } = this.#options.flushers[device];

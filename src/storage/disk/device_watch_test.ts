@@ -179,6 +179,24 @@ describe("a device of two that can't be written", () => {
     await test.checkAll(300);
   });
 
+  it("gives what waits for it to the other one when the node stops", async () => {
+    const test = new TwoDevices();
+    await test.open();
+    test.fill(0, 100);
+    await test.pass(1);
+    test.disk.faultyPath = FILES[1];
+    test.disk.writeError = "ENOSPC";
+    test.fill(100, 200);
+    await test.pass(1);
+    assertEquals(test.states, [GOOD, FAULTY]);
+    assertGreater(test.store.disk!.pendingBytes, 0);
+    await settle(test.clock, test.store.close());
+    assertEquals(test.store.disk!.pendingBytes, 0);
+    test.disk.writeError = "";
+    await test.open();
+    await test.checkAll(200);
+  });
+
   it("lets replies that wait for a sync go once the other one has what they tell of", async () => {
     const test = new TwoDevices();
     await test.open({ commitToDevice: true });
@@ -365,4 +383,29 @@ describe("the only device", () => {
     assertStringIncludes(stopWritesReason(test.store, 0)!, "writing to a device fails");
     for (let number = 0; number < 100; number++) assertEquals(await test.get(number), "failed");
   });
+});
+
+describe("a stop while no device can be written", () => {
+  for (const isMended of [true, false]) {
+    it(`tries once more, and ${isMended ? "loses nothing when that works" : "says what is lost"}`, async () => {
+      const test = new TwoDevices();
+      await test.open();
+      test.fill(0, 100);
+      await test.pass(1);
+      test.disk.writeError = "ENOSPC";
+      test.fill(100, 200);
+      await test.pass(1);
+      assertEquals(test.states, [FAULTY, FAULTY]);
+      const waitingBytes = test.store.disk!.pendingBytes;
+      assertGreater(waitingBytes, 100_000);
+      if (isMended) test.disk.writeError = "";
+      await settle(test.clock, test.store.close());
+      assertEquals(test.store.disk!.pendingBytes, isMended ? 0 : waitingBytes);
+      const said = test.log.lines.filter((line) => line.includes("are lost with this stop"));
+      assertEquals(said.length, isMended ? 0 : 2);
+      test.disk.writeError = "";
+      await test.open();
+      await test.checkAll(isMended ? 200 : 100);
+    });
+  }
 });

@@ -90,6 +90,16 @@ export class DiskReports {
     );
   }
 
+  /** The node stops, and what waits to be written can't be. */
+  lostAtStop(device: number, sizeBytes: number, fault: string): void {
+    const { path } = this.#options.devices[device];
+    this.#write(
+      `lost ${device}`,
+      `${sizeBytes} bytes of records that clients were told are stored are lost with this stop: "${path}" did not take ` +
+        `them${fault === "" ? "" : ` (${fault})`}`,
+    );
+  }
+
   /** A round of writes has taken long. */
   slow(device: number, durationMs: number): void {
     const { path } = this.#options.devices[device];

@@ -461,6 +461,15 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     }
   }
 
+  /** For a stop: as `flush`, but faulty devices are tried once more, and what they don't take goes to good ones. */
+  async finishWrites(): Promise<void> {
+    await this.flush();
+    if (this.flushers.every(({ fault }) => fault === "")) return;
+    for (const flusher of this.flushers) await flusher.tryAgain();
+    this.watch.giveUpFaulty();
+    await this.flush();
+  }
+
   /** Hands all units that are being filled to the writers. */
   sealAll(): void {
     this.#flushTimer?.cancel();
@@ -516,6 +525,9 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   async close(): Promise<void> {
     await this.flush();
     await this.upgrade.settle();
+    for (const [device, { pendingBytes, fault }] of this.flushers.entries()) {
+      if (pendingBytes > 0) this.reports.lostAtStop(device, pendingBytes, fault);
+    }
     for (const flusher of this.flushers) flusher.stop();
     this.#flushTimer?.cancel();
     for (const [index, device] of this.blocks.devices.entries()) {

@@ -17,6 +17,8 @@ import type { OpenDevice } from "./device_file.ts";
 
 /** Pause before a failed round is done again. */
 const RETRY_PAUSE_MS = 1000;
+/** So long a stop waits for the last try of a failed round. */
+const LAST_TRY_MAX_MS = 5000;
 /** A round that takes longer is told of. */
 const SLOW_ROUND_MS = 1000;
 
@@ -140,6 +142,10 @@ export class Flusher {
   #running: Promise<void> | undefined;
   #wanted = false;
   #stopped = false;
+  /** Ends the pause after a failed round. */
+  #endPause: (() => void) | undefined;
+  /** Told that a round has ended, well or not. */
+  #onRoundEnd: (() => void) | undefined;
 
   /** @param options the device and whom to tell */
   constructor(options: FlusherOptions) {
@@ -199,6 +205,20 @@ export class Flusher {
     while (this.#running !== undefined && this.fault === "" && !this.isClosed) await this.#running;
   }
 
+  /** Does a round that has failed again at once; resolves when that has ended, well or not, or takes too long. */
+  async tryAgain(): Promise<void> {
+    if (this.fault === "" || this.isClosed || this.#running === undefined) return;
+    await new Promise<void>((resolve) => {
+      const limit = this.#options.clock.after(LAST_TRY_MAX_MS, resolve);
+      this.#onRoundEnd = () => {
+        limit.cancel();
+        resolve();
+      };
+      this.#endPause?.();
+    });
+    this.#onRoundEnd = undefined;
+  }
+
   /** Gives up all units that are not synced, for who brings them elsewhere. */
   takeAll(): FlushUnit[] {
     const units = [...this.#round, ...this.#queue.splice(0)];
@@ -229,6 +249,7 @@ export class Flusher {
         this.roundStartMs = Infinity;
         if (this.isClosed) continue;
         this.#noteFault(error as Error);
+        this.#onRoundEnd?.();
         await this.#pause();
         continue;
       }
@@ -236,6 +257,7 @@ export class Flusher {
       this.#noteTime(this.#options.clock.monotonicMs() - startMs);
       // What was under way when the device was closed is elsewhere by now.
       if (this.#round === round) this.#settleRound();
+      this.#onRoundEnd?.();
     }
   }
 
@@ -301,7 +323,14 @@ export class Flusher {
   }
 
   #pause(): Promise<void> {
-    return new Promise((resolve) => void this.#options.clock.after(RETRY_PAUSE_MS, resolve));
+    return new Promise((resolve) => {
+      const pause = this.#options.clock.after(RETRY_PAUSE_MS, () => this.#endPause?.());
+      this.#endPause = () => {
+        pause.cancel();
+        this.#endPause = undefined;
+        resolve();
+      };
+    });
   }
 }
 
