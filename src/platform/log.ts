@@ -113,7 +113,11 @@ export function createLog(options: LogOptions): Log {
   const control: LogControl = {
     sinks,
     reopen() {
-      for (const sink of sinks) sink.reopen();
+      for (const sink of sinks) {
+        const failure = sink.reopen();
+        if (failure === undefined) continue;
+        log.write("warning", "misc", `${failure}; lines go on into the file that "${sink.name}" was before`);
+      }
     },
     async flush() {
       await Promise.all(sinks.map((sink) => sink.flush()));
@@ -121,7 +125,7 @@ export function createLog(options: LogOptions): Log {
   };
   const keeps = (sink: FileSink, level: LogLevel, context: string) =>
     levelRanks[level] <= sink.rankKept(context);
-  return {
+  const log: Log = {
     control,
     enabled: (level, context) => sinks.some((sink) => keeps(sink, level, context)),
     write(level, context, message) {
@@ -134,4 +138,5 @@ export function createLog(options: LogOptions): Log {
       }
     },
   };
+  return log;
 }

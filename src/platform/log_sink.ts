@@ -20,6 +20,8 @@ export const levelRanks: Readonly<Record<LogLevel, number>> = {
 /** Lines that wait for a slow sink may use this much memory; more are dropped and counted. */
 export const LOG_WAITING_SIZE_MAX_BYTES = 1024 * 1024;
 
+const LINE_FEED = 0x0a;
+
 /** When a log file is put aside, and how many such files stay. */
 export interface LogRotation {
   /** Size from which a file is put aside, in bytes; 0 means never. */
@@ -39,6 +41,8 @@ export class FileSink implements LogSink {
   #sizeBytes = 0;
   #waiting = new ByteBuffer(4096);
   #dropped = 0;
+  /** Those of them that the bytes being written tell of. */
+  #noted = 0;
   #writing = false;
   #idle: (() => void)[] = [];
 
@@ -53,6 +57,11 @@ export class FileSink implements LogSink {
     this.name = path ?? "stderr";
     this.#file = path === undefined ? openStderr() : this.#open(path);
     this.setLevel("any", "critical");
+  }
+
+  /** Lines that were dropped and that nothing in the file tells of yet. */
+  get droppedCount(): number {
+    return this.#dropped;
   }
 
   levels(): ReadonlyMap<string, LogLevel> {
@@ -101,15 +110,24 @@ export class FileSink implements LogSink {
     return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
-  /** Opens the file anew; goes on with the old one when that fails. */
-  reopen(): void {
-    if (this.#path === undefined) return;
+  /**
+   * Opens the file anew; goes on with the old one when that fails.
+   *
+   * @returns why it failed, undefined when it did not
+   */
+  reopen(): string | undefined {
+    if (this.#path === undefined) return undefined;
     this.flushNow();
     const old = this.#file;
-    this.#file = this.#open(this.#path);
+    try {
+      this.#file = this.#open(this.#path);
+    } catch (error) {
+      return (error as Error).message;
+    }
     // A write that is under way still uses the old one.
     if (this.#writing) this.#idle.push(() => old.close());
     else old.close();
+    return undefined;
   }
 
   #open(path: string): LogFile {
@@ -119,8 +137,13 @@ export class FileSink implements LogSink {
   }
 
   #take(): Uint8Array {
-    if (this.#dropped > 0) {
-      this.#waiting.appendText(`(${this.#dropped} lines dropped here: "${this.name}" was too slow)\n`);
+    this.#noted = 0;
+    // Without another line the next one brings it: where nothing can be written this would never end.
+    if (this.#dropped > 0 && this.#waiting.length > 0) {
+      this.#noted = this.#dropped;
+      this.#waiting.appendText(
+        `(${this.#dropped} lines dropped here: "${this.name}" was too slow, or full)\n`,
+      );
       this.#dropped = 0;
     }
     const bytes = this.#waiting.toBytes();
@@ -147,14 +170,17 @@ export class FileSink implements LogSink {
   }
 
   async #writeAll(file: LogFile, bytes: Uint8Array): Promise<void> {
+    let at = 0;
     try {
-      for (let at = 0; at < bytes.length;) {
+      while (at < bytes.length) {
         const count = await file.write(bytes.subarray(at));
         this.#sizeBytes += count;
         at += count;
       }
     } catch {
       // A full disk must not end the node: the rest of these lines is lost, later ones are tried again.
+      const lineCount = bytes.subarray(at).reduce((count, byte) => byte === LINE_FEED ? count + 1 : count, 0);
+      this.#dropped += this.#noted === 0 ? lineCount : lineCount - 1 + this.#noted;
     }
     this.#writeWaiting();
   }

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -101,6 +102,44 @@ describe("log", () => {
       assertEquals(lines(`${folder}/a.1`).length, 2);
       assertEquals(lines(`${folder}/a`).length, 1);
     }),
+  );
+
+  it(
+    "reopen() goes on with the old file, and says so, when there can't be a new one",
+    withFolder(async (folder) => {
+      mkdirSync(`${folder}/logs`);
+      const sinks = [`${folder}/logs/a`, `${folder}/b`].map((path) => ({
+        path,
+        levels: { any: "info" as const },
+      }));
+      const log = createLog({ sinks });
+      log.write("info", "as", "before");
+      await log.control!.flush();
+      renameSync(`${folder}/logs`, `${folder}/moved`);
+      renameSync(`${folder}/b`, `${folder}/b.1`);
+      log.control!.reopen();
+      log.write("info", "as", "after");
+      await log.control!.flush();
+      assertEquals(lines(`${folder}/moved/a`).length, 3);
+      assertMatch(
+        lines(`${folder}/b`)[0] + lines(`${folder}/b.1`)[1],
+        /Cannot open the log file .*no such file/,
+      );
+      assertMatch(lines(`${folder}/b`).at(-1)!, /after$/);
+    }),
+  );
+
+  it(
+    "append() counts the lines that a full disk did not take, and says it with the next one",
+    async () => {
+      if (!existsSync("/dev/full")) return;
+      const sink = new FileSink("/dev/full");
+      for (let line = 0; line < 3; line++) sink.append(`${line}\n`);
+      await sink.flush();
+      sink.append("3\n");
+      await sink.flush();
+      assertEquals(sink.droppedCount, 4);
+    },
   );
 
   it(
