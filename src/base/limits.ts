@@ -332,6 +332,9 @@ export const MIGRATE_UNACKED_COUNT_MAX = 8192;
 /** Lineages of each kind that a copy of a partition remembers: some per change of the cluster; older ones are forgotten. */
 export const LINEAGE_ID_COUNT_MAX = 32;
 
+/** Filter of a copy's older lineages, a power of two: with 300 of them, one of sixteen others is taken for one of them. */
+export const LINEAGE_FILTER_SIZE_BYTES = 256;
+
 /** Records whose meta data a receiver offers, and a source keeps, for one partition; with more everything is sent. */
 export const MIGRATE_META_COUNT_MAX = 1024 * 1024;
 

@@ -118,7 +118,7 @@ export class LineageDecider {
       if (copy.lineage.contained.includes(contained[0])) continue;
       copy.lineage = this.#once(
         `${this.#nameOf(copy)}<${this.#nameOf(subset)}`,
-        () => lineageContaining(copy.lineage, contained),
+        () => lineageContaining(copy.lineage, subset.lineage),
       );
     }
   }

@@ -24,14 +24,17 @@
  * was away has a high one. Time is right in both cases as far as acknowledged writes go, so that it decides whenever
  * anything is in doubt.
  *
+ * What falls off the end of a list goes into a filter, which says of any lineage that it was certainly not there, or may
+ * have been. Copies that certainly are not what the other one was have gone different ways.
+ *
  * The lists are in memory alone. After a start a copy claims to be incomplete: it contains nothing then, and is merged by
  * time. Source: clustering reference, sections 10.3 to 10.6 and 13.1; docs/cluster.md.
  *
  * @module
  */
 
-import { LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
-import type { CopyLineage, LineageGroup } from "../wire/mod.ts";
+import { LINEAGE_FILTER_SIZE_BYTES, LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
+import { ANYTHING_FORGOTTEN, type CopyLineage, type LineageGroup, NOTHING_FORGOTTEN } from "../wire/mod.ts";
 import { isUniqueFamily, VERSION_BIT, VERSION_LINEAGE_MASK, type VersionTable } from "./version.ts";
 
 const TWO_32 = 0x1_0000_0000;
@@ -50,10 +53,20 @@ export const MERGE_RULE = {
 } as const;
 
 /** Of a copy that began empty. */
-export const FRESH_LINEAGE: CopyLineage = { contained: NONE, kindred: NONE, rivals: NONE, isWhole: true };
+export const FRESH_LINEAGE: CopyLineage = {
+  contained: NONE,
+  kindred: NONE,
+  rivals: NONE,
+  forgotten: NOTHING_FORGOTTEN,
+};
 
 /** Of a copy of which nothing is known. */
-export const UNKNOWN_LINEAGE: CopyLineage = { contained: NONE, kindred: NONE, rivals: NONE, isWhole: false };
+export const UNKNOWN_LINEAGE: CopyLineage = {
+  contained: NONE,
+  kindred: NONE,
+  rivals: NONE,
+  forgotten: ANYTHING_FORGOTTEN,
+};
 
 /** The lineage that the words of a version name. */
 export function lineageId(low: number, high: number): number {
@@ -94,7 +107,7 @@ function areRivals(one: MergingCopy, other: MergingCopy): boolean {
   if (one.lineage.kindred.includes(otherId) || other.lineage.kindred.includes(oneId)) return false;
   if (one.lineage.rivals.includes(otherId) || other.lineage.rivals.includes(oneId)) return true;
   if (((one.high | other.high) & VERSION_BIT.SUBSET) !== 0) return false;
-  if (one.lineage.isWhole && other.lineage.isWhole) return true;
+  if (!mayHaveForgotten(one.lineage, otherId) && !mayHaveForgotten(other.lineage, oneId)) return true;
   if (isRivalOfPast(one, other) || isRivalOfPast(other, one)) return true;
   const known = new Set([...one.lineage.contained, ...one.lineage.kindred]);
   return [...other.lineage.contained, ...other.lineage.kindred].some((id) => known.has(id));
@@ -107,13 +120,13 @@ function isRivalOfPast(one: MergingCopy, other: MergingCopy): boolean {
 
 /** What a copy's successors come from: those that go on from it in a new cluster. */
 export function lineageAfter(copy: MergingCopy): CopyLineage {
-  const { contained, kindred, rivals, isWhole } = copy.lineage;
+  const { contained, kindred, rivals, forgotten } = copy.lineage;
   const own = [lineageId(copy.low, copy.high)];
   const isComplete = (copy.high & VERSION_BIT.SUBSET) === 0 && !isUniqueFamily(copy.high);
   return bounded(
     isComplete
-      ? { contained: interleave([own, contained]), kindred, rivals, isWhole }
-      : { contained: NONE, kindred: interleave([own, contained, kindred]), rivals, isWhole },
+      ? { contained: interleave([own, contained]), kindred, rivals, forgotten }
+      : { contained: NONE, kindred: interleave([own, contained, kindred]), rivals, forgotten },
   );
 }
 
@@ -130,9 +143,14 @@ export function lineageAmong(
   );
 }
 
-/** The same lineage of a copy that has all that these lineages had. */
-export function lineageContaining(lineage: CopyLineage, ids: readonly number[]): CopyLineage {
-  return bounded({ ...lineage, contained: interleave([ids, lineage.contained]) });
+/** What a copy comes from that has all that another one had. */
+export function lineageContaining(lineage: CopyLineage, other: CopyLineage): CopyLineage {
+  return bounded({
+    contained: interleave([other.contained, lineage.contained]),
+    kindred: interleave([lineage.kindred, other.kindred]),
+    rivals: lineage.rivals,
+    forgotten: filterOfBoth(lineage.forgotten, other.forgotten),
+  });
 }
 
 /**
@@ -147,23 +165,52 @@ export function lineageOfMerge(copies: readonly MergingCopy[], families: readonl
     contained: interleave([families, ...all.map(({ contained }) => contained)]),
     kindred: interleave(all.map(({ kindred }) => kindred)),
     rivals: interleave(all.map(({ rivals }) => rivals)),
-    isWhole: all.every(({ isWhole }) => isWhole),
+    forgotten: all.map(({ forgotten }) => forgotten).reduce(filterOfBoth, NOTHING_FORGOTTEN),
   });
 }
 
 /** What is contained is no conflict any more, and lists have an end. */
-function bounded({ contained, kindred, rivals, isWhole }: CopyLineage): CopyLineage {
+function bounded({ contained, kindred, rivals, forgotten }: CopyLineage): CopyLineage {
   const known = new Set(contained);
   const near = kindred.filter((id) => !known.has(id));
   for (const id of near) known.add(id);
   const far = rivals.filter((id) => !known.has(id));
-  const isCut = contained.length > LINEAGE_ID_COUNT_MAX || near.length > LINEAGE_ID_COUNT_MAX;
   return {
     contained: contained.slice(0, LINEAGE_ID_COUNT_MAX),
     kindred: near.slice(0, LINEAGE_ID_COUNT_MAX),
     rivals: far.slice(0, LINEAGE_ID_COUNT_MAX),
-    isWhole: isWhole && !isCut,
+    forgotten: filterWith(forgotten, [
+      ...contained.slice(LINEAGE_ID_COUNT_MAX),
+      ...near.slice(LINEAGE_ID_COUNT_MAX),
+    ]),
   };
+}
+
+/** Whether a lineage may be among those that are no longer on the lists. */
+function mayHaveForgotten({ forgotten }: CopyLineage, id: number): boolean {
+  return forgotten.length > 0 &&
+    filterBits(id).every((bit) => (forgotten[bit >>> 3] & (1 << (bit & 7))) !== 0);
+}
+
+function filterWith(filter: Uint8Array, ids: readonly number[]): Uint8Array {
+  if (ids.length === 0) return filter;
+  const changed = new Uint8Array(LINEAGE_FILTER_SIZE_BYTES);
+  changed.set(filter);
+  for (const bit of ids.flatMap(filterBits)) changed[bit >>> 3] |= 1 << (bit & 7);
+  return changed;
+}
+
+function filterOfBoth(one: Uint8Array, other: Uint8Array): Uint8Array {
+  if (one.length === 0 || one === other) return other;
+  return other.length === 0 ? one : one.map((byte, at) => byte | other[at]);
+}
+
+/** The two bits that stand for a lineage. Keys are random; tests have small ones. */
+function filterBits(id: number): number[] {
+  const mixed = Math.imul((id % TWO_32) ^ Math.imul(Math.floor(id / TWO_32), 0x9e37_79b1), 0x85eb_ca6b);
+  const hash = Math.imul(mixed ^ (mixed >>> 15), 0xc2b2_ae35);
+  const mask = LINEAGE_FILTER_SIZE_BYTES * 8 - 1;
+  return [hash & mask, (hash >>> 16) & mask];
 }
 
 /** The first of each list, then the second of each: what is latest stays when the end is cut off. */
@@ -211,8 +258,8 @@ export class LineageTable {
     }
     const byText = new Map<string, LineageGroup>();
     for (const [lineage, list] of groups) {
-      const { contained, kindred, rivals, isWhole } = lineage;
-      const text = `${contained.join()};${kindred.join()};${rivals.join()};${isWhole}`;
+      const { contained, kindred, rivals, forgotten } = lineage;
+      const text = `${contained.join()};${kindred.join()};${rivals.join()};${forgotten.join()}`;
       const partitions = Uint16Array.from([...byText.get(text)?.partitions ?? [], ...list]);
       byText.set(text, { lineage, partitions });
     }

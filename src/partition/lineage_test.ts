@@ -1,7 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
-import { type CopyLineage, encodeLineages, type NodeId, readLineages } from "../wire/mod.ts";
+import { LINEAGE_FILTER_SIZE_BYTES, LINEAGE_ID_COUNT_MAX, PARTITION_COUNT } from "../base/mod.ts";
+import {
+  ANYTHING_FORGOTTEN,
+  type CopyLineage,
+  encodeLineages,
+  type NodeId,
+  NOTHING_FORGOTTEN,
+  readLineages,
+} from "../wire/mod.ts";
 import { type Balance, nodeAt } from "./balance.ts";
 import {
   covers,
@@ -9,6 +16,7 @@ import {
   FRESH_LINEAGE,
   lineageAfter,
   lineageAmong,
+  lineageContaining,
   lineageId,
   lineageOfMerge,
   LineageTable,
@@ -117,7 +125,7 @@ describe("decidesByTime()", () => {
   });
 
   it("is false of copies whose merge by policy a split has ended, though what they were together is forgotten", () => {
-    const cut = { ...FRESH_LINEAGE, isWhole: false };
+    const cut = UNKNOWN_LINEAGE;
     const begun = (family: number) => {
       const copy = copyOf(2 + family, cut);
       const ids = [idOf(copyOf(3 - family, cut)), lineageId(5, (1 - family) << 16)];
@@ -134,11 +142,42 @@ describe("decidesByTime()", () => {
     let common = first;
     for (let key = 10; key < 100; key++) common = next(common, key);
     assertEquals(common.lineage.contained.length, LINEAGE_ID_COUNT_MAX);
-    assert(!common.lineage.isWhole);
+    assert(common.lineage.forgotten.length > 0);
     assert(!decidesByTime([next(common, 200), next(common, 201)]));
     let [left, right] = [next(common, 200), next(common, 300)];
     for (let key = 1; key < 40; key++) [left, right] = [next(left, 200 + key), next(right, 300 + key)];
-    assert(decidesByTime([left, right]), "what they were together is forgotten");
+    assert(decidesByTime([left, common]), "what one of them was is forgotten");
+    assert(decidesByTime([left, next(common, 400, SUBSET)]));
+    assert(!decidesByTime([left, right]), "neither can be what the other was");
+    assert(!decidesByTime([left, copyOf(500, FRESH_LINEAGE)]));
+    assert(decidesByTime([left, copyOf(500, UNKNOWN_LINEAGE)]));
+  });
+
+  it("takes few lineages for forgotten ones after a long history", () => {
+    let copy = first;
+    for (let key = 10; key < 342; key++) copy = next(copy, key * 0x1_2345_6789);
+    let doubtCount = 0;
+    for (let key = 1000; key < 2000; key++) {
+      if (decidesByTime([copy, copyOf(key * 0x1_2345_6789, FRESH_LINEAGE)])) doubtCount++;
+    }
+    assert(doubtCount < 120, `${doubtCount} of 1000 are in doubt`);
+    for (let key = 10; key < 300; key++) {
+      assert(
+        decidesByTime([copy, copyOf(key * 0x1_2345_6789, FRESH_LINEAGE)]),
+        `lineage ${key} is forgotten`,
+      );
+    }
+  });
+
+  it("remembers what each of several merged copies has forgotten", () => {
+    let [left, right] = [first, copyOf(2, FRESH_LINEAGE)];
+    for (let key = 0; key < 50; key++) [left, right] = [next(left, 100 + key), next(right, 200 + key)];
+    const merged = copyOf(9, lineageOfMerge([left, right], []));
+    const contained = copyOf(9, lineageContaining(next(left, 8).lineage, next(right, 8).lineage));
+    for (const old of [first, copyOf(2, FRESH_LINEAGE)]) {
+      assert(decidesByTime([merged, old]));
+      assert(decidesByTime([contained, old]));
+    }
   });
 });
 
@@ -146,7 +185,12 @@ describe("lineages in an exchange", () => {
   it("are read as they were written", () => {
     const table = new LineageTable();
     const versions = new VersionTable();
-    const lineage = { contained: [0xf_ffff_ffff_ffff, 2], kindred: [3], rivals: [4, 5], isWhole: true };
+    const lineage = {
+      contained: [0xf_ffff_ffff_ffff, 2],
+      kindred: [3],
+      rivals: [4, 5],
+      forgotten: new Uint8Array(LINEAGE_FILTER_SIZE_BYTES).fill(1, 7, 9),
+    };
     for (const partition of [0, 7, PARTITION_COUNT - 1]) {
       versions.setWords(partition, 1, 0);
       table.set(partition, { ...lineage });
@@ -154,23 +198,35 @@ describe("lineages in an exchange", () => {
     versions.setWords(8, 1, 0);
     table.set(8, FRESH_LINEAGE);
     table.set(9, lineage);
+    versions.setWords(10, 1, 0);
+    table.set(10, { ...UNKNOWN_LINEAGE, kindred: [6] });
     const groups = readLineages(encodeLineages(table.toGroups(versions)))!;
-    assertEquals(groups.map(({ partitions }) => [...partitions]), [[0, 7, PARTITION_COUNT - 1], [8]]);
+    assertEquals(groups.map(({ partitions }) => [...partitions]), [[0, 7, PARTITION_COUNT - 1], [8], [10]]);
     const read = LineageTable.fromGroups(groups);
     assertEquals([read.get(7), read.get(8), read.get(9)], [lineage, FRESH_LINEAGE, UNKNOWN_LINEAGE]);
+    assertEquals(read.get(10), { ...UNKNOWN_LINEAGE, kindred: [6] });
   });
 
   it("are refused when they are cut, too long, or name what can't be", () => {
     const table = new LineageTable();
     const versions = new VersionTable();
     versions.setWords(3, 1, 0);
-    table.set(3, { contained: [1, 2], kindred: [3], rivals: [], isWhole: false });
-    const blob = encodeLineages(table.toGroups(versions));
-    assertEquals(readLineages(blob)?.length, 1);
-    for (let size = 0; size < blob.length; size++) {
-      assertEquals(readLineages(blob.subarray(0, size)), undefined);
+    const lineage = { contained: [1, 2], kindred: [3], rivals: [] };
+    const filters = [
+      NOTHING_FORGOTTEN,
+      ANYTHING_FORGOTTEN,
+      new Uint8Array(LINEAGE_FILTER_SIZE_BYTES).fill(3),
+    ];
+    let blob: Uint8Array = new Uint8Array();
+    for (const forgotten of filters) {
+      table.set(3, { ...lineage, forgotten });
+      blob = encodeLineages(table.toGroups(versions));
+      assertEquals(readLineages(blob)?.length, 1);
+      for (let size = 0; size < blob.length; size++) {
+        assertEquals(readLineages(blob.subarray(0, size)), undefined);
+      }
+      assertEquals(readLineages(new Uint8Array([...blob, 0])), undefined);
     }
-    assertEquals(readLineages(new Uint8Array([...blob, 0])), undefined);
     for (const [at, value] of [[5, LINEAGE_ID_COUNT_MAX + 1], [15, 0x10], [blob.length - 1, 0x10], [1, 1]]) {
       const changed = blob.slice();
       changed[at] = value;
