@@ -37,12 +37,12 @@ export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as co
 
 /** A combination in words. */
 export function crashName(
-  { kind, commit, fileCount = 1, shadows, compression, encryption, checkpoints }: CrashSettings,
+  { kind, commit, fileCount = 1, shadows, replaces, compression, encryption, checkpoints }: CrashSettings,
 ): string {
   return [
     kind,
     commit ? "commit" : "no commit",
-    `${fileCount} files${shadows ? " with shadows" : ""}`,
+    `${fileCount} files${shadows ? ` with shadows${replaces ? " that are replaced" : ""}` : ""}`,
     `compression ${compression ?? "none"}`,
     `encryption ${encryption ?? "none"}`,
     `checkpoints ${checkpoints ?? "at stops"}`,
@@ -62,6 +62,7 @@ export function crashSettings(seed: number): CrashSettings {
     checkpoints: vary(["always", "at stops", "never"] as const, 3),
     fileCount: vary([1, 2], 5),
     shadows: vary([false, false, false, true], 11),
+    replaces: vary([false, true], 17),
     // Large values fill blocks, so that these are emptied and written again.
     valueSizeMax: vary([5000, 30_000, 1000], 7),
   };

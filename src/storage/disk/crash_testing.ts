@@ -48,6 +48,8 @@ export interface CrashOptions {
   fileCount?: number;
   /** Each file has a shadow. */
   shadows?: boolean;
+  /** Between two lives a device or its shadow is sometimes replaced by an empty one. */
+  replaces?: boolean;
   /** Records. */
   keyCount?: number;
   /** Largest value in bytes. */
@@ -103,6 +105,7 @@ export class CrashHistory {
   readonly #table = new BinTable();
   readonly #entry = new EntryRef();
   #value = 0;
+  #lifeCount = 0;
 
   /**
    * @param options what kind of history
@@ -217,12 +220,22 @@ export class CrashHistory {
     this.crashCount++;
     this.checkpointCount += this.store.checkpoint?.completedCount ?? 0;
     this.disk = this.disk.restarted();
+    this.#replaceSome();
+  }
+
+  /** The other one has all that is safe. */
+  #replaceSome(): void {
+    const { seed, shadows, replaces, fileCount = 1 } = this.#options;
+    const choice = new TestRandom(seed * 31 + this.#lifeCount++).below(4 * fileCount);
+    if (!shadows || !replaces || choice >= 2 * fileCount) return;
+    this.disk.blank(`/${choice % 2 === 0 ? "data" : "shadow"}/${choice >> 1}.dat`);
   }
 
   /** Stops in order, starts again, and checks everything. */
   async restart(): Promise<void> {
     await settle(this.clock, this.store.close());
     this.#allSafe();
+    this.#replaceSome();
     await this.open();
     await this.check();
   }

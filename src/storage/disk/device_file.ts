@@ -4,14 +4,13 @@
  * @module
  */
 
-import { ConfigError, isBlank } from "../../base/mod.ts";
+import { ConfigError } from "../../base/mod.ts";
 import type { Compute, Disk, DiskFile, Log, Random } from "../../port/mod.ts";
 import { BlockCipher } from "./block_cipher.ts";
 import { type DeviceEncryption, type DeviceKey, makeDeviceKey, openDeviceKey } from "./device_key.ts";
 import {
   BLOCK_SIZE_MAX_BYTES,
   BLOCK_SIZE_MIN_BYTES,
-  decodeHeader,
   DEVICE_SIZE_MIN_BYTES,
   type DeviceHeader,
   encodeHeader,
@@ -24,9 +23,10 @@ import {
   idText,
   KEY_FIELD_SIZE,
   PAGE_SIZE_BYTES,
-  startsLikeHeader,
 } from "./layout.ts";
-import { joinShadow, ShadowedFile, splitShadow } from "./shadow_file.ts";
+import { readHead } from "./device_head.ts";
+import { joinShadow } from "./shadow_fill.ts";
+import { ShadowedFile, splitShadow } from "./shadow_file.ts";
 import { repairShadow } from "./shadow_repair.ts";
 import { PARTITION_PAGES_END_BYTES, type PartitionPages } from "./partition_pages.ts";
 
@@ -176,6 +176,7 @@ async function openPlace({ path, shadow, isFile }: Place, options: DeviceOptions
       sizeBytes,
       namespace,
       log,
+      check: (header, source) => checkHeader(header, { path: source, sizeBytes, options }),
     });
   } catch (error) {
     await file.close().catch(() => {});
@@ -209,30 +210,23 @@ function folderOf(path: string): string {
 }
 
 async function readHeader(file: DiskFile, path: string): Promise<DeviceHeader | undefined> {
-  const bytes = new Uint8Array(2 * PAGE_SIZE_BYTES);
-  await file.read(0, bytes);
-  const copies = [0, 1].map((copy) =>
-    decodeHeader(bytes.subarray(copy * PAGE_SIZE_BYTES, (copy + 1) * PAGE_SIZE_BYTES))
-  );
-  const [first, second] = copies;
-  if (first === undefined && second === undefined) {
-    if (await isNewDevice(file, bytes)) return undefined;
-    throw new ConfigError(
-      `"${path}" holds something that is not aerie's, or both copies of its header are damaged; it is left alone. ` +
-        "To use it all the same, fill its first MiB with zeros: everything in it is lost then",
-    );
+  const head = await readHead(file);
+  switch (head.kind) {
+    case "new":
+      return undefined;
+    case "ours":
+      return head.header;
+    case "filling":
+      throw new ConfigError(
+        `"${path}" was being filled from "${head.mark.from}" when that was interrupted: records are missing. Give the two ` +
+          "together again; if the other one is lost, fill the first MiB of this one with zeros",
+      );
+    case "foreign":
+      throw new ConfigError(
+        `"${path}" holds something that is not aerie's, or both copies of its header are damaged; it is left alone. ` +
+          "To use it all the same, fill its first MiB with zeros: everything in it is lost then",
+      );
   }
-  if (first === undefined || second === undefined) return first ?? second;
-  return first.sequence > second.sequence ? first : second;
-}
-
-/** Whether a device is new. The power may have gone while its first header was written, which is the second copy. */
-async function isNewDevice(file: DiskFile, copies: Uint8Array): Promise<boolean> {
-  if (isBlank(copies)) return true;
-  if (copies.subarray(0, PAGE_SIZE_BYTES).some((byte) => byte !== 0)) return false;
-  const firstBlock = new Uint8Array(PAGE_SIZE_BYTES);
-  await file.read(HEADER_AREA_SIZE_BYTES, firstBlock);
-  return startsLikeHeader(copies.subarray(PAGE_SIZE_BYTES)) && isBlank(firstBlock);
 }
 
 /** The data key of a device with a header, undefined when its records are not encrypted. */

@@ -28,6 +28,7 @@ import {
   type UnitHeader,
 } from "./layout.ts";
 import { type BlockBeginning, findTornBlocks, isInLastUnit } from "./torn_ends.ts";
+import { FILL_MARK_AT_BYTES, type FillMark, readHead } from "./device_head.ts";
 import { pageStates, PARTITION_PAGES_END_BYTES, PartitionPages } from "./partition_pages.ts";
 
 /** Something that is not as the format says. */
@@ -146,10 +147,17 @@ export class DeviceInspection {
     const header = first === undefined || (second !== undefined && second.sequence > first.sequence)
       ? second
       : first;
+    const whole = await readHead(file);
+    const mark = whole.kind === "filling" ? whole.mark : undefined;
+    if (header === undefined && mark !== undefined) throw new ConfigError(unfilled(options.path, mark));
     if (header === undefined) throw new ConfigError(notOurs(area.subarray(0, countBytes), options.path));
     checkReadable(header, options.path);
     const sizeBytes = await file.size();
-    const headFaults = [...copyFaults(area, copies), ...sizeFaults(header, sizeBytes)];
+    const headFaults = [
+      ...copyFaults(area, copies),
+      ...markFaults(mark),
+      ...sizeFaults(header, sizeBytes),
+    ];
     const head = inspectPages(area, header, headFaults);
     return new DeviceInspection(file, options, {
       header,
@@ -364,6 +372,20 @@ function copyFaults(area: Uint8Array, copies: readonly (DeviceHeader | undefined
       found: startsLikeHeader(page) ? "one whose checksum is wrong" : "bytes that are none",
     }];
   });
+}
+
+/** Of a device that was being filled from another one nothing counts. */
+function markFaults(mark: FillMark | undefined): InspectedFault[] {
+  if (mark === undefined) return [];
+  return [{
+    offsetBytes: FILL_MARK_AT_BYTES,
+    expected: "zeros: a whole content",
+    found: `the mark that it was being filled from "${mark.from}" when that was interrupted`,
+  }];
+}
+
+function unfilled(path: string, { from }: FillMark): string {
+  return `"${path}" was being filled from "${from}" when that was interrupted, and has no header yet: look at that one`;
 }
 
 function sizeFaults(header: DeviceHeader, sizeBytes: number): InspectedFault[] {

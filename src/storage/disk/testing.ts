@@ -69,6 +69,11 @@ export class CrashDisk implements Disk {
     return disk;
   }
 
+  /** Another disk with the same content, as after a power cut. */
+  copy(random: TestRandom): CrashDisk {
+    return this.#cut(random, () => {});
+  }
+
   /** Paths of all files. */
   get paths(): string[] {
     return [...this.#files.keys()];
@@ -77,6 +82,12 @@ export class CrashDisk implements Disk {
   /** Content of a file, to look at or to damage. */
   content(path: string): Uint8Array {
     return this.#files.get(path)!.bytes.flat();
+  }
+
+  /** Puts an empty file in the place of one that is there. */
+  blank(path: string): void {
+    const { length } = this.#files.get(path)!.bytes;
+    this.#files.set(path, { bytes: new PagedBytes(length), durable: new PagedBytes(length), unsynced: [] });
   }
 
   open(path: string, options: { create?: boolean } = {}): Promise<DiskFile> {
