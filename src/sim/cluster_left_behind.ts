@@ -29,7 +29,7 @@ export class LeftBehind {
     this.#clients = parts.clients;
   }
 
-  /** Whether a node is away, or not yet back. */
+  /** Whether a node is away, or not yet back: longer than it is planned, until the others have gone on. */
   get isAny(): boolean {
     return this.#member !== undefined;
   }

@@ -165,7 +165,7 @@ export class Strikes {
 
   /** Whether something goes wrong now, as far as it is known here. */
   get isStriking(): boolean {
-    return this.#undo.size > 0;
+    return this.#undo.size > 0 || this.#leftBehind.isAny;
   }
 
   /** Undoes everything: the network is whole, all nodes run and none sleeps. */

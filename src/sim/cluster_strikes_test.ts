@@ -34,7 +34,57 @@ function makeStrikes(fault: PlannedFault) {
   return { world, process, strikes, troubleMs };
 }
 
+/** Three nodes of one cluster, the first of which is left behind 400 ms from now. */
+function makeLeftBehind() {
+  const world = new SimWorld({ seed: 1, settle, compute });
+  const all = ["a", "b", "c"].map((self) => ({
+    isUp: true,
+    machine: world.addMachine(self),
+    partitions: {},
+    node: {
+      cluster: { self, clusterKey: 1, committed: { succession: ["c", "b", "a"] }, own: {} },
+      namespaces: [{ settings: { migrateSleep: 0 } }],
+    },
+  }));
+  const wait: PlannedFault = { ...FREEZE, atMs: 0, phase: "duplicate resolution" };
+  const nothing = () => {};
+  const strikes = new Strikes({
+    world,
+    members: { up: all, all },
+    clients: [],
+    replicationFactor: 2,
+    rotten: new Set<ClusterMember>(),
+    leavesBehind: true,
+    strikesInPhases: true,
+    nodeTimeoutMs: 1000,
+    isWhole: () => true,
+    noteTrouble: nothing,
+    holdDoubts: nothing,
+    noteLeftBehind: nothing,
+    truncate: nothing,
+  } as unknown as StrikeTargets, { kind: "safe", durationMs: 9000, faults: [wait] });
+  return { world, all, strikes };
+}
+
 describe("Strikes", () => {
+  it("isStriking is true until a node that was left behind is in the others' cluster again", async () => {
+    const { world: { simulation }, all, strikes } = makeLeftBehind();
+    const [away, ...others] = all;
+    strikes.start();
+    await simulation.runFor(1000);
+    strikes.end();
+    await simulation.runFor(100);
+    assertEquals(strikes.isStriking, true, "the others have not gone on");
+    for (const { node } of others) {
+      node.cluster = { ...node.cluster, clusterKey: 2, committed: { succession: ["c", "b"] } };
+    }
+    await simulation.runFor(100);
+    assertEquals(strikes.isStriking, true, "it is on its own");
+    away.node.cluster.clusterKey = 2;
+    await simulation.runFor(100);
+    assertEquals(strikes.isStriking, false);
+  });
+
   it("notes trouble when a node that stood still goes on, before the node does anything", async () => {
     const { world, process, strikes, troubleMs } = makeStrikes(FREEZE);
     const { simulation } = world;
