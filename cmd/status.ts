@@ -27,7 +27,8 @@ Flags
   -t, --timeout SECONDS    give up on a node after this time, default 2
       --help               this text
 
-The principal has a star. Lines that begin with "!" are worth a look.
+The principal has a star. "master + copy" are the partitions that a node serves, and those of which it has a complete
+copy besides, of all namespaces. Lines that begin with "!" are worth a look.
 
 Exit codes: 0 the cluster answered, 1 nobody answered, 2 wrong usage
 
@@ -157,7 +158,11 @@ async function look(
 ): Promise<ClusterStatus | undefined> {
   const { flags, output, ports } = run;
   const atMs = ports.clock.monotonicMs();
-  const status = await lookAtCluster(client, { timeoutMs: flags.timeoutMs, atMs });
+  const status = await lookAtCluster(client, {
+    timeoutMs: flags.timeoutMs,
+    atMs,
+    wallMs: ports.clock.wallMs(),
+  });
   if (status.nodes.length === 0) return undefined;
   if (flags.json) output.print(JSON.stringify(status));
   else {

@@ -43,6 +43,8 @@ const SUMMED = [
   "unavailablePartitions",
   "deadPartitions",
   "migratePartitionsRemaining",
+  "masterPartitions",
+  "replicaPartitions",
   "reads",
   "writes",
 ] as const;
@@ -71,7 +73,31 @@ function headline({ clusterName, nodes, silent }: ClusterStatus): string[] {
   const state = agreed
     ? `key ${first.clusterKey}, principal ${first.principal}`
     : "the nodes don't agree on a cluster";
-  return [`${name}: ${count} ${count === 1 ? "node" : "nodes"}, ${state}, ${migrations(nodes)}`];
+  return [
+    `${name}: ${count} ${count === 1 ? "node" : "nodes"}${hostsText(nodes)}, ${state}, ${migrations(nodes)}`,
+  ];
+}
+
+/** How many machines the nodes are on; nothing when not all tell theirs. */
+function hostsText(nodes: readonly NodeStatus[]): string {
+  if (nodes.length < 2 || nodes.some(({ host }) => host === "")) return "";
+  const count = new Set(nodes.map(({ host }) => host)).size;
+  return ` on ${count} ${count === 1 ? "host" : "hosts"}`;
+}
+
+/** Hosts without the hardware address where that tells them apart nonetheless. */
+function shortHosts(nodes: readonly NodeStatus[]): Map<string, string> {
+  const hosts = [...new Set(nodes.map(({ host }) => host))];
+  const shorten = (host: string) => host.slice(host.indexOf("/") + 1);
+  const isClear = new Set(hosts.map(shorten)).size === hosts.length;
+  return new Map(hosts.map((host) => [host, isClear ? shorten(host) : host]));
+}
+
+function sumOf(
+  { namespaces }: NodeStatus,
+  field: "masterPartitions" | "replicaPartitions",
+): number {
+  return namespaces.reduce((sum, namespace) => sum + namespace[field], 0);
 }
 
 function migrations(nodes: readonly NodeStatus[]): string {
@@ -85,16 +111,26 @@ function migrations(nodes: readonly NodeStatus[]): string {
 function nodeColumns(nodes: readonly NodeStatus[]): Column<NodeStatus>[] {
   const edition = ({ edition }: NodeStatus) => edition.replace(/^Aerospike | Edition$/g, "");
   const isOneCluster = new Set(nodes.map(({ clusterKey }) => clusterKey)).size <= 1;
+  const shortOf = shortHosts(nodes);
+  const hosts: Column<NodeStatus>[] = shortOf.size <= 1
+    ? []
+    : [{ title: "host", align: "left", cell: ({ host }) => shortOf.get(host) ?? host }];
   const key: Column<NodeStatus>[] = isOneCluster
     ? []
     : [{ title: "cluster key", align: "left", cell: ({ clusterKey }) => clusterKey }];
   return [
     { title: "node", align: "left", cell: ({ id, principal }) => id === principal ? `${id} *` : id },
     { title: "address", align: "left", cell: ({ address }) => address },
+    ...hosts,
     ...key,
     { title: "version", align: "left", cell: (node) => `${node.build} ${edition(node)}` },
     { title: "up", align: "right", cell: ({ uptimeS }) => durationText(uptimeS) },
     { title: "members", align: "right", cell: ({ clusterSize }) => String(clusterSize) },
+    {
+      title: "master + copy",
+      align: "right",
+      cell: (node) => `${sumOf(node, "masterPartitions")} + ${sumOf(node, "replicaPartitions")}`,
+    },
     { title: "clients", align: "right", cell: ({ clientConnections }) => String(clientConnections) },
     { title: "cpu", align: "right", cell: ({ processCpuPct }) => `${processCpuPct} %` },
     { title: "mem free", align: "right", cell: ({ freeMemoryPct }) => `${freeMemoryPct} %` },

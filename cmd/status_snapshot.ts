@@ -5,6 +5,7 @@
  * @module
  */
 
+import { decodeBase64 } from "../src/base/mod.ts";
 import type { AerieClient } from "../src/client/mod.ts";
 
 /** What one namespace looks like on one node. */
@@ -25,6 +26,16 @@ export interface NamespaceOnNode {
   indexUsedBytes: number;
   /** Copies that each record is meant to have now. */
   replicationFactor: number;
+  /** Copies that the configuration asks for. */
+  configuredReplicationFactor: number;
+  /** The node gives away its part. */
+  isQuiesced: boolean;
+  /** It will, or will no longer, with the next recluster. */
+  isQuiescePending: boolean;
+  /** Partitions that this node serves. */
+  masterPartitions: number;
+  /** Partitions of which it has a complete copy besides. */
+  replicaPartitions: number;
   /** Writes are refused, for whatever reason. */
   stopWrites: boolean;
   /** Writes are refused because of clocks. */
@@ -53,6 +64,8 @@ export interface NodeStatus {
   id: string;
   /** Address at which it was asked. */
   address: string;
+  /** Machine that it runs on, as it tells its peers; empty when it does not. */
+  host: string;
   /** Version of the protocol that it speaks, and its edition. */
   build: string;
   /** See {@linkcode NodeStatus.build}. */
@@ -87,7 +100,9 @@ export interface NodeStatus {
 
 /** One look at a cluster. */
 export interface ClusterStatus {
-  /** When, milliseconds of a clock that only goes forward. */
+  /** When: date and time, UTC, as in ISO 8601. */
+  time: string;
+  /** When, milliseconds of a clock that only goes forward; for differences between two looks of one program. */
   atMs: number;
   /** Name of the cluster; empty when it has none. */
   clusterName: string;
@@ -103,13 +118,23 @@ export interface ClusterStatus {
 export interface LookOptions {
   /** Time for the answers of one node. */
   timeoutMs: number;
-  /** Time of the look. */
+  /** Time of the look, by the clock that only goes forward. */
   atMs: number;
+  /** The same by the wall clock, ms since 1970. */
+  wallMs: number;
 }
 
 /** Asks every node that the client sees. */
 export async function lookAtCluster(client: AerieClient, options: LookOptions): Promise<ClusterStatus> {
-  const status: ClusterStatus = { atMs: options.atMs, clusterName: "", nodes: [], silent: [], warnings: [] };
+  const time = new Date(options.wallMs).toISOString();
+  const status: ClusterStatus = {
+    time,
+    atMs: options.atMs,
+    clusterName: "",
+    nodes: [],
+    silent: [],
+    warnings: [],
+  };
   await Promise.all(client.nodes.map(async ({ name: id, address }) => {
     try {
       const { node, clusterName } = await askNode(client, { id, address, timeoutMs: options.timeoutMs });
@@ -130,15 +155,18 @@ async function askNode(
   { id, address, timeoutMs }: { id: string; address: string; timeoutMs: number },
 ): Promise<{ node: NodeStatus; clusterName: string }> {
   const ask = (command: string) => client.info(command, { node: id, timeoutMs });
-  const [statistics, build, edition, clusterName, names] = await Promise.all(
-    ["statistics", "build", "edition", "cluster-name", "namespaces"].map(ask),
+  const [statistics, build, edition, clusterName, names, replicas, hosts] = await Promise.all(
+    ["statistics", "build", "edition", "cluster-name", "namespaces", "replicas", "hosts"].map(ask),
   );
   const namespaces = await Promise.all(
     names.split(";").filter((name) => name !== "").map(async (name) =>
-      readNamespace(name, await ask(`namespace/${name}`))
+      readNamespace(name, await ask(`namespace/${name}`), replicas)
     ),
   );
-  return { node: readNode({ id, address, build, edition, namespaces }, statistics), clusterName };
+  return {
+    node: readNode({ id, address, host: hostOf(id, hosts), build, edition, namespaces }, statistics),
+    clusterName,
+  };
 }
 
 /** Values of a `name=value;...` answer. */
@@ -191,9 +219,11 @@ const WRITES =
  *
  * @param name of the namespace
  * @param text the answer
+ * @param replicas the answer of `replicas`
  */
-export function readNamespace(name: string, text: string): NamespaceOnNode {
+export function readNamespace(name: string, text: string, replicas = ""): NamespaceOnNode {
   const values = new Values(text);
+  const isQuiesced = values.isTrue("effective_is_quiesced");
   return {
     name,
     objects: values.number("objects"),
@@ -204,6 +234,10 @@ export function readNamespace(name: string, text: string): NamespaceOnNode {
     indexUsedBytes: values.number("index_used_bytes") + values.number("set_index_used_bytes") +
       values.number("sindex_used_bytes"),
     replicationFactor: values.number("effective_replication_factor"),
+    configuredReplicationFactor: values.number("replication-factor"),
+    isQuiesced,
+    isQuiescePending: values.isTrue("pending_quiesce") !== isQuiesced,
+    ...countPartitions(name, replicas),
     stopWrites: values.isTrue("stop_writes"),
     clockSkewStopWrites: values.isTrue("clock_skew_stop_writes"),
     stopWritesUsedPct: values.number("storage-engine.stop-writes-used-pct"),
@@ -220,8 +254,43 @@ export function readNamespace(name: string, text: string): NamespaceOnNode {
   };
 }
 
+/** Partitions of a namespace in `NS:REGIME,COUNT,BITMAP,...;...`, of which the first bitmap is the master's. */
+function countPartitions(
+  name: string,
+  replicas: string,
+): Pick<NamespaceOnNode, "masterPartitions" | "replicaPartitions"> {
+  const own = replicas.split(";").find((one) => one.startsWith(`${name}:`));
+  const bitmaps = (own ?? "").split(",").slice(2).map((text) => decodeBase64(text) ?? new Uint8Array());
+  const [master, ...others] = bitmaps;
+  let masterPartitions = 0;
+  let replicaPartitions = 0;
+  for (let at = 0; master !== undefined && at < master.length; at++) {
+    masterPartitions += bitCount(master[at]);
+    // A master also stands in for replicas that are still being filled; that is no copy of its own.
+    replicaPartitions += bitCount(others.reduce((bits, bitmap) => bits | bitmap[at], 0) & ~master[at]);
+  }
+  return { masterPartitions, replicaPartitions };
+}
+
+function bitCount(byte: number): number {
+  let count = 0;
+  for (let rest = byte & 0xff; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}
+
+/** The machine of a node in `host=HOST:nodes=NODE-ID,...;...`; a host may have colons. */
+function hostOf(id: string, hosts: string): string {
+  for (const one of hosts.split(";")) {
+    const at = one.lastIndexOf(":nodes=");
+    if (!one.startsWith("host=") || at < 0) continue;
+    const ids = one.slice(at + ":nodes=".length).split(",");
+    if (ids.includes(id)) return one.slice("host=".length, at).replace(/^not-told$/, "");
+  }
+  return "";
+}
+
 function readNode(
-  known: Pick<NodeStatus, "id" | "address" | "build" | "edition" | "namespaces">,
+  known: Pick<NodeStatus, "id" | "address" | "host" | "build" | "edition" | "namespaces">,
   text: string,
 ): NodeStatus {
   const values = new Values(text);
@@ -276,8 +345,31 @@ export function findWarnings(status: Pick<ClusterStatus, "nodes" | "silent">): s
         `this machine can't dial; "aerie doctor" on them tells which`,
     );
   }
+  warnings.push(...copyWarnings(nodes));
   for (const node of nodes) warnings.push(...nodeWarnings(node));
   return warnings;
+}
+
+/** Namespaces with fewer copies than their configuration asks for, although there are nodes enough. */
+function copyWarnings(nodes: readonly NodeStatus[]): string[] {
+  const found: string[] = [];
+  const names = new Set(nodes.flatMap(({ namespaces }) => namespaces.map(({ name }) => name)));
+  for (const name of names) {
+    const on = nodes.flatMap(({ namespaces }) => namespaces.filter((one) => one.name === name));
+    const wanted = Math.max(...on.map((one) => one.configuredReplicationFactor));
+    const copies = Math.min(...on.map((one) => one.replicationFactor));
+    const activeCount = on.filter(({ isQuiesced }) => !isQuiesced).length;
+    const [first] = nodes;
+    const isOneCluster = nodes.every(({ clusterKey }) => clusterKey === first.clusterKey);
+    if (!isOneCluster || copies === 0 || copies >= Math.min(wanted, activeCount)) continue;
+    found.push(
+      `namespace ${name}: ${copies} ${
+        copies === 1 ? "copy" : "copies"
+      } of each record instead of ${wanted}, ` +
+        "because nodes share a machine; copies-on-one-host true on all nodes and a recluster allow more",
+    );
+  }
+  return found;
 }
 
 function nodeWarnings(node: NodeStatus): string[] {
@@ -285,6 +377,16 @@ function nodeWarnings(node: NodeStatus): string[] {
   if (!node.clusterIntegrity) found.push("hears nodes that are not in its cluster");
   if (node.duplicateNodes !== "") found.push(`two processes use the same node id: ${node.duplicateNodes}`);
   if (node.clockSkewMs > CLOCK_SKEW_WARNING_MS) found.push(`clocks are ${node.clockSkewMs} ms apart`);
+  const quiesced = node.namespaces.filter(({ isQuiesced }) => isQuiesced);
+  if (quiesced.length > 0) {
+    const isEmpty = quiesced.every(({ masterPartitions }) => masterPartitions === 0);
+    found.push(
+      `is quiesced${isEmpty ? " and serves nobody: it can be stopped" : ", and serves some partitions yet"}`,
+    );
+  }
+  if (node.namespaces.some(({ isQuiescePending }) => isQuiescePending)) {
+    found.push('a change of its quiescence waits for "recluster:" at the principal');
+  }
   if (!node.migrateAllowed) found.push("migrations wait for the cluster to settle");
   if (node.freeMemoryPct < FREE_MEMORY_PCT_MIN) {
     found.push(`only ${node.freeMemoryPct} % of the machine's memory is free`);

@@ -106,6 +106,7 @@ function node(id: string, changes: Partial<NodeStatus> = {}): NodeStatus {
   return {
     id,
     address: `10.0.0.${id}:3000`,
+    host: `02:00:00:00:00:0${id}/box${id}`,
     build: "8.1.2.0",
     edition: "Aerospike Community Edition",
     uptimeS: 60,
@@ -168,6 +169,7 @@ Deno.test("findWarnings() is silent about a healthy cluster and names what is no
 
 Deno.test("statusScreen() sums namespaces over nodes and counts rates from the earlier look", () => {
   const before: ClusterStatus = {
+    time: "2026-01-01T00:00:00.000Z",
     atMs: 0,
     clusterName: "",
     nodes: [node("1"), node("2")],
@@ -180,9 +182,46 @@ Deno.test("statusScreen() sums namespaces over nodes and counts rates from the e
     { ...before, atMs: 2000, clusterName: "demo", nodes: [busy, node("2")] },
     before,
   );
-  assertEquals(screen.split("\n")[0], "cluster demo: 2 nodes, key AB, principal 2, no migrations");
+  assertEquals(screen.split("\n")[0], "cluster demo: 2 nodes on 2 hosts, key AB, principal 2, no migrations");
   assert(/^test +2 +2 +10 +20 +200 B +2\.0 KiB +0 B +2000 +0 +accepted +0$/m.test(screen), screen);
   assertStringIncludes(screen, "No warnings.");
+});
+
+Deno.test("readNamespace() counts partitions, and no copy that a master only stands in for", () => {
+  const bitmap = (...bytes: number[]) => btoa(String.fromCharCode(...bytes));
+  const replicas = `other:0,1,${bitmap(0xff)};test:0,2,${bitmap(0xf0, 0x01)},${bitmap(0x8f, 0x00)}`;
+  const { masterPartitions, replicaPartitions } = readNamespace("test", "objects=1", replicas);
+  assertEquals([masterPartitions, replicaPartitions], [5, 4]);
+});
+
+Deno.test("findWarnings() tells of copies that are missing for want of hosts, and of quiesced nodes", () => {
+  const namespace = (changes: string) => [
+    readNamespace("test", `effective_replication_factor=1;replication-factor=2;${changes}`),
+  ];
+  const nodes = [
+    node("1", { namespaces: namespace("") }),
+    node("2", { namespaces: namespace("pending_quiesce=true") }),
+  ];
+  assertEquals(findWarnings({ nodes, silent: [] }), [
+    "namespace test: 1 copy of each record instead of 2, because nodes share a machine; " +
+    "copies-on-one-host true on all nodes and a recluster allow more",
+    '2: a change of its quiescence waits for "recluster:" at the principal',
+  ]);
+  const quiesced = [
+    nodes[0],
+    node("2", { namespaces: namespace("pending_quiesce=true;effective_is_quiesced=true") }),
+  ];
+  assertEquals(findWarnings({ nodes: quiesced, silent: [] }), [
+    "2: is quiesced and serves nobody: it can be stopped",
+  ]);
+});
+
+Deno.test("statusScreen() shows machines by name, with their hardware address where names are the same", () => {
+  const status = { time: "", atMs: 0, clusterName: "", silent: [], warnings: [] };
+  const screen = statusScreen({ ...status, nodes: [node("1"), node("2")] });
+  assert(/ box1 +8\.1\.2\.0/.test(screen), screen);
+  const twins = ["1", "2"].map((id) => node(id, { host: `02:00:00:00:00:0${id}/box` }));
+  assertStringIncludes(statusScreen({ ...status, nodes: twins }), "02:00:00:00:00:02/box");
 });
 
 Deno.test("countText(), sizeText() and durationText() round for people", () => {

@@ -34,6 +34,16 @@ function racks(context: InfoContext): string {
     .join(";");
 }
 
+/** Nodes by the machine that they run on; stock members don't tell theirs. */
+function hosts({ node }: InfoContext): string {
+  const found = new Map<string, string[]>();
+  for (const { node: id, host } of node.cluster.committed?.members ?? []) {
+    const name = host ?? "not-told";
+    found.set(name, [...found.get(name) ?? [], shownNodeId(id)]);
+  }
+  return [...found].map(([host, ids]) => `host=${host}:nodes=${ids.join(",")}`).join(";");
+}
+
 function quiesce({ node }: InfoContext, isWanted: boolean): string {
   const { own } = node.cluster;
   if (node.settings.service.stayQuiesced) return "ERROR:22:stay-quiesced is set";
@@ -62,6 +72,13 @@ export const placementCommands: readonly InfoRow[] = [
     askedBy: "rack-aware clients",
     answer: ({ node }) =>
       node.namespaces.map(({ settings }) => `${settings.name}:${settings.rackId}`).join(";"),
+  },
+  {
+    name: "hosts",
+    reply: "host=HOST:nodes=NODE-ID,...;...",
+    doc: "nodes of the cluster by the machine that they run on; copies avoid sharing one",
+    askedBy: "aerie status",
+    answer: hosts,
   },
   {
     name: "quiesce",
