@@ -18,8 +18,9 @@ const help = `aerie doctor: what a node with these settings would meet on this m
   aerie doctor [--config-file FILE] [--yaml] [--json] [--nodes N|auto] [FLAGS]
 
 Tells which addresses would be advertised to clients and to peers, and why; whether this machine can open and dial
-them; who uses the ports; whether memory, open files, clock and work directory will do. Connects to addresses of this
-machine only.
+them; who uses the ports; whether memory, open files, clock and work directory will do. When a node runs with these
+settings, what it says of its peers: which of them it can dial, and which dial it. Connects to addresses of this machine
+only.
 
 Flags
   --config-file FILE   aerospike.conf, or its YAML form (by its ending, or --yaml)

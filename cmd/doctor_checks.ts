@@ -73,7 +73,12 @@ interface PortState {
   listeners: Listener[];
   /** A node answers there: its id and build. */
   node?: string;
+  /** What it says of its peers, as the info command `links` has it. */
+  links?: string;
 }
+
+/** Ports that speak info; anything that is sent to the others is noise in a node's log. */
+const INFO_PORTS: ReadonlySet<string> = new Set(["service", "admin", "info"]);
 
 function configuredPorts({ network }: Settings): Port[] {
   const { service, admin, info, http, fabric, heartbeat } = network;
@@ -83,7 +88,8 @@ function configuredPorts({ network }: Settings): Port[] {
     info && { name: "info", option: "network.info", ...info },
     http && { name: "http", option: "network.http", ...http },
     { name: "fabric", option: "network.fabric", ...fabric },
-    { name: "heartbeat", option: "network.heartbeat", ...heartbeat },
+    // With multicast the port is one of datagrams, which nodes of one machine share.
+    heartbeat.mode === "mesh" ? { name: "heartbeat", option: "network.heartbeat", ...heartbeat } : undefined,
   ];
   return all.filter((one) => one !== undefined && one.port > 0).map((one) => one!);
 }
@@ -100,6 +106,7 @@ export async function checkNetwork(input: DoctorInput): Promise<Finding[]> {
     }
     findings.push(...await checkClientAddresses(input));
     findings.push(...await checkPeerAddresses(input));
+    findings.push(...checkLinks(input, [...states.values()].find(({ links }) => links !== undefined)?.links));
   } finally {
     for (const { listeners } of states.values()) for (const listener of listeners) listener.close();
   }
@@ -171,9 +178,9 @@ async function bindFailure(
         : `change ${port.option}.address or ${port.option}.port, or the rights of this user`,
     };
   }
-  const node = await askNode(address, port.port, input.ports);
-  if (node !== undefined) state.node = node;
-  const known = node ?? [...states.values()].find((one) => one.node !== undefined)?.node;
+  const answer = INFO_PORTS.has(port.name) ? await askNode(address, port.port, input.ports) : undefined;
+  Object.assign(state, answer);
+  const known = answer?.node ?? [...states.values()].find((one) => one.node !== undefined)?.node;
   // Peers and HTTP don't speak info: when a node runs on this machine with these settings, they are taken to be its own.
   if (known !== undefined) {
     return { level: "note", topic: "ports", text: `${where} is used by a running node: ${known}` };
@@ -186,15 +193,20 @@ async function bindFailure(
   };
 }
 
-/** Id and build of the node behind a port of this machine. */
-async function askNode(bound: string, port: number, { network, clock }: Ports): Promise<string | undefined> {
+/** Id, build and peers of the node behind a port of this machine. */
+async function askNode(
+  bound: string,
+  port: number,
+  { network, clock }: Ports,
+): Promise<Pick<PortState, "node" | "links"> | undefined> {
   const host = bound === "0.0.0.0" ? "127.0.0.1" : bound === "::" ? "::1" : bound;
   try {
     const options = { address: { host, port }, timeoutMs: ATTEMPT_TIMEOUT_MS };
-    const reply = await requestInfoText({ network, clock }, ["node", "build"], options);
-    const [id, build] = parseInfoAnswers(reply);
+    const reply = await requestInfoText({ network, clock }, ["node", "build", "links"], options);
+    const [id, build, links] = parseInfoAnswers(reply);
     if (id?.command !== "node" || build?.command !== "build") return undefined;
-    return `id ${id.value}, build ${build.value}`;
+    const isKnown = links !== undefined && !links.value.startsWith("ERROR");
+    return { node: `id ${id.value}, build ${build.value}`, ...(isKnown ? { links: links.value } : {}) };
   } catch {
     return undefined;
   }
@@ -248,6 +260,10 @@ async function checkPeerAddresses(input: DoctorInput): Promise<Finding[]> {
   for (const name of ["heartbeat", "fabric"] as const) {
     const { addresses, port } = network[name];
     if (!(port > 0)) continue;
+    if (name === "heartbeat" && network.heartbeat.mode === "multicast") {
+      findings.push(multicastFinding(input));
+      continue;
+    }
     const option = `network.${name}`;
     const listener = { addresses, accessAddresses: [], accessPort: 0 };
     const endpoints = accessEndpoints(listener, port, input.ports.host);
@@ -280,6 +296,62 @@ async function checkPeerAddresses(input: DoctorInput): Promise<Finding[]> {
     });
   }
   return findings;
+}
+
+/** With multicast nobody dials the heartbeat. */
+function multicastFinding({ settings, ports }: DoctorInput): Finding {
+  const { multicastGroups, addresses, port } = settings.network.heartbeat;
+  const from = bindAddresses(addresses, ports.host).join(", ");
+  const isLoopback = bindAddresses(addresses, ports.host).every(isLoopbackAddress);
+  return {
+    level: isLoopback ? "note" : "fine",
+    topic: "peers, heartbeat",
+    text:
+      `pulses go to ${
+        multicastGroups.map((host) => endpointText({ host, port })).join(", ")
+      } from ${from}; ` +
+      "no address is advertised",
+    ...(isLoopback
+      ? {
+        advice:
+          "only nodes on this machine hear them; for others set network.heartbeat.address to an outer address",
+      }
+      : {}),
+  };
+}
+
+/** What a node that runs with these settings knows of its peers: nobody else can say whether they can dial it. */
+export function checkLinks(
+  input: Pick<DoctorInput, "settings">,
+  links: string | undefined,
+): Finding[] {
+  if (links === undefined) return [];
+  const topic = "peers, as the running node sees them";
+  if (links === "") {
+    const seeds = input.settings.network.heartbeat.meshSeedAddressPorts;
+    const text = "it hears no other node";
+    if (seeds.length === 0) return [{ level: "note", topic, text }];
+    const advice = `check that a node listens at ${
+      seeds.join(", ")
+    }, has the same cluster-name, and that no firewall is between`;
+    return [{ level: "problem", topic, text: `${text}, although there are seeds`, advice }];
+  }
+  return links.split(";").map((line) => {
+    const values = new Map(line.split(":").map((pair) => pair.split("=") as [string, string]));
+    const node = values.get("node");
+    const isReached = values.get("reached") === "true";
+    const reaches = values.get("reaches-this") === "true";
+    if (isReached && reaches) {
+      return { level: "fine", topic, text: `${node} can be dialled, and dials this node` };
+    }
+    const text = `${node} is heard, but ${
+      isReached ? "can't dial this node's fabric" : "its fabric can't be dialled from here"
+    }`;
+    const advice = isReached
+      ? "set network.fabric.address here to an address that it reaches, and let firewalls pass the port"
+      : "set network.fabric.address there to an address that this machine reaches, and let firewalls pass the port";
+    return { level: "problem", topic, text, advice };
+  });
 }
 
 /** A list of advertised addresses. */

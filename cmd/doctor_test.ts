@@ -5,7 +5,7 @@ import { defaultSettings, type Settings, type SettingsOverrides } from "../src/c
 import { createLog, createPlatform } from "../src/platform/mod.ts";
 import type { InterfaceAddress, Ports } from "../src/port/mod.ts";
 import { examine, examineSeveral, findingsText, runDoctor } from "./doctor.ts";
-import type { DoctorInput, Finding, MachineFacts } from "./doctor_checks.ts";
+import { checkLinks, type DoctorInput, type Finding, type MachineFacts } from "./doctor_checks.ts";
 
 const FACTS: MachineFacts = { fileCountMax: 20_000, clockSynchronized: true };
 
@@ -66,6 +66,36 @@ Deno.test("examine() finds nothing wrong with free ports of loopback, and says w
   assertEquals(findings.filter(({ topic }) => topic === "ports").length, 5);
 });
 
+Deno.test("checkLinks() says which peers can't dial the node, which it can't dial, and what to set", () => {
+  const settings = defaultSettings({ network: { heartbeat: { meshSeedAddressPorts: ["10.0.0.2 3002"] } } });
+  assertEquals(checkLinks({ settings }, undefined), []);
+  const [alone] = checkLinks({ settings }, "");
+  assertEquals([alone.level, alone.text], ["problem", "it hears no other node, although there are seeds"]);
+  const links = "node=A1:reached=true:reaches-this=true;node=A2:reached=false:reaches-this=true;" +
+    "node=A3:reached=true:reaches-this=false";
+  assertEquals(checkLinks({ settings }, links).map(({ level, text }) => `${level}: ${text}`), [
+    "fine: A1 can be dialled, and dials this node",
+    "problem: A2 is heard, but its fabric can't be dialled from here",
+    "problem: A3 is heard, but can't dial this node's fabric",
+  ]);
+  assert(
+    checkLinks({ settings }, links).slice(1).every(({ advice }) =>
+      advice?.includes("network.fabric.address")
+    ),
+  );
+});
+
+Deno.test("examine() speaks of groups instead of addresses that nobody dials with multicast", async () => {
+  const settings = await loopbackSettings();
+  Object.assign(settings.network.heartbeat, { mode: "multicast", multicastGroups: ["239.1.99.222"] });
+  const findings = await examine({ settings, ports: await quietPorts(), facts: FACTS });
+  const heartbeat = findings.filter(({ topic }) => topic === "peers, heartbeat");
+  assertEquals(heartbeat.map(({ text }) => text), [
+    `pulses go to 239.1.99.222:${settings.network.heartbeat.port} from 127.0.0.1; no address is advertised`,
+  ]);
+  assertEquals(findings.filter(({ text }) => text.startsWith("heartbeat ")), [], "its port is not dialled");
+});
+
 Deno.test("examine() tells a running node from another program on a port", async () => {
   const settings = await loopbackSettings();
   const server = await listen(settings.network.fabric.port);
@@ -88,6 +118,8 @@ Deno.test("examine() tells a running node from another program on a port", async
     const used = running.filter(({ text }) => text.includes("is used by"));
     assertEquals(used.map(({ level }) => level), ["note", "note"]);
     assertStringIncludes(used[0].text, "is used by a running node: id A1, build 8.1.2.0");
+    const peers = running.filter(({ topic }) => topic === "peers, as the running node sees them");
+    assertEquals(peers.map(({ level, text }) => [level, text]), [["note", "it hears no other node"]]);
   } finally {
     await node.close();
   }

@@ -264,6 +264,11 @@ export class Fabric {
     return this.#peers.get(node)?.link;
   }
 
+  /** Whether a peer has a connection here that it opened itself: it can dial what it is told. */
+  isDialledBy(node: NodeId): boolean {
+    return this.#peers.get(node)?.lanes.some(({ accepted }) => accepted.length > 0) ?? false;
+  }
+
   /** Known peers. */
   get peers(): NodeId[] {
     return [...this.#peers.keys()];

@@ -180,6 +180,14 @@ function tipReply(refused: string | undefined): string {
   return refused === undefined ? OK : `ERROR:4:${refused}`;
 }
 
+/** Whom this node hears, whether it reaches their fabric, and whether they reach this node's. */
+function links({ node: { cluster } }: InfoContext): string {
+  return (cluster.heartbeat?.adjacent ?? []).map((node) =>
+    `node=${shownNodeId(node)}:reached=${cluster.fabric.link(node) === "up"}:` +
+    `reaches-this=${cluster.fabric.isDialledBy(node)}`
+  ).join(";");
+}
+
 /** See the module's text. */
 export const clusterCommands: readonly InfoRow[] = [
   {
@@ -308,6 +316,13 @@ export const clusterCommands: readonly InfoRow[] = [
     askedBy: "operators",
     permission: "service-ctrl",
     answer: recluster,
+  },
+  {
+    name: "links",
+    reply: "node=NODE-ID:reached=true|false:reaches-this=true|false;...",
+    doc: "other nodes that are heard, and which of the two can dial the other's fabric",
+    askedBy: "aerie doctor",
+    answer: links,
   },
   {
     name: "get-sl",

@@ -78,7 +78,8 @@ export function fabricLines({ cluster }: AerieNode): string[] {
         `received ${receivedCount} messages, ${receivedBytes} bytes`;
     }),
     ...(cluster.heartbeat?.adjacent ?? []).map((node) =>
-      `peer ${nodeIdForLog(node)}: ${cluster.fabric.link(node) ?? "never connected"}`
+      `peer ${nodeIdForLog(node)}: ${cluster.fabric.link(node) ?? "never connected"}, ` +
+      `${cluster.fabric.isDialledBy(node) ? "connects here" : "does not connect here"}`
     ),
   ];
 }

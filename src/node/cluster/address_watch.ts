@@ -36,6 +36,8 @@ export interface AddressWatchOptions {
   readonly fabricEndpoints: (node: NodeId) => readonly PeerEndpoint[];
   /** What the fabric's connections to a node said last. */
   readonly fabricLink: (node: NodeId) => PeerLink | undefined;
+  /** Whether a node has connected to this node's fabric. */
+  readonly isDialledBy: (node: NodeId) => boolean;
 }
 
 /** See the head of the file. */
@@ -98,8 +100,19 @@ export class AddressWatch {
 
   #look(): void {
     this.#timer = undefined;
-    const { adjacent, fabricLink, fabricEndpoints, clock, isDuplicate } = this.#options;
+    const { adjacent, fabricLink, fabricEndpoints, clock, isDuplicate, isDialledBy } = this.#options;
     const unreached = adjacent().filter((node) => fabricLink(node) !== "up");
+    const silent = adjacent().filter((node) => !unreached.includes(node) && !isDialledBy(node));
+    for (const node of isDuplicate() ? [] : silent) {
+      this.#say(
+        node,
+        `node ${
+          nodeIdForLog(node)
+        } is heard, but does not connect to this node's fabric, of which it is told ${
+          textOf(this.#told.fabricEndpoints)
+        }; check that network.fabric.address here is one that it can dial, and that no firewall is between`,
+      );
+    }
     for (const node of isDuplicate() ? [] : unreached) {
       this.#say(
         node,
@@ -109,7 +122,7 @@ export class AddressWatch {
           "check that network.fabric.address there is one that this machine can dial, and that no firewall is between",
       );
     }
-    if (unreached.length > 0) this.#timer = clock.after(PATIENCE_MS, () => this.#look());
+    if (unreached.length + silent.length > 0) this.#timer = clock.after(PATIENCE_MS, () => this.#look());
   }
 
   #say(node: NodeId, text: string): void {

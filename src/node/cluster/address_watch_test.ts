@@ -8,7 +8,9 @@ import { AddressWatch } from "./address_watch.ts";
 const NODE = "00000000000000b2";
 const at = (address: string, port: number) => [{ address, port, capabilities: 0 }];
 
-function makeWatch(options: { seeds?: string[]; peer?: string; link?: PeerLink; isDuplicate?: boolean }) {
+function makeWatch(
+  options: { seeds?: string[]; peer?: string; link?: PeerLink; isDuplicate?: boolean; isDialled?: boolean },
+) {
   const lines: string[] = [];
   const clock = new TestClock();
   const settings = defaultSettings({
@@ -28,6 +30,7 @@ function makeWatch(options: { seeds?: string[]; peer?: string; link?: PeerLink; 
     isDuplicate: () => options.isDuplicate ?? false,
     fabricEndpoints: () => at(options.peer ?? "10.0.0.2", 3001),
     fabricLink: () => options.link,
+    isDialledBy: () => options.isDialled ?? true,
   });
   return { watch, lines, clock };
 }
@@ -55,6 +58,19 @@ describe("AddressWatch", () => {
     watch.onArrived(NODE);
     assertEquals(lines.filter((line) => line.startsWith("warning")).length, 1);
     assertStringIncludes(lines.at(-1)!, "node b2 tells its peers 127.0.0.1:3001");
+  });
+
+  it("warns of a peer that is heard and does not connect here, and says what it is told", () => {
+    const { watch, lines, clock } = makeWatch({ link: "up", isDialled: false });
+    watch.tell({ endpoints: at("10.0.0.1", 3002), fabricEndpoints: at("172.17.0.1", 3001) });
+    watch.onArrived(NODE);
+    clock.advance(50_000);
+    const warnings = lines.filter((line) => line.startsWith("warning"));
+    assertEquals(warnings.length, 1);
+    assertStringIncludes(
+      warnings[0]!,
+      "does not connect to this node's fabric, of which it is told 172.17.0.1:3001",
+    );
   });
 
   it("blames no address when the node's own id is used twice", () => {

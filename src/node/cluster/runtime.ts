@@ -157,6 +157,7 @@ export class ClusterRuntime extends CommittedCluster {
       isDuplicate: () => this.heartbeat?.isDuplicate ?? false,
       fabricEndpoints: (node) => this.heartbeat?.node(node)?.fabricEndpoints ?? [],
       fabricLink: (node) => this.fabric.link(node),
+      isDialledBy: (node) => this.fabric.isDialledBy(node),
     });
     this.#rebalancer = new Rebalancer({
       self,
