@@ -135,6 +135,9 @@ export function isBlank(bytes: Uint8Array): boolean {
 /** Below this many bytes a loop is faster than `Uint8Array.set` of a subarray. */
 const COPY_LOOP_SIZE_MAX_BYTES = 32;
 
+/** Up to so many characters a loop is faster than `TextEncoder.encodeInto`. */
+const ASCII_LOOP_SIZE_MAX = 24;
+
 /** Copies `countBytes` bytes; the ranges may be in the same buffer only when they do not overlap. */
 export function copyBytes(
   source: Uint8Array,
@@ -186,7 +189,11 @@ export class ByteBuffer {
   /** Appends text as UTF-8. */
   appendText(text: string): void {
     const at = this.reserve(text.length * 3);
-    this.length = at + textEncoder.encodeInto(text, this.bytes.subarray(at)).written;
+    this.length = at + (
+      this.#writeShortAscii(text, at)
+        ? text.length
+        : textEncoder.encodeInto(text, this.bytes.subarray(at)).written
+    );
   }
 
   /** Appends one byte. */
@@ -231,6 +238,18 @@ export class ByteBuffer {
   /** A copy of the bytes in use. */
   toBytes(): Uint8Array {
     return this.bytes.slice(0, this.length);
+  }
+
+  /** Names and the like, several times as fast as the encoder; false when the text is another. */
+  #writeShortAscii(text: string, at: number): boolean {
+    if (text.length > ASCII_LOOP_SIZE_MAX) return false;
+    const { bytes } = this;
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) return false;
+      bytes[at + index] = code;
+    }
+    return true;
   }
 
   #grow(wantedBytes: number): void {

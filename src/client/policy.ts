@@ -150,7 +150,11 @@ export function resolvePolicy<P extends BasePolicy>(
 
 function defined<P extends object>(policy: P | undefined): Partial<P> {
   if (policy === undefined) return {};
-  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined)) as Partial<P>;
+  const found: Partial<P> = {};
+  for (const name in policy) {
+    if (Object.hasOwn(policy, name) && policy[name] !== undefined) found[name] = policy[name];
+  }
+  return found;
 }
 
 /** Milliseconds that the server is given: the tighter of total and socket timeout; 0 leaves it to the server. */

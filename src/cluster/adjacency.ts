@@ -27,7 +27,7 @@ import type { ClusteringPayload, HeartbeatChange } from "./clustering_types.ts";
 import { samePayload } from "./clustering_peers.ts";
 import { sameEndpoints } from "./heartbeat_endpoints.ts";
 import { type HeartbeatTimes, NAME_MISMATCH_COUNT_MAX } from "./heartbeat_timing.ts";
-import { hlcFromText, hlcPhysicalMs, type HlcTime } from "./hlc.ts";
+import { hlcPhysicalMs, type HlcTime } from "./hlc.ts";
 import type { NodeId } from "./node_id.ts";
 
 /** Weight of the newest sample in the average of latencies. */
@@ -84,6 +84,8 @@ export type PulseOutcome =
 /** What a pulse is judged by. */
 export interface PulseContext {
   readonly nowMs: number;
+  /** Hybrid time at which it was sent, as the pulse tells. */
+  readonly sendTime: HlcTime;
   /** Hybrid time of the receipt. */
   readonly receiveTime: HlcTime;
   readonly times: HeartbeatTimes;
@@ -131,7 +133,7 @@ export class Adjacency {
 
   /** Takes a pulse that has passed all checks of its sender. */
   pulse(pulse: HeartbeatPulse, context: PulseContext): PulseOutcome {
-    const sendTime = hlcFromText(pulse.timestamp);
+    const { sendTime } = context;
     const known = this.#entries.get(pulse.source);
     if (known === undefined) {
       if (this.#entries.size >= this.#nodeCountMax) return { result: "full" };
@@ -191,8 +193,8 @@ export class Adjacency {
       node: pulse.source,
       adjacent: true,
       receivedMs: context.nowMs,
-      sendTime: hlcFromText(pulse.timestamp),
-      latencyMs: latencySampleMs(pulse, context),
+      sendTime: context.sendTime,
+      latencyMs: latencySampleMs(context),
       adjacency: canonicalList(pulse),
       fabricEndpoints: pulse.fabricEndpoints ?? [],
       formerFabricEndpoints: undefined,
@@ -227,8 +229,8 @@ export class Adjacency {
     const wasSettled = entry.settledCount >= times.changeWindowCount;
     const wasAdjacent = entry.adjacent;
     entry.receivedMs = nowMs;
-    entry.sendTime = hlcFromText(pulse.timestamp);
-    entry.latencyMs = LATENCY_WEIGHT * latencySampleMs(pulse, context) +
+    entry.sendTime = context.sendTime;
+    entry.latencyMs = LATENCY_WEIGHT * latencySampleMs(context) +
       (1 - LATENCY_WEIGHT) * entry.latencyMs;
     entry.adjacency = adjacency;
     if (fabricChanged) entry.formerFabricEndpoints = entry.fabricEndpoints;
@@ -296,7 +298,6 @@ function canonicalList(pulse: HeartbeatPulse): NodeId[] {
   return (pulse.adjacency ?? []).filter((node) => node !== pulse.source).sort();
 }
 
-function latencySampleMs(pulse: HeartbeatPulse, context: PulseContext): number {
-  const sentMs = hlcPhysicalMs(hlcFromText(pulse.timestamp));
-  return Math.max(0, hlcPhysicalMs(context.receiveTime) - sentMs);
+function latencySampleMs({ sendTime, receiveTime }: PulseContext): number {
+  return Math.max(0, hlcPhysicalMs(receiveTime) - hlcPhysicalMs(sendTime));
 }

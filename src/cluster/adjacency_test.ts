@@ -3,7 +3,7 @@ import type { HeartbeatPulse } from "../wire/mod.ts";
 import { Adjacency, type PulseOutcome } from "./adjacency.ts";
 import { DEFAULT_HEARTBEAT_SETTINGS, labId } from "./heartbeat_testing.ts";
 import { deriveHeartbeatTimes } from "./heartbeat_timing.ts";
-import { hlcTime, hlcToText } from "./hlc.ts";
+import { hlcFromText, hlcTime, hlcToText } from "./hlc.ts";
 
 const TIMES = deriveHeartbeatTimes(DEFAULT_HEARTBEAT_SETTINGS);
 const WALL_MS = 1_762_304_000_000;
@@ -29,8 +29,9 @@ function take(adjacency: Adjacency, given: Given): PulseOutcome {
     fabricEndpoints: [{ address: "10.0.0.5", port: given.fabricPort ?? 3001, capabilities: 0 }],
     ...(given.incarnation === undefined ? {} : { incarnation: given.incarnation }),
   };
+  const sendTime = hlcFromText(pulse.timestamp);
   const receiveTime = hlcTime(WALL_MS + nowMs, 1);
-  return adjacency.pulse(pulse, { nowMs, receiveTime, times: TIMES, payload: undefined });
+  return adjacency.pulse(pulse, { nowMs, sendTime, receiveTime, times: TIMES, payload: undefined });
 }
 
 /** The kinds of changes, or why there are none. */

@@ -379,9 +379,8 @@ export class Heartbeat {
       this.#dropped.malformed++;
       return;
     }
-    const source = nodeIdForLog(message.source);
     if (connection !== undefined && (message.endpoints?.length ?? 0) === 0) {
-      return this.#drop("no endpoints", `message of node ${source} has no endpoints`);
+      return this.#drop("no endpoints", `message of node ${nodeIdForLog(message.source)} has no endpoints`);
     }
     if (message.kind === "pulse" && message.clusterName !== this.#face.settings.clusterName) {
       return this.#onOtherName(message);
@@ -390,6 +389,7 @@ export class Heartbeat {
     if (connection !== undefined) {
       const bound = this.#mesh.bind(connection, senderOf(message));
       if (bound === "other-node") {
+        const source = nodeIdForLog(message.source);
         return this.#drop("other node", `node ${source} speaks on the connection of another node`);
       }
       if (bound === "full") {
@@ -437,12 +437,19 @@ export class Heartbeat {
 
   #onChecked(message: HeartbeatMessage, connection: ConnectionId | undefined): void {
     const ownHybridMs = hlcPhysicalMs(this.#clock.now());
-    const receiveTime = this.#clock.receive(hlcFromText(message.timestamp));
+    const sendTime = hlcFromText(message.timestamp);
+    const receiveTime = this.#clock.receive(sendTime);
     switch (message.kind) {
       case "pulse": {
         const payload = message.clustering === undefined ? undefined : payloadFromWire(message.clustering);
         const nowMs = this.#now.monotonicMs;
-        const outcome = this.#adjacency.pulse(message, { nowMs, receiveTime, times: this.#times, payload });
+        const outcome = this.#adjacency.pulse(message, {
+          nowMs,
+          sendTime,
+          receiveTime,
+          times: this.#times,
+          payload,
+        });
         if (outcome.result === "accepted") this.#onAccepted(message, { ...outcome, connection, ownHybridMs });
         else if (outcome.result !== "repeated") this.#dropped[outcome.result]++;
         return;

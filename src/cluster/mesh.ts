@@ -315,7 +315,9 @@ export class Mesh {
   /** Dials peers and seeds; who waits longest comes first when there are too many. */
   #dialDue(): void {
     const { seeds, out, settings } = this.#host;
-    const publishers = this.#publishers();
+    // Most tends have nothing to dial.
+    let found: Map<string, NodeId> | undefined;
+    const publishers = () => found ??= this.#publishers();
     const work = seeds.tend(this.#nowMs, {
       isActive: (node) => this.#isActive(node),
       publishers,
@@ -329,7 +331,7 @@ export class Mesh {
     for (const peer of this.#peers.values()) {
       if (peer.state !== "inactive" || this.#nowMs < peer.dialMs) continue;
       const purpose = { kind: "peer", node: peer.node } as const;
-      due.push({ dialMs: peer.dialMs, purpose, endpoints: this.#promising(peer, publishers) });
+      due.push({ dialMs: peer.dialMs, purpose, endpoints: this.#promising(peer, publishers()) });
     }
     for (const target of work.dial) {
       const endpoints = dialable([target.endpoint], settings);

@@ -65,7 +65,7 @@ export interface SeedView {
    * The known node that publishes an endpoint, by {@linkcode endpointText}. While it is not connected the mesh dials it,
    * so that the seed need not.
    */
-  readonly publishers: ReadonlyMap<string, NodeId>;
+  publishers(): ReadonlyMap<string, NodeId>;
   /** Whether this node itself publishes it. */
   readonly isOwn: (endpoint: PeerEndpoint) => boolean;
 }
@@ -145,7 +145,7 @@ export class SeedList {
         if (target.state === "self" || target.state === "pending") continue;
         const leadsThere = target.node !== undefined && view.isActive(target.node) && target.hasAnswered;
         if (leadsThere) continue;
-        target.node = view.publishers.get(endpointText(target.endpoint));
+        target.node = view.publishers().get(endpointText(target.endpoint));
         target.hasAnswered = false;
         target.state = target.node !== undefined && view.isActive(target.node) ? "active" : "inactive";
         if (target.node === undefined && nowMs >= target.dialMs) work.dial.push(target);

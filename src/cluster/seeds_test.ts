@@ -5,7 +5,7 @@ import { deriveHeartbeatTimes } from "./heartbeat_timing.ts";
 import { SeedList, type SeedView, targetAnswered, targetFailed } from "./seeds.ts";
 
 const TIMES = deriveHeartbeatTimes(DEFAULT_HEARTBEAT_SETTINGS);
-const ALONE: SeedView = { isActive: () => false, publishers: new Map(), isOwn: () => false };
+const ALONE: SeedView = { isActive: () => false, publishers: () => new Map(), isOwn: () => false };
 
 function seed(host: string, port = 3002, tls = false) {
   return { host, port, tls };
@@ -62,7 +62,7 @@ Deno.test("tend() dials what leads to nobody, and no longer what a connected nod
   const seeds = new SeedList();
   seeds.add(seed("10.0.0.1"), 0);
   const dials = (view: SeedView) => seeds.tend(0, view).dial.length;
-  const publishers = new Map([["10.0.0.1:3002", "node"]]);
+  const publishers = () => new Map([["10.0.0.1:3002", "node"]]);
   assertEquals(dials(ALONE), 1);
   assertEquals(dials({ ...ALONE, publishers, isActive: () => true }), 0);
   assertEquals(seeds.all[0]!.targets[0]!.state, "active");
@@ -118,7 +118,7 @@ Deno.test("tend() dials again when the node that published a seed's address publ
   const seeds = new SeedList();
   seeds.add(seed("10.0.0.1"), 0);
   const isActive = () => true;
-  const publishers = new Map([["10.0.0.1:3002", "node"]]);
+  const publishers = () => new Map([["10.0.0.1:3002", "node"]]);
   assertEquals(seeds.tend(0, { ...ALONE, isActive, publishers }).dial.length, 0);
   assertEquals(seeds.tend(0, { ...ALONE, isActive }).dial.length, 1);
 });

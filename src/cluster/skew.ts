@@ -80,7 +80,7 @@ export class SkewMonitor {
     } else if (!isFar) window.badCount = 0;
     window.deltas.push(deltaMs);
     const countMax = Math.min(by.windowCount, SKEW_SAMPLE_COUNT_MAX);
-    window.deltas.splice(0, Math.max(0, window.deltas.length - countMax));
+    if (window.deltas.length > countMax) window.deltas.splice(0, window.deltas.length - countMax);
   }
 
   /** A node is no longer heard. */

@@ -12,7 +12,7 @@
  */
 import { assert } from "../base/mod.ts";
 import type { Address, CloseReason, Connection, ConnectionHandler } from "../port/mod.ts";
-import type { SimNetwork } from "./network.ts";
+import type { Link, SimNetwork } from "./network.ts";
 import { EventKind } from "./simulation.ts";
 import type { SimProcess } from "./world.ts";
 
@@ -48,6 +48,8 @@ export class SimConnection implements Connection {
   #taken = 0;
   #lastArrivalUs = 0;
   #sendScheduled = false;
+  /** To the other end's machine. */
+  #way: Link | undefined;
 
   /** Pieces on their way to this end, in order; undefined is the end of the stream. */
   readonly #underWay: (Uint8Array | undefined)[] = [];
@@ -221,17 +223,16 @@ export class SimConnection implements Connection {
   #sendPiece(piece: Uint8Array | undefined): void {
     const { peer } = this;
     const network = this.#network;
-    const from = this.process.machine;
-    const to = peer.process.machine;
+    const way = this.#way ??= network.link(this.process.machine, peer.process.machine);
     const { bandwidthBytesPerSecond } = network.conditions;
     const size = piece?.length ?? 0;
     const sizeUs = bandwidthBytesPerSecond > 0 ? (size * 1_000_000) / bandwidthBytesPerSecond : 0;
     const { nowUs } = network.simulation;
-    const arrivalUs = Math.max(nowUs + network.latencyUs(from, to), this.#lastArrivalUs) + sizeUs;
+    const arrivalUs = Math.max(nowUs + network.linkLatencyUs(way), this.#lastArrivalUs) + sizeUs;
     this.#lastArrivalUs = arrivalUs;
     peer.#underWay.push(piece);
     peer.#heldBytes += size;
-    network.carry(from, to, arrivalUs - nowUs, EventKind.ARRIVE, () => peer.#arrive());
+    network.carryOver(way, arrivalUs - nowUs, EventKind.ARRIVE, () => peer.#arrive());
   }
 
   /** The next piece has come over the wire. */

@@ -6,7 +6,11 @@
  * @module
  */
 
-const PAGE_SIZE_BYTES = 16 * 1024;
+/** What devices write most is single pages of this size. */
+const PAGE_SIZE_BYTES = 4 * 1024;
+
+/** Where the used part of a content ends is told in multiples of this. */
+const USED_STEP_BYTES = 16 * 1024;
 
 /** A content of some size. */
 export class DiskPages {
@@ -21,12 +25,10 @@ export class DiskPages {
     return this.#sizeBytes;
   }
 
-  /** End of the last page that was written. */
+  /** End of the last page that was written, rounded up. */
   get usedEndBytes(): number {
-    return Math.min(
-      this.#sizeBytes,
-      PAGE_SIZE_BYTES * (1 + this.#pages.findLastIndex((page) => page !== undefined)),
-    );
+    const endBytes = PAGE_SIZE_BYTES * (1 + this.#pages.findLastIndex((page) => page !== undefined));
+    return Math.min(this.#sizeBytes, Math.ceil(endBytes / USED_STEP_BYTES) * USED_STEP_BYTES);
   }
 
   /** The same content, which goes its own way from now on. */

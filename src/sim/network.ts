@@ -82,7 +82,8 @@ class SimListener implements Listener {
 }
 
 /** The way from one machine to another. */
-interface Link {
+export interface Link {
+  readonly to: SimMachine;
   blocked: boolean;
   extraLatencyUs: number;
   waiting: (() => void)[];
@@ -126,10 +127,15 @@ export class SimNetwork {
 
   /** Time that a piece needs between two machines. */
   latencyUs(from: SimMachine, to: SimMachine): number {
+    return this.linkLatencyUs(this.link(from, to));
+  }
+
+  /** The same for a way that is known. */
+  linkLatencyUs(link: Link): number {
     const { latencyMinUs, latencyMaxUs, slowChance, slowMaxUs } = this.conditions;
     const base = this.random.between(latencyMinUs, latencyMaxUs);
     const slow = this.random.chance(slowChance) ? this.random.below(slowMaxUs + 1) : 0;
-    return base + slow + this.#link(from, to).extraLatencyUs;
+    return base + slow + link.extraLatencyUs;
   }
 
   /** Cuts two machines off from each other: nothing arrives, nothing is refused. */
@@ -140,12 +146,12 @@ export class SimNetwork {
 
   /** Lets nothing pass from one machine to another; the other direction works. */
   blockWay(from: SimMachine, to: SimMachine): void {
-    this.#link(from, to).blocked = true;
+    this.link(from, to).blocked = true;
   }
 
   /** Lets them reach each other again; what was sent meanwhile arrives late. */
   unblock(left: SimMachine, right: SimMachine): void {
-    for (const link of [this.#link(left, right), this.#link(right, left)]) {
+    for (const link of [this.link(left, right), this.link(right, left)]) {
       link.blocked = false;
       this.#retry(link);
     }
@@ -161,8 +167,8 @@ export class SimNetwork {
 
   /** Slows everything between two machines down by so many microseconds; 0 ends it. */
   clog(left: SimMachine, right: SimMachine, extraLatencyUs: number): void {
-    this.#link(left, right).extraLatencyUs = extraLatencyUs;
-    this.#link(right, left).extraLatencyUs = extraLatencyUs;
+    this.link(left, right).extraLatencyUs = extraLatencyUs;
+    this.link(right, left).extraLatencyUs = extraLatencyUs;
   }
 
   /**
@@ -171,9 +177,13 @@ export class SimNetwork {
    * @param arrive happens at the other machine
    */
   carry(from: SimMachine, to: SimMachine, delayUs: number, kind: EventKind, arrive: () => void): void {
+    this.carryOver(this.link(from, to), delayUs, kind, arrive);
+  }
+
+  /** The same over a way that is known. */
+  carryOver(link: Link, delayUs: number, kind: EventKind, arrive: () => void): void {
     const pass = () => {
-      const link = this.#link(from, to);
-      if (link.blocked || !to.powered) link.waiting.push(pass);
+      if (link.blocked || !link.to.powered) link.waiting.push(pass);
       else arrive();
     };
     this.simulation.schedule(delayUs, kind, undefined, pass);
@@ -200,7 +210,7 @@ export class SimNetwork {
 
   /** Whether something that was sent now would be lost on the way. */
   isCut(from: SimMachine, to: SimMachine): boolean {
-    return this.#link(from, to).blocked || !to.powered;
+    return this.link(from, to).blocked || !to.powered;
   }
 
   /** Breaks a connection: both ends get an error, bytes under way are lost. */
@@ -249,11 +259,12 @@ export class SimNetwork {
     };
   }
 
-  #link(from: SimMachine, to: SimMachine): Link {
+  /** The way from one machine to another, one and the same for the whole run. */
+  link(from: SimMachine, to: SimMachine): Link {
     let row = this.#links.get(from);
     if (row === undefined) this.#links.set(from, row = new Map<SimMachine, Link>());
     let link = row.get(to);
-    if (link === undefined) row.set(to, link = { blocked: false, extraLatencyUs: 0, waiting: [] });
+    if (link === undefined) row.set(to, link = { to, blocked: false, extraLatencyUs: 0, waiting: [] });
     return link;
   }
 

@@ -50,10 +50,10 @@ export interface EventOwner {
 const PROMISE_WAIT_MAX_US = 5000;
 
 /** Events in which no program runs: what they do is heard of in events of their own. */
-const SILENT: ReadonlySet<number> = new Set([EventKind.ARRIVE, EventKind.LOOK]);
+const SILENT = flags([EventKind.ARRIVE, EventKind.LOOK]);
 
 /** Events that settle promises of the program under test: the ports' answers. */
-const SETTLING: ReadonlySet<number> = new Set([
+const SETTLING = flags([
   EventKind.CONNECT,
   EventKind.ACCEPT,
   EventKind.DISK,
@@ -62,6 +62,13 @@ const SETTLING: ReadonlySet<number> = new Set([
   EventKind.FAULT,
   EventKind.NETWORK,
 ]);
+
+/** 1 at the place of each of these kinds. */
+function flags(kinds: readonly EventKind[]): Uint8Array {
+  const flags = new Uint8Array(Math.max(...Object.values(EventKind)) + 1);
+  for (const kind of kinds) flags[kind] = 1;
+  return flags;
+}
 
 /** Something that will happen in virtual time. */
 export class SimEvent implements QueuedEvent {
@@ -188,9 +195,9 @@ export class Simulation {
       }
       this.#run(event);
       const { kind } = event;
-      if (!SILENT.has(kind)) {
+      if (SILENT[kind] === 0) {
         const turnCount = owner?.promiseTurnCount;
-        owesTurns = turnCount !== undefined && !SETTLING.has(kind);
+        owesTurns = turnCount !== undefined && SETTLING[kind] === 0;
         if (!owesTurns) await this.#settle();
         else for (let turn = 0; turn < turnCount!; turn++) await undefined;
       }

@@ -106,7 +106,8 @@ export function metaBatchFault(batch: Uint8Array, partition: number): string | u
   return undefined;
 }
 
-const COUNT_FIRST = 1024;
+/** Most partitions of small clusters have few records, and each transfer has a table. */
+const COUNT_FIRST = 16;
 const NONE = -1;
 
 /** The meta records of one partition, found by digest: an open hash table. */
