@@ -3,9 +3,9 @@
  * the power went may be on one of the two alone. A start that left it there could meet it later, when the other copy of
  * the block is damaged or torn, and would bring back what everything since has taken for lost.
  *
- * Each block is what its latest life on either of the two says, with all units of that life that are sound on one of
- * them: nobody waited for those in vain, and from now on they count. They are written where they are missing. A unit that
- * is damaged on both stays as it is; records are looked for on both then.
+ * Each block is what its latest life on either of the two says, with all records of that life that are sound on one of
+ * them: nobody waited for those in vain, and from now on they count. They are written where they are missing. Later starts
+ * may fill one of the two from the other one, so that neither may have anything alone.
  *
  * Looked at are the blocks whose first pages differ, and the newest ones of the last run, of which only the later units
  * may.
@@ -13,7 +13,7 @@
  * @module
  */
 
-import { type CorruptionError, equalBytes, isBlank } from "../../base/mod.ts";
+import { copyBytes, equalBytes, isBlank } from "../../base/mod.ts";
 import type { DiskFile } from "../../port/mod.ts";
 import { type BlockContent, BlockWalk, findLives } from "./block_scan.ts";
 import {
@@ -22,6 +22,7 @@ import {
   HEADER_AREA_SIZE_BYTES,
   PAGE_SIZE_BYTES,
   SEQUENCE_STEP_OF_STARTS,
+  storedSize,
   UNIT_HEADER_SIZE_BYTES,
   type UnitHeader,
 } from "./layout.ts";
@@ -56,6 +57,16 @@ export interface RepairCounts {
 /** See the head of the file. What one of the two can't read, and what can't be written, stays as it is. */
 export async function repairShadow(device: MirroredDevice): Promise<RepairCounts> {
   return await new ShadowRepair(device).run();
+}
+
+/** A unit as one of the two has it. */
+interface UnitView {
+  /** Its header is sound. */
+  isBegun: boolean;
+  /** Sound records: offsets in the block, and bytes. */
+  records: Map<number, number>;
+  /** Places where a record should be and is none. */
+  damageCount: number;
 }
 
 class ShadowRepair {
@@ -122,7 +133,7 @@ class ShadowRepair {
     for (const unit of merged(units[0], units[1])) await this.#repairUnit(block, { unit, sequence, both });
   }
 
-  /** Writes a unit that is sound on one of the two to the other one. */
+  /** Puts a unit together from what is sound of it on the two, and writes it where it is not so. */
   async #repairUnit(
     block: number,
     { unit, sequence, both }: { unit: UnitHeader; sequence: number; both: readonly Uint8Array[] },
@@ -131,30 +142,49 @@ class ShadowRepair {
     const end = Math.min(this.#device.blockSizeBytes, endOf(unit));
     const [own, other] = both;
     if (equalBytes(own, start, other, start, end - start)) return;
-    const content = { sequence, units: [unit] };
-    const source = both.findIndex((bytes) => this.#isSound(block, bytes, content));
-    if (source < 0) return;
-    const target = this.#device.sides[1 - source];
+    const views = both.map((bytes) => this.#look(block, bytes, { sequence, units: [unit] }));
+    const base = views[1].isBegun && (!views[0].isBegun || views[1].damageCount < views[0].damageCount)
+      ? 1
+      : 0;
+    const whole = both[base].slice(start, end);
+    for (const [at, sizeBytes] of views[1 - base].records) {
+      if (!views[base].records.has(at)) copyBytes(both[1 - base], at, whole, at - start, sizeBytes);
+    }
+    for (const side of [0, 1] as const) {
+      if (equalBytes(both[side], start, whole, 0, whole.length)) continue;
+      await this.#write(side, this.#offsetOf(block) + start, whole);
+    }
+  }
+
+  /** Writes to one of the two; the other one must be safe by then. */
+  async #write(side: 0 | 1, offset: number, bytes: Uint8Array): Promise<void> {
+    const { sides } = this.#device;
+    if (side === 1 && this.#counts.toDevice > 0) await sides[0].sync();
     try {
-      await target.write(this.#offsetOf(block) + start, both[source].subarray(start, end));
+      await sides[side].write(offset, bytes);
     } catch {
       // Whoever reads it there finds damage, and looks at the other one.
       return;
     }
-    if (source === 0) this.#counts.toShadow++;
-    else this.#counts.toDevice++;
+    if (side === 0) this.#counts.toDevice++;
+    else this.#counts.toShadow++;
   }
 
-  #isSound(block: number, bytes: Uint8Array, content: BlockContent): boolean {
-    const [unit] = content.units;
-    const header = decodeUnitHeader(bytes, unit.offsetBytes, this.#place(block));
-    if (header === undefined || header.sequence !== content.sequence) return false;
+  /** What is sound of a unit in these bytes. */
+  #look(block: number, bytes: Uint8Array, content: BlockContent): UnitView {
+    const header = decodeUnitHeader(bytes, content.units[0].offsetBytes, this.#place(block));
+    const view: UnitView = {
+      isBegun: header?.sequence === content.sequence,
+      records: new Map(),
+      damageCount: 0,
+    };
     const { path } = this.#device;
     const place = { ...this.#place(block), path, deviceOffset: this.#offsetOf(block) };
-    const walk = new BlockWalk(bytes, content, { place, checks: true });
-    const damage: CorruptionError[] = [];
-    walk.step({ record: () => {}, damage: (error) => damage.push(error) }, Infinity);
-    return damage.length === 0;
+    new BlockWalk(bytes, content, { place, checks: true }).step({
+      record: (at, units) => void view.records.set(at, storedSize(units)),
+      damage: () => void view.damageCount++,
+    }, Infinity);
+    return view;
   }
 
   /** The beginning of a block on both; undefined when one of them can't be read. */
