@@ -40,6 +40,14 @@ const NODE_TURN_COUNT = 1;
 /** Memory for records of each node. */
 const DATA_SIZE_BYTES = 64 * 1024 * 1024;
 
+/** How far a node looks like a stock one to the others. */
+export interface StockLikeness {
+  /** It can do nothing that a stock node can't. */
+  readonly isStockLike: boolean;
+  /** It does not say what it is, either. */
+  readonly tellsNothing: boolean;
+}
+
 /** One node of the cluster, running or not. */
 export class ClusterMember {
   readonly index: number;
@@ -86,7 +94,7 @@ export class ClusterMember {
   }
 
   /** Starts a process with an empty node; does nothing when one runs. */
-  start(settings: Settings, options: { isStockLike: boolean }): void {
+  start(settings: Settings, options: StockLikeness): void {
     if (this.process?.alive === true) return;
     const process = this.machine.start(this.id);
     process.promiseTurnCount = NODE_TURN_COUNT;
@@ -96,20 +104,25 @@ export class ClusterMember {
     this.isWanted = true;
     this.startCount++;
     const { simulation } = this.machine.world;
-    this.#open(process, settings, options.isStockLike).then((node) => {
+    this.#open(process, settings, options).then((node) => {
       if (process.alive && this.process === process) this.node = node;
     }).catch((error) => {
       if (process.alive) simulation.fail(error);
     });
   }
 
-  async #open(process: SimProcess, settings: Settings, isStockLike: boolean): Promise<AerieNode> {
+  async #open(
+    process: SimProcess,
+    settings: Settings,
+    { isStockLike, tellsNothing }: StockLikeness,
+  ): Promise<AerieNode> {
     const node = await createNode({
       settings,
       ports: process.ports,
       onFailure: (error) => this.machine.world.simulation.fail(error),
     });
     if (isStockLike) node.cluster.own.withheldCapabilities = -1;
+    node.cluster.own.tellsNoCapabilities = isStockLike && tellsNothing;
     await node.start();
     return node;
   }
@@ -190,7 +203,9 @@ export class ClusterMembers {
   /** Starts a member that does not run. */
   start(member: ClusterMember): void {
     if (member.process?.alive === true) return;
-    member.start(this.#settings(member), { isStockLike: member.index === this.#shape.stockLikeNode });
+    const { stockLikeNode, stockTellsNothing = false } = this.#shape;
+    const isStockLike = member.index === stockLikeNode;
+    member.start(this.#settings(member), { isStockLike, tellsNothing: stockTellsNothing });
     this.#byProcess.set(member.process!.id, member);
   }
 

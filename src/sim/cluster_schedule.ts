@@ -168,18 +168,18 @@ const TEND_INTERVALS_MS: readonly number[] = [1000, 2000, 3000];
 /** Phases that faults wait for, with how often each is planned: more often when it does not always come. */
 const SAFE_PHASES: readonly (readonly [ClusterPhase, number])[] = [
   ["paxos", 1],
-  ["exchange", 1.2],
+  ["exchange", 1.3],
   ["migration", 0.7],
-  ["hand-off", 2],
-  ["duplicate resolution", 1.8],
+  ["hand-off", 2.6],
+  ["duplicate resolution", 1.6],
   ["replica write", 1],
 ];
 const SPLIT_PHASES: readonly (readonly [ClusterPhase, number])[] = [
   ["paxos", 1],
-  ["exchange", 1.2],
+  ["exchange", 1.3],
   ["migration", 0.7],
-  ["hand-off", 1.5],
-  ["duplicate resolution", 3],
+  ["hand-off", 2.3],
+  ["duplicate resolution", 2.4],
   ["replica write", 1],
 ];
 
@@ -256,6 +256,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     heartbeatTimeoutCount,
     conflictPolicy: random.chance(0.6) ? "generation" : "last-update-time",
     stockLikeNode: random.chance(0.16) ? random.below(nodeCount) : -1,
+    ...(random.fork("stock").chance(0.5) ? { stockTellsNothing: true } : {}),
     ...makeStorage(random),
     truncatedKeyCount: 6,
     hasIndex: random.fork("index").chance(0.25),

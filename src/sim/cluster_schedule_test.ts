@@ -5,7 +5,7 @@ import { makeSchedule } from "./cluster_schedule.ts";
 import { CLUSTER_FAULTS, CLUSTER_PHASES } from "./cluster_types.ts";
 
 const NODE_COUNTS = { min: 3, max: 7 };
-const SEED_COUNT = 900;
+const SEED_COUNT = 1000;
 const PAIR_COUNT_MIN = 20;
 const FAULT_COUNT_MIN = 10;
 

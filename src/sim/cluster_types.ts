@@ -99,6 +99,8 @@ export interface ClusterShape {
   readonly conflictPolicy: "generation" | "last-update-time";
   /** The index of a node that has no capability word, as a stock one; -1 for none. */
   readonly stockLikeNode: number;
+  /** That node has no capability word either, as a stock one: messages carry no cluster key beside it. */
+  readonly stockTellsNothing?: boolean;
   /** Nodes keep what they have in files, and find it when they start again; else they start empty. */
   readonly hasFiles: boolean;
   /** Records are in files alone, not in memory besides; only with files. */

@@ -7,6 +7,8 @@
  * | a record from another node is stored | no truncation mark of this node covers it |
  * | the same | the node is a replica of its partition, or has a copy of it |
  * | a write was confirmed, before its client hears | each replica has what the master has, or something later, or truncates it |
+ * | a write is in doubt | replicas that lack it are noted, to be mended later |
+ * | a node that is not the master answers a read | it has the partition whole |
  * | an acting master commits a hand-off | no write of the partition waits for replicas: the new master has all of them |
  * | a node is told that its copy of a partition is not needed | each replica has the partition whole |
  * | a node removes its copy of a partition | it has given up the version first: nobody takes it for a complete one |
@@ -69,8 +71,18 @@ export class ClusterWatch {
     const onWriteEnded = peers.onWriteEnded.bind(peers);
     peers.onWriteEnded = (write) => {
       if (write.resultCode === ResultCode.OK) this.#checkConfirmed(member, write);
-      if (write.resultCode === ResultCode.TIMEOUT) this.onUnconfirmed(this.#nameOf(write.record.digest));
+      if (write.resultCode === ResultCode.TIMEOUT) {
+        this.#checkMended(member, write);
+        this.onUnconfirmed(this.#nameOf(write.record.digest));
+      }
       onWriteEnded(write);
+    };
+    const route = peers.route.bind(peers);
+    peers.route = (context, namespace) => {
+      const step = route(context, namespace);
+      const partition = partitionId(context.request.bytes, context.digestAt);
+      if (step === undefined) this.#fail(member, () => checkComplete(member, partition));
+      return step;
     };
     this.#watchTable(member);
     member.store.subscribe((change) => this.#fail(member, () => this.#checkChange(member, change)));
@@ -137,6 +149,26 @@ export class ClusterWatch {
     }
   }
 
+  /** What is in doubt must come to the replicas that lack it later. */
+  #checkMended(member: ClusterMember, { record }: ReplicaWrite): void {
+    const { namespace: { store, partitions }, digest, partition } = record;
+    const { cluster: { clusterKey }, peers } = member.node!;
+    const entry = this.#entry;
+    if (peers.repairs.count > 0 || !store.find(digest, 0, entry)) return;
+    for (const id of partitions.otherReplicas(partition)) {
+      const other = this.#members.find((one) => one.isUp && one.node!.cluster.self === id);
+      if (other === undefined || other.node!.cluster.clusterKey !== clusterKey) continue;
+      if (other.store.find(digest, 0, this.#other) && this.#other.lastUpdateMs >= entry.lastUpdateMs) {
+        continue;
+      }
+      throw new Error(
+        `A write of ${
+          this.#nameOf(digest)
+        } at ${member.id} is in doubt, ${other.id} lacks it, and nobody mends it`,
+      );
+    }
+  }
+
   #watchTable(member: ClusterMember): void {
     const { partitions } = member;
     const commitHandOff = partitions.commitHandOff.bind(partitions);
@@ -177,6 +209,12 @@ export class ClusterWatch {
   #nameOf(digest: Uint8Array): string {
     return this.#names.get(digestKey(digest)) ?? "a record";
   }
+}
+
+/** Only the master, and replicas that have everything, answer reads. */
+function checkComplete({ id, partitions }: ClusterMember, partition: number): void {
+  if (partitions.isComplete(partition)) return;
+  throw new Error(`${id} answers a read of partition ${partition}, of which it has not got everything yet`);
 }
 
 function checkDrained({ id, node, partitions }: ClusterMember, partition: number): void {

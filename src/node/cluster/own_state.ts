@@ -20,6 +20,8 @@ export class OwnState {
   isQuiescePending = false;
   /** Bits of the capability word that are not told: the node behaves as an earlier release. Set before the start. */
   withheldCapabilities = 0;
+  /** There is no capability word: the node looks like a stock one to the others. Set before the start. */
+  tellsNoCapabilities = false;
   readonly #service: Pick<ServiceSettings, "stayQuiesced" | "copiesOnOneHost">;
   #more = 0;
 
@@ -28,8 +30,9 @@ export class OwnState {
     this.#service = service;
   }
 
-  /** The capability word: bits of `CAPABILITY`. */
-  get capabilities(): number {
+  /** The capability word: bits of `CAPABILITY`; undefined for none. */
+  get capabilities(): number | undefined {
+    if (this.tellsNoCapabilities) return undefined;
     const all = BUILT | this.#more | (this.#service.copiesOnOneHost ? CAPABILITY.SHARED_HOSTS : 0);
     return all & ~this.withheldCapabilities;
   }

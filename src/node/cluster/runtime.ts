@@ -369,7 +369,7 @@ export class ClusterRuntime extends CommittedCluster {
       ports,
       self: this.self,
       incarnation: this.incarnation,
-      capabilities: this.own.capabilities,
+      capabilities: this.own.capabilities ?? 0,
       hybridClock: this.hybridClock,
       fabric: this.fabric,
       payload: this.#membership.payload,
