@@ -24,7 +24,7 @@ import { print, printError } from "./terminal.ts";
 
 const HELP = `aerie sim: run real node and client code on simulated time, network and disks, with faults
 
-  aerie sim [--nodes N|N..M] [--seeds N] [--seed S] [--ops N] [--twice] [--jobs N] [--plant NAME] [--bench] [--timings]
+  aerie sim [--nodes N|N..M] [--seeds N] [--seed S] [--ops N] [--twice] [--jobs N] [--no-shrink] [--plant NAME] [--bench] [--timings]
 
 Flags
   --nodes N     1: one node; 3..7: clusters of three to seven nodes; default 1
@@ -33,6 +33,7 @@ Flags
   --ops N       client operations of each run of one node, default 2000
   --twice       run every seed twice and compare; the first one always is
   --jobs N      processes that share the seeds of clusters, default 1
+  --no-shrink   keep the schedule of a failing cluster as it is, instead of looking for its smallest form by up to 60 runs
   --plant NAMES planted bugs of clusters, each of which must be found: one, several with commas, or "all"; "list" prints them
   --timings     check the limits in time of clusters instead
   --bench       measure the simulator's speed instead
@@ -137,7 +138,7 @@ type SimOptions = RunnerOptions & ClusterRunnerOptions & {
 function parseOptions(args: string[]): SimOptions | string {
   let fault: string | undefined;
   const flags = parseArgs(args, {
-    boolean: ["twice", "bench", "timings", "verbose"],
+    boolean: ["twice", "bench", "timings", "verbose", "no-shrink"],
     string: ["nodes", "seeds", "seed", "ops", "jobs", "plant", "part"],
     unknown: (word) => {
       fault ??= `unknown argument "${word}"`;
@@ -173,6 +174,7 @@ function parseOptions(args: string[]): SimOptions | string {
     jobCount: number("jobs", 1, JOB_COUNT_MAX),
     part: { index: Number(part?.[1]), count: Number(part?.[2]) },
     twice: flags.twice === true,
+    shrinks: flags["no-shrink"] !== true,
     kept: flags.seed === undefined,
     bench: flags.bench === true,
     timings: flags.timings === true,

@@ -26,6 +26,8 @@ export interface ClusterRunnerOptions {
   readonly part: { readonly index: number; readonly count: number };
   /** Run each seed twice and compare; the first one always is. */
   readonly twice: boolean;
+  /** Look for the smallest form of a schedule that fails. */
+  readonly shrinks: boolean;
   /** Run kept seeds first. */
   readonly kept: boolean;
   /** Planted bugs that must be found, each by some seed that is clean without it. */
@@ -202,10 +204,17 @@ class ClusterRunner {
   async #onFailure(report: ClusterReport, schedule: ClusterSchedule): Promise<void> {
     const { print, ports, seedFolder } = this.#parts;
     this.#tell(report, schedule);
-    const { smallest, failure, runCount } = await this.#shrink(schedule, report.failure!);
-    print(`The smallest schedule that fails, after ${runCount} more runs:\n${scheduleText(smallest)}`);
-    print(`It fails with: ${firstLine(failure)}`);
-    const { min, max } = this.#options.nodeCounts;
+    const { nodeCounts: { min, max }, shrinks } = this.#options;
+    let smallest = schedule;
+    let failure = report.failure!;
+    if (shrinks) {
+      const found = await this.#shrink(schedule, failure);
+      ({ smallest, failure } = found);
+      print(
+        `The smallest schedule that fails, after ${found.runCount} more runs:\n${scheduleText(smallest)}`,
+      );
+      print(`It fails with: ${firstLine(failure)}`);
+    }
     const kept: KeptSchedule = { nodes: `${min}..${max}`, failure: firstLine(failure), schedule: smallest };
     const path = `${seedFolder}/cluster-seed-${report.seed}.json`;
     try {

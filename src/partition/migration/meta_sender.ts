@@ -27,6 +27,9 @@ interface Batch {
   sentMs: number;
 }
 
+/** Most partitions of small clusters have few records; a batch grows to {@linkcode MIGRATE_META_BATCH_COUNT_MAX}. */
+const FILLING_COUNT_FIRST = 16;
+
 /** What a {@linkcode MetaSender} needs. */
 export interface MetaSenderOptions {
   readonly options: MigratorOptions;
@@ -44,7 +47,7 @@ export class MetaSender implements SliceTask {
   readonly #walk: PartitionWalk;
   readonly #waiter: CallWaiter;
   readonly #unacked = new Map<number, Batch>();
-  #filling = new Uint8Array(MIGRATE_META_BATCH_COUNT_MAX * META_SIZE_BYTES);
+  #filling = new Uint8Array(FILLING_COUNT_FIRST * META_SIZE_BYTES);
   #filledCount = 0;
   #sequence = 0;
   #isWalked = false;
@@ -119,8 +122,15 @@ export class MetaSender implements SliceTask {
       return VISIT.NEXT;
     }
     const hash = recordHash(store.flat);
+    if (this.#filledCount * META_SIZE_BYTES === this.#filling.length) this.#grow();
     writeMeta(this.#filling, this.#filledCount++ * META_SIZE_BYTES, { entry, hash });
     return VISIT.NEXT;
+  }
+
+  #grow(): void {
+    const longer = new Uint8Array(this.#filling.length * 2);
+    longer.set(this.#filling);
+    this.#filling = longer;
   }
 
   #close(isLast: boolean): void {
