@@ -64,6 +64,12 @@ export const SESSION_OUTPUT_HIGH_WATER_BYTES = 1024 * 1024;
  */
 export const SESSION_JOB_OUTPUT_HIGH_WATER_BYTES = 256 * 1024;
 
+/** Time for which one connection's requests are run in one go: as long as a slice of background work. */
+export const CLIENT_RUN_MAX_MS = 1;
+
+/** Time for which requests of all connections are run in one turn of the event loop; heartbeats and timers come between. */
+export const CLIENT_TURN_MAX_MS = 8;
+
 /** Request bytes that a node reads ahead while an earlier request of the connection is still running. */
 export const SESSION_INPUT_HIGH_WATER_BYTES = 256 * 1024;
 

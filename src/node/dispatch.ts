@@ -42,6 +42,7 @@ import {
   securityReply,
   writeProtoHeader,
 } from "../wire/mod.ts";
+import { ClientTurns } from "./client_turns.ts";
 import type { ClientFence } from "./cluster/mod.ts";
 import { answerInfo, answerPlainLine } from "./info.ts";
 import type { PendingReply } from "./info_pending.ts";
@@ -63,6 +64,8 @@ export class Dispatcher {
   readonly clock: Clock;
   /** Runs jobs in slices. */
   readonly scheduler: JobScheduler;
+  /** What clients may take of the event loop. */
+  readonly turns: ClientTurns;
   readonly #node: AerieNode;
   readonly #settings: Settings;
   readonly #namespaces: readonly Namespace[];
@@ -74,6 +77,7 @@ export class Dispatcher {
     this.#node = node;
     this.clock = node.ports.clock;
     this.scheduler = new JobScheduler(this.clock);
+    this.turns = new ClientTurns(this.clock);
     this.#settings = node.settings;
     this.#namespaces = node.namespaces;
     this.#compute = node.ports.compute;

@@ -1,8 +1,8 @@
 /**
  * One client connection: cuts frames, runs requests strictly in order, gathers replies.
  *
- * States: idle (frames are run as they arrive) → running a job (a batch or scan, in slices) or suspended (a transaction
- * waits; its frame stays in the input) → idle. While not idle, or while replies pile up because the client does not
+ * States: idle (frames are run as they arrive) → running a job (a batch or scan, in slices), suspended (a transaction
+ * waits; its frame stays in the input) or deferred (it has used its share of the turn) → idle. While not idle, or while replies pile up because the client does not
  * read, input is kept back, and beyond a high-water mark the socket is not read at all: a client can make the node hold
  * one request, some read-ahead and a bounded amount of replies, no more.
  *
@@ -24,6 +24,7 @@ import type { DurableWaiter, NamespaceStore, Waiter } from "../storage/mod.ts";
 import { type Namespace, TransactionContext } from "../transaction/mod.ts";
 import { PROTO_HEADER_SIZE, protoBodySize, protoFault, ReplyWriter } from "../wire/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
+import type { TurnTaker } from "./client_turns.ts";
 import type { Job } from "./job.ts";
 
 /** Capacity of fresh buffers; most requests and replies are smaller. */
@@ -38,7 +39,7 @@ export type SessionKind = "service" | "admin" | "info";
 export type FrameOutcome = "done" | "suspended" | "close" | Job;
 
 /** One client connection. */
-export class Session implements ConnectionHandler, Waiter, DurableWaiter {
+export class Session implements ConnectionHandler, Waiter, DurableWaiter, TurnTaker {
   /** Port that the connection came in by. */
   readonly kind: SessionKind;
   /** Where replies gather; frames are appended whole. */
@@ -64,6 +65,8 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
   #writing = false;
   #paused = false;
   #suspended = false;
+  /** Frames wait for a later turn. */
+  #deferred = false;
   #suspendTimer: Timer | undefined;
   #job: Job | undefined;
   #isJobScheduled = false;
@@ -87,7 +90,7 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
 
   /** Nothing is running and nothing waits to be sent. */
   get isIdle(): boolean {
-    return !this.#isBusy && !this.#writing && this.out.length === 0;
+    return !this.#isBusy && !this.#deferred && !this.#writing && this.out.length === 0;
   }
 
   get #isBusy(): boolean {
@@ -102,7 +105,7 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
       this.#input.append(bytes);
       return this.#throttle();
     }
-    if (this.#input.length > 0 || this.#isBusy || this.isFlooded) {
+    if (this.#input.length > 0 || this.#isBusy || this.#deferred || this.isFlooded) {
       this.#input.append(bytes);
       this.#pump();
     } else {
@@ -148,6 +151,15 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
     // The request is in the input still, and a job is stepped when the fence is lowered.
     if (this.#isFenced(this.#dispatcher.clock.monotonicMs())) return;
     if (this.#job !== undefined) this.#stepJob();
+    this.#pump();
+    this.flush();
+    this.#throttle();
+  }
+
+  /** See {@linkcode TurnTaker}. */
+  onTurn(): void {
+    this.#deferred = false;
+    if (this.closed) return;
     this.#pump();
     this.flush();
     this.#throttle();
@@ -223,7 +235,7 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
 
   /** Runs frames that were kept back. */
   #pump(): void {
-    if (this.#input.length === 0 || this.#isBusy || this.isFlooded || this.closed) return;
+    if (this.#input.length === 0 || this.#isBusy || this.#deferred || this.isFlooded || this.closed) return;
     this.nowMs = this.#dispatcher.clock.monotonicMs();
     if (this.#isFenced(this.nowMs)) return;
     const consumed = this.#runFrames(this.#input.bytes, this.#input.length);
@@ -231,9 +243,18 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
     if (this.#input.length === 0) this.#input.reset(0);
   }
 
-  /** Runs the whole frames at the start of some bytes; how many bytes are done with. */
+  /** Runs the whole frames at the start of some bytes, for this session's share; how many bytes are done with. */
   #runFrames(bytes: Uint8Array, end: number): number {
     if (this.kind === "info") return this.#dispatcher.runPlainInfo(this, bytes, end);
+    const { turns } = this.#dispatcher;
+    const startMs = this.nowMs;
+    const consumed = this.#runFramesUntil(startMs + turns.shareMs, bytes, end);
+    turns.use(this.nowMs - startMs);
+    return consumed;
+  }
+
+  /** Each request that has ended has looked at the clock, so that looking at the time costs nothing. */
+  #runFramesUntil(deadlineMs: number, bytes: Uint8Array, end: number): number {
     let at = 0;
     while (end - at >= PROTO_HEADER_SIZE && !this.isFlooded) {
       const fault = protoFault(bytes, at);
@@ -244,6 +265,11 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
       }
       const frameEnd = at + PROTO_HEADER_SIZE + protoBodySize(bytes, at);
       if (frameEnd > end) break;
+      if (this.nowMs >= deadlineMs) {
+        this.#deferred = true;
+        this.#dispatcher.turns.defer(this);
+        break;
+      }
       const outcome = this.#dispatcher.runFrame(this, bytes, at, frameEnd);
       if (outcome === "suspended") {
         this.#suspend();
@@ -306,7 +332,8 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter {
   /** Reads the socket only while its bytes can be used or kept. */
   #throttle(): void {
     if (this.closed) return;
-    const wait = (this.#isBusy || this.isFlooded || this.#dispatcher.fence.isRaised) &&
+    const isHeld = this.#isBusy || this.#deferred || this.isFlooded || this.#dispatcher.fence.isRaised;
+    const wait = isHeld &&
       this.#input.length > SESSION_INPUT_HIGH_WATER_BYTES;
     if (wait === this.#paused) return;
     this.#paused = wait;

@@ -2,6 +2,7 @@ import { assertEquals, assertLess } from "@std/assert";
 import { SLICE_MAX_MS } from "../base/mod.ts";
 import type { Connection } from "../port/mod.ts";
 import { TestClock } from "../storage/testing.ts";
+import { ClientTurns } from "./client_turns.ts";
 import { ClientFence } from "./cluster/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { type Job, JobScheduler } from "./job.ts";
@@ -35,6 +36,7 @@ function startSession(
   const dispatcher = {
     clock,
     scheduler: options.scheduler,
+    turns: new ClientTurns(clock),
     runFrame: () => options.job,
     fence: new ClientFence(),
     holdsClients: () => false,

@@ -4,6 +4,7 @@ import { ResultCode, toHex } from "../base/mod.ts";
 import type { Connection } from "../port/mod.ts";
 import { FlushUnit, type NamespaceStore } from "../storage/mod.ts";
 import { TestClock } from "../storage/testing.ts";
+import { ClientTurns } from "./client_turns.ts";
 import { ClientFence } from "./cluster/mod.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { type Job, JobScheduler } from "./job.ts";
@@ -28,6 +29,7 @@ class TestSession {
     const dispatcher = {
       clock: this.clock,
       scheduler: new JobScheduler(this.clock),
+      turns: new ClientTurns(this.clock),
       runFrame: (session: Session, bytes: Uint8Array, at: number): FrameOutcome => {
         const mark = bytes[at + 8];
         const outcome = this.outcomes.get(mark)?.() ?? "done";

@@ -6,6 +6,7 @@
 
 import { assert } from "@std/assert";
 import { PARTITION_COUNT } from "../../src/base/mod.ts";
+import { encodeInfoRequest } from "../../src/wire/mod.ts";
 import {
   lastErrorAfter,
   type LoadedCluster,
@@ -96,6 +97,54 @@ const napping: Scenario = {
       await loaded.finish();
     }),
 };
+
+/** Clients send far more than a node can do, all at once: heartbeats have their share of each turn nonetheless. */
+const flooded: Scenario = {
+  name: "three nodes: one is flooded with pipelined requests, and stays a member",
+  run: (report) =>
+    withLoad(3, {}, async (loaded) => {
+      const { cluster } = loaded;
+      const keyOf = async () => (await loaded.client.info("cluster-stable:ignore-migrations=true")).trim();
+      const before = await keyOf();
+      const { host, ports } = cluster.nodes[0].place;
+      const repliesBytes = await flood({ hostname: host, port: ports.service }, FLOOD_MS);
+      report.note(
+        "replies to the flood",
+        `${Math.round(repliesBytes / 2 ** 20)} MiB in ${FLOOD_MS / 1000} s`,
+      );
+      assert(repliesBytes > 0, "the flood was answered");
+      const after = await keyOf();
+      assert(after === before, `the cluster changed from ${before} to ${after}`);
+      await goesOn(loaded);
+      noteErrors(loaded, report);
+      await loaded.finish();
+    }),
+};
+
+const FLOOD_MS = 5000;
+const FLOOD_CONNECTION_COUNT = 32;
+
+/** Sends requests without waiting for their answers; bytes of the answers. */
+async function flood(address: { hostname: string; port: number }, forMs: number): Promise<number> {
+  // An info request is the cheapest to make here and no cheaper there than a read.
+  const one = encodeInfoRequest(["partition-generation", "peers-generation", "node"]);
+  const block = new Uint8Array(one.length * 512);
+  for (let at = 0; at < block.length; at += one.length) block.set(one, at);
+  const endMs = performance.now() + forMs;
+  let receivedBytes = 0;
+  const run = async () => {
+    const connection = await Deno.connect(address);
+    const reading = (async () => {
+      for await (const bytes of connection.readable) receivedBytes += bytes.length;
+    })().catch(() => {});
+    const writer = connection.writable.getWriter();
+    while (performance.now() < endMs) await writer.write(block);
+    connection.close();
+    await reading;
+  };
+  await Promise.all(Array.from({ length: FLOOD_CONNECTION_COUNT }, () => run()));
+  return receivedBytes;
+}
 
 /** All nodes are restarted, one after the other. */
 const rolling: Scenario = {
@@ -253,6 +302,7 @@ export const failureScenarios: readonly Scenario[] = [
   fourNodes,
   frozen,
   napping,
+  flooded,
   rolling,
   quickRestart,
   unsettled,
