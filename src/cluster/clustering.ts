@@ -108,6 +108,12 @@ export class Clustering {
   #lastTickMs: number;
   #orphanSinceMs: number;
   #movedMs = -Infinity;
+  /** The last cluster that was left because its principal is gone; it may be dead. */
+  #bereaved: { succession: readonly NodeId[]; clusterKey: number; isDead: boolean } = {
+    succession: [],
+    clusterKey: 0,
+    isDead: false,
+  };
   #isDuplicate = false;
   #preferred: NodeId = NO_NODE;
   #payload: ClusteringPayload;
@@ -252,6 +258,7 @@ export class Clustering {
       joiners: this.#queue.nodes,
       isQuantum,
       isPatient: this.#nowMs - this.#orphanSinceMs < this.#intervals.patienceMs,
+      unaware: this.#unaware(),
       clusterSizeMin: this.#settings.clusterSizeMin,
     });
     if (decision.kind === "ask") {
@@ -263,6 +270,22 @@ export class Clustering {
       return true;
     }
     return false;
+  }
+
+  /**
+   * Members of the cluster whose principal is gone that may stand still: they are heard, and show that cluster still. What
+   * they alone have would be missing in a cluster without them. They depart in time if they stand still for long. Where
+   * the principal may live, for them, only those count that have said nothing since.
+   */
+  #unaware(): NodeId[] {
+    const { succession, clusterKey, isDead } = this.#bereaved;
+    const { hears } = this.#peers;
+    return succession.filter((node) => {
+      const peer = this.#peers.get(node);
+      if (peer?.payload?.clusterKey !== clusterKey) return false;
+      const isLinked = hears(node, this.#self);
+      return isLinked && (isDead || peer.receivedMs <= this.#orphanSinceMs);
+    });
   }
 
   /** Answers whether the node left its cluster. */
@@ -367,7 +390,9 @@ export class Clustering {
     this.#queue.remove(node);
     this.#request.departed(node);
     this.#afterRound(this.#proposer.departed(node), `${nodeIdForLog(node)} departed`);
-    if (isPrincipal) this.#becomeOrphan("membership lost", `the principal ${nodeIdForLog(node)} departed`);
+    if (!isPrincipal) return;
+    this.#bereaved = { succession, clusterKey: this.#register.clusterKey, isDead: isConfirmed };
+    this.#becomeOrphan("membership lost", `the principal ${nodeIdForLog(node)} departed`);
   }
 
   /**

@@ -21,6 +21,8 @@ export interface OrphanView {
   readonly isQuantum: boolean;
   /** The node has not been an orphan for long: it still waits for others. */
   readonly isPatient: boolean;
+  /** Members of the cluster that this node has left who are heard and don't seem to know yet that it is over. */
+  readonly unaware: readonly NodeId[];
   readonly clusterSizeMin: number;
 }
 
@@ -38,9 +40,9 @@ const WAIT: OrphanDecision = { kind: "wait" };
 
 /**
  * Decides for an orphan. A patient one asks every principal that it hears, waits for every orphan that it could be
- * with, and never forms a cluster alone beside other orphans. One that has lost patience leaves out principals whose
- * clusters it can't be a full member of, and orphans that don't ask; so nobody stays an orphan for ever because of
- * links between others.
+ * with, also for one that will be an orphan as soon as it notices, and never forms a cluster alone beside other orphans.
+ * One that has lost patience leaves out principals whose clusters it can't be a full member of, and orphans that don't
+ * ask; so nobody stays an orphan for ever because of links between others.
  */
 export function decideOrphan(view: OrphanView): OrphanDecision {
   const { self, peers, isPatient } = view;
@@ -68,7 +70,7 @@ function decideForming(
   const asked = (node: NodeId) => node === self || joiners.includes(node);
   if (isPatient) {
     const isAloneBesideOthers = clique.length === 1 && orphans.length > 0;
-    if (isAloneBesideOthers || !clique.every(asked)) return WAIT;
+    if (isAloneBesideOthers || !clique.every(asked) || view.unaware.length > 0) return WAIT;
   }
   const succession = isPatient ? clique : evictToClique(orphans.filter(asked), self, peers.hears).kept;
   return succession.length < view.clusterSizeMin ? WAIT : { kind: "form", succession };

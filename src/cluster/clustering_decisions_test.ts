@@ -73,6 +73,9 @@ Deno.test("decideOrphan() asks, waits or forms a cluster", () => {
     [3, "5:51 1:51", "", "", "tick", "ask 5"],
     [3, "5:5 2:21 1:21", "", "", "tick", "ask 52"],
     [3, "1:51", "", "", "quantum", "form 3"],
+    [3, "1:51", "", "", "unaware quantum", "wait"],
+    [3, "2:- 1:51", "", "2", "unaware quantum", "wait"],
+    [3, "2:- 1:51", "", "2", "unaware impatient quantum", "form 32"],
     [3, "5:51! 2:-", "", "2", "quantum", "form 32"],
     [3, "2:-!", "", "", "quantum", "form 3"],
     // Broken links: 2 and 1 have none.
@@ -93,6 +96,7 @@ Deno.test("decideOrphan() asks, waits or forms a cluster", () => {
     const decision = decideOrphan({
       ...world(self, peers, missing),
       joiners: ids(joiners),
+      unaware: when.includes("unaware") ? ids("1") : [],
       isQuantum: when.includes("quantum"),
       isPatient: !when.includes("impatient"),
       clusterSizeMin: 1,
@@ -107,7 +111,7 @@ Deno.test("decideOrphan() asks, waits or forms a cluster", () => {
 });
 
 Deno.test("decideOrphan() forms no cluster below the smallest size", () => {
-  const view = { ...world(2, "1:-"), joiners: ids("1"), isQuantum: true, isPatient: true };
+  const view = { ...world(2, "1:-"), joiners: ids("1"), unaware: [], isQuantum: true, isPatient: true };
   assertEquals(decideOrphan({ ...view, clusterSizeMin: 3 }), { kind: "wait" });
   assertEquals(decideOrphan({ ...view, clusterSizeMin: 2 }).kind, "form");
 });

@@ -163,6 +163,32 @@ Deno.test("Clustering acts on a confirmed death within two heartbeats, whoever d
   }
 });
 
+Deno.test("Clustering waits for a member that stands still when the principal dies, as long as it is heard", () => {
+  // A death that nobody confirms is noticed after the node timeout.
+  const cases = [[true, 0, 600], [true, 0, 1000], [false, 1400, 800]] as const;
+  for (const [confirmed, afterMs, sleepMs] of cases) {
+    const lab = clusterOfThree();
+    lab.pulseOnChange = true;
+    lab.crash(3, confirmed);
+    lab.run(afterMs);
+    lab.sleep(1, sleepMs);
+    while (lab.node(2).published?.succession[0] !== labNodeId(2)) lab.run(1);
+    const { succession } = lab.node(2).published!;
+    assertEquals(succession, [2, 1].map(labNodeId), `confirmed ${confirmed}, slept ${sleepMs} ms`);
+  }
+});
+
+Deno.test("Clustering goes on without a member that stands still longer than the node timeout", () => {
+  const lab = clusterOfThree();
+  lab.pulseOnChange = true;
+  const startMs = lab.nowMs;
+  lab.crash(3, true);
+  lab.sleep(1, 10_000);
+  while (lab.node(2).published?.succession[0] !== labNodeId(2)) lab.run(1);
+  assertEquals(lab.node(2).published?.succession, [labNodeId(2)]);
+  assert(lab.nowMs - startMs < 4000, `${lab.nowMs - startMs} ms`);
+});
+
 Deno.test("Clustering counts a death from the loss of the connections, and a hop from the confirmation at least", () => {
   for (const [confirmedMs, atMostMs] of [[10, 345], [120, 345], [200, 400]] as const) {
     for (const victim of [1, 3]) {
