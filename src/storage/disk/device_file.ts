@@ -440,13 +440,18 @@ async function loadPages(
   }
 }
 
-/** When a device is missing or empty, so are its records: nothing that is known of partitions holds any more. */
+/** When a device is missing, or a new one stands in its place, so are its records: what is known of partitions is wrong. */
 function judgeCompleteness(
   devices: readonly OpenDevice[],
   { countBefore, pages, options }: { countBefore: number; pages: PartitionPages; options: DeviceOptions },
 ): void {
   const oldCount = devices.filter(({ isNew }) => !isNew).length;
-  if (oldCount === 0 || (oldCount === devices.length && countBefore <= oldCount)) return;
+  if (oldCount === 0) return;
+  if (countBefore <= oldCount) {
+    // Nothing is missing; a device that was added gets the pages, too.
+    if (oldCount < devices.length) pages.markAllDirty();
+    return;
+  }
   options.log.write(
     "warning",
     "drv_ssd",

@@ -415,7 +415,7 @@ describe("openDevices()", () => {
     assertEquals(header.blockSizeBytes, 2 * MIB);
   });
 
-  it("forgets what it knew of partitions when a device is missing", async () => {
+  it("forgets what it knew of partitions when a device is missing, not when one was added", async () => {
     const disk = new CrashDisk(new TestRandom(1));
     const both = { files: ["/a", "/b"] };
     const devices = await openFiles(disk, both);
@@ -429,9 +429,16 @@ describe("openDevices()", () => {
     const whole = new PartitionPages();
     await openDevices({ ...options(disk), ...both }, whole);
     assertEquals(whole.get(5), Uint8Array.of(1));
+    const more = new PartitionPages();
+    await openDevices({ ...options(disk), files: ["/a", "/b", "/c"] }, more);
+    assertEquals(more.get(5), Uint8Array.of(1), "nothing is missing when a device is added");
+    assertEquals(more.isDirty, true);
     const partial = new PartitionPages();
-    await openDevices(options(disk), partial);
-    assertEquals(partial.get(5), undefined);
+    await openDevices({ ...options(disk), files: ["/a", "/b", "/d"] }, partial);
+    assertEquals(partial.get(5), undefined, "a new device in the place of another lacks its records");
+    const fewer = new PartitionPages();
+    await openDevices(options(disk), fewer);
+    assertEquals(fewer.get(5), undefined);
   });
 });
 
