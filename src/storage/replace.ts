@@ -25,11 +25,12 @@
  * @module
  */
 
-import { PLANTED, ResultCode } from "../base/mod.ts";
+import { ByteBuffer, DIGEST_SIZE_BYTES, PLANTED, ResultCode } from "../base/mod.ts";
 import type { ChangeOrigin } from "../port/mod.ts";
+import { BinTable } from "../record/mod.ts";
 import { LOADED, type Waiter } from "./device.ts";
 import { ENTRY_FLAG, EntryRef } from "./entry.ts";
-import { type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
+import { encodeFlat, type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
 import { measured, measureFlat } from "./flat_check.ts";
 import { withSoundIndexes } from "./flat_index.ts";
 import type { SetInfo } from "./sets.ts";
@@ -84,6 +85,8 @@ const TREE_ID_AT = 7;
 const TREE_ID_BITS = 0xfc;
 
 const entryHere = new EntryRef();
+const NO_BINS = new BinTable();
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Stores a record from another node, unless the one that is here is better. Publishes the change.
@@ -144,6 +147,24 @@ export function restoreRecord(store: NamespaceStore, range: FlatRange, entry: En
     isMended: true,
   });
   return resultCode === ResultCode.OK ? REPLACED.APPLIED : REPLACED.OUT_OF_SPACE;
+}
+
+/**
+ * Stores a tombstone that can't be read here anew: all that it says is in its entry, so that no other node is needed. Others
+ * may have removed theirs, while an older copy on a device of this one is still held back by it.
+ *
+ * @param entry points at the tombstone
+ * @returns false when there is no room for it, or a truncation covers it
+ */
+export function restoreTombstone(store: NamespaceStore, entry: EntryRef): boolean {
+  const digest = new Uint8Array(DIGEST_SIZE_BYTES);
+  entry.copyDigest(digest, 0);
+  const { generation, lastUpdateMs } = entry;
+  const set = store.sets.byId(entry.setId)?.nameBytes ?? NO_BYTES;
+  const out = new ByteBuffer();
+  const meta = { generation, lastUpdateMs, voidTime: 0, set, key: undefined, treeId: 0 };
+  encodeFlat(out, digest, 0, meta, NO_BINS);
+  return restoreRecord(store, { bytes: out.bytes, at: 0, end: out.length }, entry) === REPLACED.APPLIED;
 }
 
 /**

@@ -10,7 +10,7 @@
  * | all have answered, nobody has one | hopeless for a while: readers get an error, never "not found" |
  * | not all have answered in time | the same |
  *
- * A record that is written meanwhile needs no mending any more. A change of the cluster begins everything anew.
+ * A tombstone is made anew from its entry. A record that is written meanwhile needs no mending any more. A change of the cluster begins everything anew.
  *
  * @module
  */
@@ -26,6 +26,7 @@ import {
   measureFlat,
   REPLACED,
   restoreRecord,
+  restoreTombstone,
   type Waiter,
 } from "../storage/mod.ts";
 import { type ByteSpan, type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
@@ -41,6 +42,8 @@ const RETRY_MS = 50;
 const HOPELESS_MS = 5000;
 
 const entryHere = new EntryRef();
+/** Whoever does not wait. */
+const NOBODY: Waiter = { wake: () => {} };
 
 /** Mends records of all namespaces of a node. */
 export class RecordMender {
@@ -66,6 +69,7 @@ export class RecordMender {
   }
 
   #mend(namespace: Namespace, entry: EntryRef, waiter: Waiter | undefined): Loaded {
+    if (entry.isTombstone) return this.#renew(namespace, entry, waiter);
     if (namespace.partitions.clusterSize <= 1) return LOADED.FAILED;
     const digest = new Uint8Array(20);
     entry.copyDigest(digest, 0);
@@ -81,6 +85,14 @@ export class RecordMender {
     if (mending.isHopeless) return LOADED.FAILED;
     if (waiter !== undefined) mending.waiters.add(waiter);
     return LOADED.PENDING;
+  }
+
+  /** A tombstone needs nobody: all that it says is in its entry. */
+  #renew({ store }: Namespace, entry: EntryRef, waiter: Waiter = NOBODY): Loaded {
+    const { location } = entry;
+    if (!restoreTombstone(store, entry)) return LOADED.FAILED;
+    store.disk?.noteMended(location, "the index");
+    return store.loadHere(entry, waiter);
   }
 }
 

@@ -64,7 +64,8 @@ export class DamageWalk implements BackgroundTask, Waiter {
       const loaded = store.load(this.#entry, this);
       this.#isWaiting = loaded === LOADED.PENDING;
       if (this.#isWaiting) return false;
-      if (loaded === LOADED.HERE) this.#storeAnew(this.#entry);
+      // One that was mended at once is elsewhere already.
+      if (loaded === LOADED.HERE && this.#isConcerned(this.#entry)) this.#storeAnew(this.#entry);
     }
     this.#found.pop();
     return true;
