@@ -436,7 +436,7 @@ export class Emigration implements SliceTask {
     for (const id of this.#window.sentBefore(nowMs - settings.migrateRetransmitMs)) {
       const name = this.#window.name(id);
       if (this.#window.isRemoval(id)) {
-        if (store.find(name, 0, this.#entry)) this.#window.settle(id);
+        if (this.#isHere(name, 0)) this.#window.settle(id);
         else if (!this.#sendRemoval(id, name)) return true;
       } else if (!store.find(name, 0, this.#entry)) {
         this.#window.settle(id);
@@ -458,13 +458,12 @@ export class Emigration implements SliceTask {
   /** Tells which of the receiver's records this node, which has everything, has no more; whether all were told. */
   #removeRest(deadlineMs: number): boolean {
     const meta = this.#meta!;
-    const { store } = this.plan.namespace;
     const end = meta.count * META_SIZE_BYTES;
     for (; this.#removeAt < end; this.#removeAt += META_SIZE_BYTES) {
       if (meta.isMatched(this.#removeAt)) continue;
       if (this.#window.isFull || this.#burstBytes >= SEND_BURST_BYTES) return false;
       // A record that was written after the walk passed goes to its replicas by itself.
-      if (store.find(meta.records, this.#removeAt, this.#entry)) continue;
+      if (this.#isHere(meta.records, this.#removeAt)) continue;
       const name = meta.records.subarray(this.#removeAt, this.#removeAt + META_SIZE_BYTES);
       const insertId = this.#window.add(name, {
         sizeBytes: META_SIZE_BYTES,
@@ -480,6 +479,12 @@ export class Emigration implements SliceTask {
       if (this.#nowMs >= deadlineMs) this.#burstBytes = SEND_BURST_BYTES;
     }
     return true;
+  }
+
+  /** Whether there is a record that counts: one that a truncation covers is gone, though it may not be removed yet. */
+  #isHere(digest: Uint8Array, at: number): boolean {
+    const { store } = this.plan.namespace;
+    return store.find(digest, at, this.#entry) && !store.isTruncated(this.#entry);
   }
 
   #sendRemoval(insertId: number, record: Uint8Array): boolean {

@@ -394,6 +394,21 @@ describe("delta migration", () => {
     assertEquals(a.statistics.recordsSkipped, 19);
   });
 
+  it("removes what the source has no more when its own copy is truncated and not yet removed", () => {
+    const { b, numbers } = interrupted(({ cluster, a, b, numbers }) => {
+      cluster.clock.advance(10);
+      for (const { it: { store } } of [a, b]) store.truncateLutMs = store.nowMs();
+      cluster.clock.advance(10);
+      assertEquals(b.it.put(numbers[7], { sizeBytes: 66 }), ResultCode.OK);
+      cluster.loses = (_from, _to, { kind }) => {
+        if (kind === "done") { for (const number of numbers) a.it.remove(number); }
+        return false;
+      };
+      assert(b.it.get(numbers[7]) !== undefined);
+    });
+    assertEquals(b.it.has(numbers[7]), false);
+  });
+
   it("removes nothing that was written since it was told", () => {
     for (let seed = 1; seed <= 5; seed++) {
       let writes = 0;
