@@ -9,6 +9,7 @@ import type { Compute, Disk, DiskFile, Log, Random } from "../../port/mod.ts";
 import { BlockCipher } from "./block_cipher.ts";
 import { type DeviceEncryption, type DeviceKey, makeDeviceKey, openDeviceKey } from "./device_key.ts";
 import {
+  BLOCK_COUNT_MIN,
   BLOCK_SIZE_MAX_BYTES,
   BLOCK_SIZE_MIN_BYTES,
   DEVICE_SIZE_MIN_BYTES,
@@ -290,6 +291,7 @@ async function claim(candidates: readonly Candidate[], options: DeviceOptions): 
   checkSet(known);
   const setId = known[0]?.header?.setId ?? freshId(options.random);
   const blockSizeBytes = known[0]?.header?.blockSizeBytes ?? chooseBlockSize(options);
+  checkRoom(candidates, blockSizeBytes);
   const devices: OpenDevice[] = [];
   const runId = freshId(options.random);
   let firstBlock = 0;
@@ -407,6 +409,18 @@ function checkSet(known: readonly Candidate[]): void {
         `"${first.path}" and "${path}" have different write blocks; one header is damaged`,
       );
     }
+  }
+}
+
+/** A new device must have blocks enough, or it would refuse all records and never say why. */
+function checkRoom(candidates: readonly Candidate[], blockSizeBytes: number): void {
+  for (const { path, sizeBytes, header } of candidates) {
+    const neededBytes = HEADER_AREA_SIZE_BYTES + BLOCK_COUNT_MIN * blockSizeBytes;
+    if (header !== undefined || sizeBytes >= neededBytes) continue;
+    throw new ConfigError(
+      `"${path}" has ${sizeBytes} bytes; with write blocks of ${blockSizeBytes} bytes, which max-record-size asks for, it needs ` +
+        `${neededBytes}. Make it larger, or lower max-record-size`,
+    );
   }
 }
 

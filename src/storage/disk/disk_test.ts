@@ -402,6 +402,13 @@ describe("openDevices()", () => {
     await assertRejects(() => openFiles(disk), ConfigError, "left alone");
   });
 
+  it("refuses a new device that has too few blocks for the largest record", async () => {
+    const disk = new CrashDisk(new TestRandom(1));
+    const large = { recordSizeMaxBytes: 8 * MIB };
+    await assertRejects(() => openFiles(disk, large), ConfigError, "it needs 34603008. Make it larger");
+    await openFiles(disk, { ...large, filesizeBytes: 33 * MIB });
+  });
+
   it("takes the other copy of a header when one is torn, and a file whose first header was cut short", async () => {
     const disk = new CrashDisk(new TestRandom(1));
     const [{ header }] = await openFiles(disk);

@@ -40,6 +40,8 @@ export const PLACE_SIZE_BYTES = 4;
 export const BLOCK_SIZE_MIN_BYTES = 1024 * 1024;
 /** Largest write block. */
 export const BLOCK_SIZE_MAX_BYTES = 8 * 1024 * 1024;
+/** A device has so many blocks at least: one to write to, one that fills up, and two that defragmentation needs. */
+export const BLOCK_COUNT_MIN = 4;
 /** Smallest device: a header area and enough blocks for writing and defragmentation. */
 export const DEVICE_SIZE_MIN_BYTES = 16 * 1024 * 1024;
 /** Each start gives out block sequences that are at least so far above the highest that was found. */
