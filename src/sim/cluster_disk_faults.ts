@@ -60,11 +60,20 @@ export function rot(disk: SimDisk, amount: number): void {
   disk.corruptSome(isSecond ? SECOND_DATA_FILE : DATA_FILE, CORRUPTION_COUNT, fromBytes);
 }
 
-/** Reads, or writes and syncs, of data files fail; reads of all of them for less than it takes to give a device up. */
-export function failDisk(disk: SimDisk, { kind, durationMs, amount }: PlannedFault): LastingFault {
+/**
+ * Reads, or writes and syncs, of data files fail; reads of all of them for less than it takes to give a device up. Of a
+ * node that has lost a device the same one fails: without any it can't be filled, until an operator starts it anew.
+ *
+ * @param lost number of the device that is lost; -1 for none
+ */
+export function failDisk(
+  disk: SimDisk,
+  { kind, durationMs, amount }: PlannedFault,
+  lost: number,
+): LastingFault {
   const { conditions } = disk;
   const isSecond = disk.holds(SECOND_DATA_FILE) && amount % 4 !== 0;
-  conditions.faultyPrefix = isSecond ? SECOND_DATA_FILE : "/data/";
+  conditions.faultyPrefix = !isSecond ? "/data/" : lost === 0 ? DATA_FILE : SECOND_DATA_FILE;
   conditions.writeFaultCode = ["EIO", "ENOSPC", "EROFS"][amount % 3];
   conditions.cutsWrites = amount % 2 === 0;
   if (kind === "bad-reads") conditions.failsReads = true;

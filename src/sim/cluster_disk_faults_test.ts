@@ -2,7 +2,8 @@ import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createCompute } from "../platform/mod.ts";
-import { slowDisk } from "./cluster_disk_faults.ts";
+import { failDisk, slowDisk } from "./cluster_disk_faults.ts";
+import { DATA_FILE, SECOND_DATA_FILE } from "./cluster_members.ts";
 import type { SimDisk } from "./disk.ts";
 import { SimWorld } from "./mod.ts";
 
@@ -25,6 +26,20 @@ describe("slowDisk", () => {
       assertEquals(disk.conditions.syncMaxUs, firstEndsFirst ? 2_000_000 : 500_000);
       (firstEndsFirst ? second : first).undo();
       assertEquals(disk.conditions, usual);
+    }
+  });
+});
+
+describe("failDisk", () => {
+  it("failDisk() fails the device that is lost, or all for a short time, when a node has lost one of two", () => {
+    for (const [lost, second] of [[-1, SECOND_DATA_FILE], [0, DATA_FILE], [1, SECOND_DATA_FILE]] as const) {
+      const disk = newDisk();
+      disk.holds = () => true;
+      const fault = { kind: "bad-reads", durationMs: 6000, atMs: 0, node: 0, other: 0 } as const;
+      assertEquals(failDisk(disk, { ...fault, amount: 3 }, lost).lastsMs, 6000);
+      assertEquals(disk.conditions.faultyPrefix, second);
+      assertEquals(failDisk(disk, { ...fault, amount: 4 }, lost).lastsMs, 1800);
+      assertEquals(disk.conditions.faultyPrefix, "/data/");
     }
   });
 });

@@ -226,9 +226,9 @@ export class Strikes {
     });
   }
 
-  #failDisk(fault: PlannedFault, { machine: { disk } }: ClusterMember): void {
+  #failDisk(fault: PlannedFault, member: ClusterMember): void {
     this.#targets.noteDiskFault();
-    this.#breakDisk(failDisk(disk, fault));
+    this.#breakDisk(failDisk(member.machine.disk, fault, lostDevice(member)));
   }
 
   #breakDisk({ lastsMs, undo }: LastingFault): void {
@@ -242,9 +242,8 @@ export class Strikes {
   #killDevice(fault: PlannedFault, member: ClusterMember): void {
     this.#targets.noteDiskFault();
     const kill = () => {
-      const lost = member.store.disk!.watch.states.indexOf(DEVICE_STATE.FAILED);
       this.#targets.noteTrouble();
-      this.#breakDisk(killDevice(member.machine.disk, fault, lost));
+      this.#breakDisk(killDevice(member.machine.disk, fault, lostDevice(member)));
     };
     if (fault.amount % 4 === 0) return kill();
     this.deathCount++;
@@ -739,6 +738,11 @@ function struckBy(
     default:
       return [member];
   }
+}
+
+/** Number of a device that a node has lost; -1 for none. */
+function lostDevice({ store }: ClusterMember): number {
+  return store.disk?.watch.states.indexOf(DEVICE_STATE.FAILED) ?? -1;
 }
 
 /** Whether a fault cuts the network between nodes. */
