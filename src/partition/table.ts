@@ -284,6 +284,11 @@ export class PartitionTable {
     return this.#nodesOf(balance, partition, isHolder);
   }
 
+  /** All other members of a partition's cluster, in the order of its row; some keep what they once had. */
+  others(partition: number): NodeId[] {
+    return this.balance === undefined ? [] : this.#nodesOf(this.balance, partition, () => true);
+  }
+
   /** Nodes that may have records which this node, as working or final master, lacks. */
   duplicates(partition: number): NodeId[] {
     const { balance } = this;

@@ -6,7 +6,8 @@
  * | answers | what follows |
  * | ------- | ------------ |
  * | the version that was lost, or a newer one | it is stored; done |
- * | all have answered, with older versions alone | the best of them is stored: what was newer is on no node |
+ * | no replica or duplicate has that | all other members are asked: a replica that is none any more may still have it |
+ * | all members have answered, with older versions alone | the best is stored: what was newer is on no node |
  * | all have answered, nobody has one | hopeless for a while: readers get an error, never "not found" |
  * | not all have answered in time | the same |
  *
@@ -115,6 +116,8 @@ class Mending implements PeerTask, RwAsk {
   readonly #options: MendingOptions;
   readonly #partition: number;
   readonly #waiting = new Set<NodeId>();
+  /** Not replicas and duplicates alone are asked, but all members. */
+  #asksAll = false;
   readonly #best = new FlatRecord();
   #bestFrom: NodeId | undefined;
   #deadlineMs = 0;
@@ -130,12 +133,27 @@ class Mending implements PeerTask, RwAsk {
   begin(): void {
     const { peers, partitions } = { peers: this.#peers, partitions: this.#options.namespace.partitions };
     for (const node of partitions.otherHolders(this.#partition)) this.#waiting.add(node);
-    if (this.#waiting.size === 0) return this.#giveUp();
     const nowMs = peers.clock.monotonicMs();
     this.#deadlineMs = nowMs + MEND_TIME_MS;
     this.#retryMs = RETRY_MS;
     this.#id = peers.expect(this);
-    this.#ask(nowMs);
+    this.#asksAll = false;
+    if (this.#waiting.size === 0) this.#askAll();
+    else this.#ask(nowMs);
+  }
+
+  /** Asks those that keep what they once had; the incomplete replica of a new row may have less. */
+  #askAll(): void {
+    if (this.#asksAll) return this.#takeBest();
+    this.#asksAll = true;
+    const { partitions } = this.#options.namespace;
+    const asked = partitions.otherHolders(this.#partition);
+    for (const node of partitions.others(this.#partition)) {
+      if (!asked.includes(node)) this.#waiting.add(node);
+    }
+    if (this.#waiting.size === 0) return this.#takeBest();
+    this.#retryMs = RETRY_MS;
+    this.#ask(this.#peers.clock.monotonicMs());
   }
 
   /** The cluster has changed. */
@@ -178,7 +196,7 @@ class Mending implements PeerTask, RwAsk {
       return;
     }
     this.#waiting.delete(from);
-    if (this.#waiting.size === 0) this.#takeBest();
+    if (this.#waiting.size === 0) this.#askAll();
   }
 
   /** Stores a copy that is as new as what was lost, or remembers it; whether all is done. */
