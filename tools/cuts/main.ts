@@ -49,7 +49,7 @@ async function main(): Promise<number> {
   }
   const startMs = performance.now();
   let progressMs = startMs;
-  const sum: CutReport = { cutCount: 0, starts: { cold: 0, fast: 0, replay: 0 } };
+  const sum: CutReport = { cutCount: 0, starts: { cold: 0, fast: 0, replay: 0 }, coldCount: 0 };
   let seed = firstSeed;
   const isOver = () =>
     sum.cutCount >= cutsWanted || seed - firstSeed >= historiesWanted ||
@@ -72,13 +72,15 @@ async function main(): Promise<number> {
     `${sum.cutCount} cuts in ${seed - firstSeed} histories (${firstSeed} to ${
       seed - 1
     }) in ${seconds} s; starts: ` +
-      `${cold} cold, ${replay} replayed, ${fast} fast: all records as the models say`,
+      `${cold} cold, ${replay} replayed, ${fast} fast: all records as the models say; after ${sum.coldCount} cuts ` +
+      "a cold start was compared with one from the checkpoint",
   );
   return 0;
 }
 
-function add(sum: CutReport, { cutCount, starts }: CutReport): void {
+function add(sum: CutReport, { cutCount, starts, coldCount }: CutReport): void {
   sum.cutCount += cutCount;
+  sum.coldCount += coldCount;
   for (const kind of ["cold", "fast", "replay"] as const) sum.starts[kind] += starts[kind];
 }
 

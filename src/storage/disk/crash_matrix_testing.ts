@@ -6,6 +6,7 @@
  */
 
 import { assert } from "../../base/mod.ts";
+import { TestRandom } from "../testing.ts";
 import type { StartReport } from "./cold_start.ts";
 import { CrashHistory, type CrashOptions, type CutMoment } from "./crash_testing.ts";
 
@@ -20,6 +21,10 @@ const LIFE_OPERATIONS_MAX = { commit: 200, noCommit: 40 } as const;
 const RECORD_OPERATIONS_MAX = 4000;
 /** After one of so many cuts the store is used again, and the power goes once more. */
 const SECOND_CUT_PERIOD = 16;
+/** Reading all records takes less. */
+const COMPARISON_MAX_MS = 10_000;
+/** After one of so many cuts a start with a checkpoint is compared with one that reads everything. */
+const COLD_START_PERIOD = 1;
 
 /** All combinations. */
 export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as const).flatMap((kind) =>
@@ -74,6 +79,8 @@ export interface CutReport {
   cutCount: number;
   /** Starts after them, by kind. */
   starts: Record<StartReport["kind"], number>;
+  /** Cold starts that found the same as a start with a checkpoint from the same disk. */
+  coldCount: number;
 }
 
 /** How often the power goes. */
@@ -100,7 +107,7 @@ class CutHistory {
   readonly #options: CrashOptions;
   readonly #every: number;
   readonly #history: CrashHistory;
-  readonly #report: CutReport = { cutCount: 0, starts: { cold: 0, fast: 0, replay: 0 } };
+  readonly #report: CutReport = { cutCount: 0, starts: { cold: 0, fast: 0, replay: 0 }, coldCount: 0 };
   readonly #moments: CutMoment[] = [];
   #operation = 0;
 
@@ -145,8 +152,10 @@ class CutHistory {
   async #cutAll(): Promise<void> {
     for (const moment of this.#moments.splice(0)) {
       const history = new CrashHistory(this.#options, moment);
+      const cold = this.#report.cutCount % COLD_START_PERIOD === 0 ? this.#coldHistory(moment) : undefined;
       try {
         await history.open();
+        if (cold !== undefined) await this.#compare(history, cold);
         await history.check();
         this.#report.cutCount++;
         if (this.#report.cutCount % SECOND_CUT_PERIOD === 0) {
@@ -158,6 +167,30 @@ class CutHistory {
       }
       this.#add(history);
     }
+  }
+
+  /** The same moment without a checkpoint. */
+  #coldHistory(moment: CutMoment): CrashHistory | undefined {
+    const { kind, seed, checkpoints } = this.#options;
+    if (kind !== "device" || checkpoints === "never") return undefined;
+    const disk = moment.disk.copy(new TestRandom(seed));
+    return new CrashHistory({ ...this.#options, checkpoints: "never" }, { ...moment, disk });
+  }
+
+  /** A start that reads all blocks finds the same records: which kind of start it is must not matter. */
+  async #compare(history: CrashHistory, cold: CrashHistory): Promise<void> {
+    await cold.open();
+    // The two clocks are not the same: what has expired by one of them counts for nothing.
+    const nowMs = Math.max(history.store.nowMs(), cold.store.nowMs()) + COMPARISON_MAX_MS;
+    const [found, coldFound] = [await history.records(nowMs), await cold.records(nowMs)];
+    const differing = found.findIndex((record, number) => record !== coldFound[number]);
+    assert(
+      differing < 0,
+      `after a ${history.store.start!.kind} start ${found[differing]}, after a cold one ${
+        coldFound[differing]
+      }`,
+    );
+    this.#report.coldCount++;
   }
 
   #add({ starts, crashCount }: CrashHistory): void {

@@ -1,7 +1,10 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { crashMatrix, crashName, crashSettings, cutPower } from "./crash_matrix_testing.ts";
+import { TestRandom, TestStore } from "../testing.ts";
+import { settle } from "./testing.ts";
+import { findLives } from "./block_scan.ts";
 import { plantBug, type PlantedBug } from "../../base/mod.ts";
 import { CrashHistory, type CrashOptions } from "./crash_testing.ts";
 
@@ -136,6 +139,30 @@ describe("a store on a disk whose power is cut", () => {
     assert(kind === "device" && !commit && checkpoints === "at stops");
     const { starts } = await cutPower(65, { every: 4 });
     assert(starts.replay > 0);
+  });
+
+  it("has no later unit of a block's life without the first one, however many are written at once", async () => {
+    const history = new CrashHistory({ seed: 1, kind: "device", commit: false });
+    await history.open();
+    const { store, clock, disk } = history;
+    const { blocks } = store.disk!;
+    const torn: string[] = [];
+    let cutCount = 0;
+    disk.onOperation = (cut) => {
+      const bytes = cut(new TestRandom(++cutCount)).content("/data/0.dat");
+      for (let block = 0; block < blocks.count; block++) {
+        const at = blocks.deviceOffset(block);
+        const life = findLives(bytes.slice(at, at + blocks.blockSizeBytes), blocks.place(block)).at(-1);
+        if (life !== undefined && life.units[0].offsetBytes > 0) torn.push(`block ${block} at ${cutCount}`);
+      }
+    };
+    const records = new TestStore({ store, clock });
+    for (let round = 0; round < 4; round++) {
+      for (let number = 0; number < 40; number++) records.put(number, { sizeBytes: 60_000 });
+      await settle(clock, store.disk!.flush());
+    }
+    assert(cutCount > 40, `${cutCount} cuts`);
+    assertEquals(torn, []);
   });
 
   it("notices when a start trusts a checkpoint that is stale", async () => {

@@ -385,6 +385,17 @@ export class CrashHistory {
     for (const known of this.#known) known.safe = known.versions.length - 1;
   }
 
+  /** What every record is, in words; those that have expired at a time, in ms since 2010, are none. */
+  async records(nowMs: number): Promise<string[]> {
+    const texts: string[] = [];
+    for (const number of this.#known.keys()) {
+      const found = await this.#read(number);
+      const isOver = found === undefined || (found.voidTime !== 0 && found.voidTime * 1000 < nowMs);
+      texts.push(`record ${number} is ${isOver ? "none" : JSON.stringify(found)}`);
+    }
+    return texts;
+  }
+
   /** Reads every record and compares it with what may be there; what is found is what counts from now on. */
   async check(): Promise<void> {
     const nowMs = this.store.nowMs();

@@ -263,19 +263,31 @@ export class Flusher {
 
   async #writeRound(): Promise<void> {
     const { blocks, device, pages, syncs } = this.#options;
-    const { file, cipher } = blocks.devices[device];
+    const { file } = blocks.devices[device];
     if (pages.isNeeded) await pages.write();
-    if (this.#round.length === 0) return;
-    if (cipher !== undefined) {
-      await this.#writeEncrypted(cipher);
+    const round = this.#round;
+    if (round.length === 0) return;
+    for (const units of syncs() ? beginningsFirst(round) : [round]) {
+      await this.#writeUnits(units, round);
+      // When the device was closed meanwhile, the units are elsewhere by now, and the blocks may be others.
+      if (this.#round !== round) return;
       if (syncs()) await file.sync();
-      return;
+      if (this.#round !== round) return;
     }
-    const writes = this.#round.map(({ block, startBytes, endBytes }) =>
-      file.write(blocks.deviceOffset(block) + startBytes, blocks.bytes[block]!.subarray(startBytes, endBytes))
+  }
+
+  async #writeUnits(units: readonly FlushUnit[], round: readonly FlushUnit[]): Promise<void> {
+    const { blocks, device } = this.#options;
+    const { file, cipher } = blocks.devices[device];
+    if (cipher !== undefined) return await this.#writeEncrypted(cipher, units, round);
+    await allEnded(
+      units.map(({ block, startBytes, endBytes }) =>
+        file.write(
+          blocks.deviceOffset(block) + startBytes,
+          blocks.bytes[block]!.subarray(startBytes, endBytes),
+        )
+      ),
     );
-    await allEnded(writes);
-    if (syncs()) await file.sync();
   }
 
   #noteTime(durationMs: number): void {
@@ -284,13 +296,15 @@ export class Flusher {
   }
 
   /** One unit after the other, so that a single encrypted copy is in memory at a time. */
-  async #writeEncrypted(cipher: BlockCipher): Promise<void> {
+  async #writeEncrypted(
+    cipher: BlockCipher,
+    units: readonly FlushUnit[],
+    round: readonly FlushUnit[],
+  ): Promise<void> {
     const { blocks, device, clock } = this.#options;
     const { file } = blocks.devices[device];
     const turn = () => new Promise<void>((resolve) => clock.nextTurn(resolve));
-    const round = this.#round;
-    for (const { block, startBytes, endBytes } of round) {
-      // When the device was closed meanwhile, the units are elsewhere by now, and the blocks may be others.
+    for (const { block, startBytes, endBytes } of units) {
       if (this.#round !== round) return;
       const bytes = blocks.bytes[block]!;
       const sequence = blocks.sequence[block];
@@ -341,4 +355,16 @@ export class Flusher {
 async function allEnded(writes: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(writes)).find(({ status }) => status === "rejected");
   if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+}
+
+/**
+ * The units of a round in the order in which they are synced: a later unit of a block's life is written when the first one
+ * is safe. A start with a checkpoint knows a new life by its first unit alone, and a cold one would find the others too.
+ */
+function beginningsFirst(round: readonly FlushUnit[]): (readonly FlushUnit[])[] {
+  const goOn = new Set<number>();
+  for (const { block, startBytes } of round) if (startBytes > 0) goOn.add(block);
+  const isEarly = ({ block, startBytes }: FlushUnit) => startBytes === 0 && goOn.has(block);
+  const early = round.filter(isEarly);
+  return early.length === 0 ? [round] : [early, round.filter((unit) => !isEarly(unit))];
 }
