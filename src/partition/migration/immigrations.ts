@@ -357,13 +357,17 @@ export class Immigrations {
     if (immigration.state === "ended") return this.#sendDoneAck(immigration);
     if (immigration.state === "flushing") return;
     immigration.state = "flushing";
+    this.#whenDurable(immigration, () => this.#sweepOrEnd(immigration));
+  }
+
+  /** Goes on when all that the partition has here is durable. */
+  #whenDurable(immigration: Immigration, next: () => void): void {
     const { partition, at: { namespace } } = immigration;
     const whenFlushed = this.#host.options.whenFlushed;
     const isEmpty = namespace.store.index.partitionEntryCounts[partition] === 0;
-    const isDurable = whenFlushed === undefined || isEmpty;
-    if (isDurable || PLANTED.doneBeforeDurable) return this.#sweepOrEnd(immigration);
+    if (whenFlushed === undefined || isEmpty || PLANTED.doneBeforeDurable) return next();
     whenFlushed({ namespace, partition }, () => {
-      if (immigration.state === "flushing") this.#sweepOrEnd(immigration);
+      if (immigration.state === "flushing") next();
     });
   }
 
@@ -380,7 +384,8 @@ export class Immigrations {
         isOver: () => immigration.state !== "flushing",
         onEnd: (removedCount) => {
           statistics.recordsRemoved += removedCount;
-          this.#end(immigration);
+          // The removals must be durable, too: the copy is complete from now on.
+          this.#whenDurable(immigration, () => this.#end(immigration));
         },
       }),
     );

@@ -656,6 +656,21 @@ describe("a superseded final master", () => {
     assertEquals(final.statistics.recordsRemoved, 1);
   });
 
+  it("is complete once what it has removed for that is durable, too", () => {
+    const { cluster, final, numbers } = metAgain(() => {});
+    const flushes: (() => void)[] = final.flushes = [];
+    const hasRemoved = () => final.statistics.recordsRemoved === 1;
+    until(cluster, () => {
+      if (!hasRemoved()) { for (const flushed of flushes.splice(0)) flushed(); }
+      return hasRemoved();
+    });
+    cluster.clock.advance(100);
+    assert(!final.it.has(numbers[0]));
+    assert(final.partitions.pendingImmigrations(PARTITION) > 0);
+    for (const flushed of flushes) flushed();
+    assertEquals(final.partitions.pendingImmigrations(PARTITION), 0);
+  });
+
   it("keeps all that it has when the cluster changes before the merge has ended", () => {
     const { cluster, final, numbers } = metAgain(() => {});
     cluster.loses = (_from, _to, { kind }) => kind === "done";

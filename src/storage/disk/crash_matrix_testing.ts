@@ -24,7 +24,7 @@ const SECOND_CUT_PERIOD = 16;
 /** Reading all records takes less. */
 const COMPARISON_MAX_MS = 10_000;
 /** After one of so many cuts a start with a checkpoint is compared with one that reads everything. */
-const COLD_START_PERIOD = 1;
+const COLD_START_PERIOD = 4;
 
 /** All combinations. */
 export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as const).flatMap((kind) =>
