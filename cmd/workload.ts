@@ -47,6 +47,8 @@ export interface WorkloadCounts {
   lost: string[];
   /** How many such reads there were. */
   lostCount: number;
+  /** Reads that found a write which the client had given up, and which ran after later ones; see `allowsLate`. */
+  lateCount: number;
 }
 
 /** What is known of one key. */
@@ -57,6 +59,8 @@ interface Expected {
   acked: number;
   /** What it may hold instead: writes since then whose outcome is unknown. */
   maybe: number[];
+  /** All writes whose outcome was unknown. */
+  givenUp: Set<number>;
 }
 
 /** One write of a key out of so many deletes it. */
@@ -79,7 +83,13 @@ export class Workload {
     staleCount: 0,
     lost: [],
     lostCount: 0,
+    lateCount: 0,
   };
+  /**
+   * A write that the client gave up may run after later ones: where links are cut, its bytes wait in the kernel and arrive
+   * when the link is up. Reads that find such a write are counted apart.
+   */
+  allowsLate = false;
   readonly #options: Required<WorkloadOptions>;
   readonly #expected: Expected[][];
   #isRunning = false;
@@ -91,7 +101,8 @@ export class Workload {
     const { workerCount, keysPerWorker } = this.#options;
     this.#expected = Array.from(
       { length: workerCount },
-      () => Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [] })),
+      () =>
+        Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [], givenUp: new Set() })),
     );
   }
 
@@ -146,6 +157,7 @@ export class Workload {
       this.counts.writes++;
     } catch (error) {
       if (error instanceof ClientError && !error.inDoubt) key.maybe.pop();
+      else key.givenUp.add(after);
       this.#failed(isDelete ? "delete" : "write", error);
     }
   }
@@ -158,6 +170,7 @@ export class Workload {
       if (!isThere(await this.#numberOf(worker, at, false))) {
         const found = await this.#numberOf(worker, at, true);
         if (isThere(found)) counts.staleCount++;
+        else if (this.allowsLate && key.givenUp.has(found)) counts.lateCount++;
         else this.#lost(`key ${worker}/${at} has ${found}, not ${[key.acked, ...key.maybe].join(" or ")}`);
       }
       counts.reads++;

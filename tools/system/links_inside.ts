@@ -66,6 +66,7 @@ function note(what: string, figure: string): void {
 async function cutOff(loaded: LoadedCluster, index: number): Promise<void> {
   const { cluster, workload } = loaded;
   const { clock } = cluster.ports;
+  workload.allowsLate = true;
   await pause(WARM_UP_MS);
   const faultMs = clock.monotonicMs();
   await setLink(index, "down");
@@ -86,6 +87,7 @@ async function cutOff(loaded: LoadedCluster, index: number): Promise<void> {
   note("failed requests", String(workload.counts.errorCount));
   note("stale reads while copies were merged", String(workload.counts.staleCount));
   await loaded.finish();
+  note("reads of writes that the client had given up", String(workload.counts.lateCount));
 }
 
 /** Short cuts, one after the other, change nothing. */
