@@ -47,7 +47,7 @@ export interface WorkloadCounts {
   lost: string[];
   /** How many such reads there were. */
   lostCount: number;
-  /** Reads that found a write which the client had given up, and which ran after later ones; see `allowsLate`. */
+  /** Reads that found a write which had been sent while a link was cut, and which ran after later ones; see `isCut`. */
   lateCount: number;
 }
 
@@ -59,8 +59,8 @@ interface Expected {
   acked: number;
   /** What it may hold instead: writes since then whose outcome is unknown. */
   maybe: number[];
-  /** All writes whose outcome was unknown. */
-  givenUp: Set<number>;
+  /** Writes that were sent while a link was cut. */
+  mayBeLate: Set<number>;
 }
 
 /** One write of a key out of so many deletes it. */
@@ -86,10 +86,10 @@ export class Workload {
     lateCount: 0,
   };
   /**
-   * A write that the client gave up may run after later ones: where links are cut, its bytes wait in the kernel and arrive
-   * when the link is up. Reads that find such a write are counted apart.
+   * A link is cut: what is sent now may run after later writes, also when the client has sent it once more elsewhere. Its
+   * bytes wait in the kernel and arrive when the link is up. Reads that find such a write later are counted apart.
    */
-  allowsLate = false;
+  isCut = false;
   readonly #options: Required<WorkloadOptions>;
   readonly #expected: Expected[][];
   #isRunning = false;
@@ -102,7 +102,7 @@ export class Workload {
     this.#expected = Array.from(
       { length: workerCount },
       () =>
-        Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [], givenUp: new Set() })),
+        Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [], mayBeLate: new Set() })),
     );
   }
 
@@ -149,6 +149,7 @@ export class Workload {
     const policy = { totalTimeoutMs: TIMEOUT_MS };
     const after = isDelete ? 0 : number;
     key.maybe.push(after);
+    if (this.isCut) key.mayBeLate.add(after);
     try {
       if (isDelete) await client.delete(keyOf(worker, at), policy);
       else await client.put(keyOf(worker, at), { number, worker }, policy);
@@ -157,7 +158,6 @@ export class Workload {
       this.counts.writes++;
     } catch (error) {
       if (error instanceof ClientError && !error.inDoubt) key.maybe.pop();
-      else key.givenUp.add(after);
       this.#failed(isDelete ? "delete" : "write", error);
     }
   }
@@ -170,7 +170,7 @@ export class Workload {
       if (!isThere(await this.#numberOf(worker, at, false))) {
         const found = await this.#numberOf(worker, at, true);
         if (isThere(found)) counts.staleCount++;
-        else if (this.allowsLate && key.givenUp.has(found)) counts.lateCount++;
+        else if (key.mayBeLate.has(found)) counts.lateCount++;
         else this.#lost(`key ${worker}/${at} has ${found}, not ${[key.acked, ...key.maybe].join(" or ")}`);
       }
       counts.reads++;
