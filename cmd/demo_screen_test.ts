@@ -30,7 +30,6 @@ const view: DemoView = {
     staleCount: 2,
     lost: ["key 1/2 has 0, 1 was acknowledged, 1 sent"],
     lostCount: 1,
-    lateCount: 0,
   },
   perSecond: 1000,
   nowMs: 10_000,

@@ -47,8 +47,6 @@ export interface WorkloadCounts {
   lost: string[];
   /** How many such reads there were. */
   lostCount: number;
-  /** Reads that found a write which had been sent while a link was cut, and which ran after later ones; see `isCut`. */
-  lateCount: number;
 }
 
 /** What is known of one key. */
@@ -59,8 +57,6 @@ interface Expected {
   acked: number;
   /** What it may hold instead: writes since then whose outcome is unknown. */
   maybe: number[];
-  /** Writes that were sent while a link was cut. */
-  mayBeLate: Set<number>;
 }
 
 /** One write of a key out of so many deletes it. */
@@ -83,13 +79,7 @@ export class Workload {
     staleCount: 0,
     lost: [],
     lostCount: 0,
-    lateCount: 0,
   };
-  /**
-   * A link is cut: what is sent now may run after later writes, also when the client has sent it once more elsewhere. Its
-   * bytes wait in the kernel and arrive when the link is up. Reads that find such a write later are counted apart.
-   */
-  isCut = false;
   readonly #options: Required<WorkloadOptions>;
   readonly #expected: Expected[][];
   #isRunning = false;
@@ -101,8 +91,7 @@ export class Workload {
     const { workerCount, keysPerWorker } = this.#options;
     this.#expected = Array.from(
       { length: workerCount },
-      () =>
-        Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [], mayBeLate: new Set() })),
+      () => Array.from({ length: keysPerWorker }, () => ({ sent: 0, acked: 0, maybe: [] })),
     );
   }
 
@@ -149,7 +138,6 @@ export class Workload {
     const policy = { totalTimeoutMs: TIMEOUT_MS };
     const after = isDelete ? 0 : number;
     key.maybe.push(after);
-    if (this.isCut) key.mayBeLate.add(after);
     try {
       if (isDelete) await client.delete(keyOf(worker, at), policy);
       else await client.put(keyOf(worker, at), { number, worker }, policy);
@@ -170,7 +158,6 @@ export class Workload {
       if (!isThere(await this.#numberOf(worker, at, false))) {
         const found = await this.#numberOf(worker, at, true);
         if (isThere(found)) counts.staleCount++;
-        else if (key.mayBeLate.has(found)) counts.lateCount++;
         else this.#lost(`key ${worker}/${at} has ${found}, not ${[key.acked, ...key.maybe].join(" or ")}`);
       }
       counts.reads++;

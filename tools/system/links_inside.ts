@@ -67,7 +67,6 @@ async function cutOff(loaded: LoadedCluster, index: number): Promise<void> {
   const { cluster, workload } = loaded;
   const { clock } = cluster.ports;
   await pause(WARM_UP_MS);
-  workload.isCut = true;
   const faultMs = clock.monotonicMs();
   await setLink(index, "down");
   const others = cluster.nodes.filter((node) => node.index !== index);
@@ -76,7 +75,6 @@ async function cutOff(loaded: LoadedCluster, index: number): Promise<void> {
     msText(await cluster.untilOne(SETTLE_LIMIT_MS, { nodes: others })),
   );
   await cluster.untilOne(SETTLE_LIMIT_MS, { nodes: others, settled: true });
-  workload.isCut = false;
   await pause(Math.max(0, 5000 - (clock.monotonicMs() - faultMs)));
   note("last failed request after the cut", msText(lastErrorAfter(loaded, faultMs)));
   const { reads, writes } = workload.counts;
@@ -88,7 +86,6 @@ async function cutOff(loaded: LoadedCluster, index: number): Promise<void> {
   note("failed requests", String(workload.counts.errorCount));
   note("stale reads while copies were merged", String(workload.counts.staleCount));
   await loaded.finish();
-  note("reads of writes that came late", String(workload.counts.lateCount));
 }
 
 /** Short cuts, one after the other, change nothing. */
