@@ -325,7 +325,7 @@ function createPeers({ cluster, ports, namespaces }: AerieNode): PeerTransaction
     namespaces,
     fabric: cluster.fabric,
     clusterKey: () => cluster.clusterKey,
-    isFenced: () => cluster.isFenced,
+    isFenced: () => cluster.fence.isRaised,
     latestMs: () => hlcPhysicalMs(cluster.hybridClock.now()) - CITRUSLEAF_EPOCH_S * 1000,
     clock,
     random,

@@ -1,30 +1,47 @@
 /**
- * Clients of a node that slept wait until it is known that the others have not gone on without it.
+ * Clients wait while a node's tables may be of a time that the others have left behind.
  *
- * The heartbeat raises the fence and says when a majority of the present cluster has confirmed it. That cluster may be
- * another than the one that the partition tables follow, so the fence stays until the tables follow it too.
+ * | Reason | From | Until |
+ * | ------ | ---- | ----- |
+ * | slept | the heartbeat finds that the node stood still for longer than the node timeout | a majority of the present cluster has confirmed it, and the tables follow that cluster |
+ * | merged | half of a new cluster or more was in another one than this node | the tables follow the new cluster |
+ *
+ * The second one lasts milliseconds. Without it a node that comes back after a cut would answer by what it knew on its
+ * own when clients have heard already that it is a member again: they would read what was superseded long ago, and lose
+ * what they write, since the larger side has written more.
  *
  * @module
  */
+
+/** Why clients wait. */
+export type FenceReason = "slept" | "merged";
 
 /** Whoever has clients that wait. */
 export type FenceWaiter = () => void;
 
 /** See the head of the file. */
 export class ClientFence {
-  /** No client may be answered. */
-  isRaised = false;
+  readonly #reasons = new Set<FenceReason>();
   readonly #waiters = new Set<FenceWaiter>();
 
-  /** The node slept for longer than the node timeout. */
-  raise(): void {
-    this.isRaised = true;
+  /** No client may be answered. */
+  get isRaised(): boolean {
+    return this.#reasons.size > 0;
   }
 
-  /** Clients may be answered again. */
-  lower(): void {
-    if (!this.isRaised) return;
-    this.isRaised = false;
+  /** Whether clients wait for this reason, among others perhaps. */
+  has(reason: FenceReason): boolean {
+    return this.#reasons.has(reason);
+  }
+
+  /** Clients must wait from now on. */
+  raise(reason: FenceReason): void {
+    this.#reasons.add(reason);
+  }
+
+  /** A reason is over; without any other clients may be answered again. */
+  lower(reason: FenceReason): void {
+    if (!this.#reasons.delete(reason) || this.isRaised) return;
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const waiter of waiters) waiter();

@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { ClientFence, type FenceWaiter } from "./client_fence.ts";
+export { ClientFence, type FenceReason, type FenceWaiter } from "./client_fence.ts";
 export type { ClusterListener } from "./cluster_listener.ts";
 export { CommittedCluster } from "./committed_cluster.ts";
 export { parseSeed } from "./cluster_settings.ts";

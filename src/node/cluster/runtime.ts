@@ -97,7 +97,7 @@ export class ClusterRuntime extends CommittedCluster {
   readonly own: OwnState;
   /** Bytes per second of the fabric. */
   readonly rates: FabricRates;
-  /** Holds clients back after a long sleep. */
+  /** Holds clients back after a long sleep, and while this node joins a larger cluster. */
   readonly fence: ClientFence = new ClientFence();
   /** Clocks of the cluster. */
   readonly skew: SkewWatch;
@@ -211,7 +211,7 @@ export class ClusterRuntime extends CommittedCluster {
         setPayload: (payload) => this.#setPayload(payload),
         onPause: () => this.#onPause(),
         own: () => this.#exchangeOwn(),
-        onCommit: (result) => this.#rebalancer.begin(result),
+        onCommit: (result) => this.#onCommit(result),
         onOrphaned: () => this.#tell((listener) => listener.onOrphaned?.()),
         onBlocked: () => this.#onBlocked(),
         onTurn: (nowMs) => {
@@ -254,7 +254,7 @@ export class ClusterRuntime extends CommittedCluster {
 
   /** Whether the node slept so long that it may answer no client yet. */
   get isFenced(): boolean {
-    return this.fence.isRaised;
+    return this.fence.has("slept");
   }
 
   // Life.
@@ -445,7 +445,7 @@ export class ClusterRuntime extends CommittedCluster {
   #onFence(raised: boolean, sleptMs: number): void {
     const { log } = this.#options.ports;
     if (!raised) return this.#lowerFence();
-    this.fence.raise();
+    this.fence.raise("slept");
     const text = `clients wait: this node stood still for ${
       Math.round(sleptMs)
     } ms, and the others may have gone on`;
@@ -454,9 +454,9 @@ export class ClusterRuntime extends CommittedCluster {
 
   /** The tables must follow the cluster that a majority has confirmed. */
   #lowerFence(): void {
-    if (!this.fence.isRaised || this.heartbeat?.isFenced === true) return;
+    if (!this.isFenced || this.heartbeat?.isFenced === true) return;
     if (this.committed !== undefined && this.clustering.clusterKey !== this.clusterKey) return;
-    this.fence.lower();
+    this.fence.lower("slept");
     this.#options.ports.log.write("info", "clustering", "clients are answered again");
   }
 
@@ -509,6 +509,13 @@ export class ClusterRuntime extends CommittedCluster {
     };
   }
 
+  #onCommit(result: ExchangeResult): void {
+    this.#rebalancer.begin(result);
+    const fellows = this.committed?.succession ?? result.succession;
+    const others = result.succession.filter((node) => !fellows.includes(node));
+    if (others.length * 2 >= result.succession.length) this.fence.raise("merged");
+  }
+
   /** The tables follow the balance of a committed exchange. */
   #onFollowed(result: ExchangeResult): void {
     this.committed = result;
@@ -520,6 +527,7 @@ export class ClusterRuntime extends CommittedCluster {
     this.migrationsAllowed = true;
     this.services.setMembers(result.succession.filter((node) => node !== this.self));
     this.#tell((listener) => listener.onBalanced?.(result));
+    this.fence.lower("merged");
     this.#lowerFence();
   }
 
@@ -528,6 +536,7 @@ export class ClusterRuntime extends CommittedCluster {
     this.services.setMembers([]);
     for (const { partitions } of this.#options.namespaces) partitions.block();
     this.#tell((listener) => listener.onBlocked?.());
+    this.fence.lower("merged");
     this.#lowerFence();
   }
 

@@ -97,6 +97,31 @@ describe("ClusterRuntime under changes", () => {
     assertEquals(slept.node.cluster.size, 3);
   });
 
+  it("lets clients of a node that comes back wait from the exchange's commit until its tables follow", async () => {
+    const { world, members } = await startThree(28);
+    const { simulation } = world;
+    await simulation.runFor(4000);
+    assertEquals(agreement(members), "true a3 a2 a1");
+    const cut = members[0]!;
+    const others = members.slice(1);
+    const links = others.map(({ machine }) => [cut.machine, machine] as const);
+    for (const [from, to] of links) world.network.block(from, to);
+    await simulation.runFor(6000);
+    assertEquals([cut.node.cluster.size, agreement(others)], [1, "true a3 a2"]);
+    for (const [from, to] of links) world.network.unblock(from, to);
+    let heldTurns = 0;
+    await simulation.runWhile(() => {
+      const { cluster } = cut.node;
+      const isHeld = cluster.holdsClients(cut.process.ports.clock.monotonicMs());
+      assert(!isHeld || cluster.size === 1, "clients wait although the tables follow");
+      assert(others.every(({ node }) => !node.cluster.fence.isRaised), "the larger side serves all the time");
+      if (isHeld) heldTurns++;
+      return cluster.size === 1;
+    });
+    assert(heldTurns > 0, "the lonely node served until its tables followed");
+    assertEquals(cut.node.cluster.fence.isRaised, false);
+  });
+
   it("knows after a restart which copies it had on its device, and that others may be newer", async () => {
     const { world, members } = await startThree(25, undefined, (settings) => {
       const { storage } = settings.namespaces[0]!;
