@@ -168,6 +168,16 @@ export class EpochHistory implements Recorder {
     this.#open.add(entry);
   }
 
+  /**
+   * A merge has removed a record of which the other copies know nothing, and has left a tombstone of this generation: the
+   * next write goes on with it, if the node that serves has it.
+   */
+  mayBeBuried(key: string, generation: number): void {
+    const entry = this.call("merge", key, { type: "bury", generation });
+    this.#add(entry);
+    this.#open.add(entry);
+  }
+
   /** Nothing of this epoch can take effect any more. */
   end(): void {
     for (const entry of [...this.#open]) this.#close(entry);
@@ -185,7 +195,9 @@ export class EpochHistory implements Recorder {
 
   /** Whether a write of a record has no certain answer. */
   isInDoubt(key: string): boolean {
-    return this.entriesOf(key).some(({ action, outcome }) => outcome.code === undefined && !isRead(action));
+    return this.entriesOf(key).some(({ action, outcome }) =>
+      outcome.code === undefined && !isRead(action) && action.type !== "bury"
+    );
   }
 
   /** All operations on a record. */

@@ -123,6 +123,45 @@ describe("checkSafe", () => {
   });
 });
 
+describe("EpochHistory.mayBeBuried()", () => {
+  /** A write in doubt of a record that was not there; a merge may have removed it; then another write has that generation. */
+  function historyWith(removedGeneration: number | undefined, generation: number) {
+    const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
+    const all = new EpochHistory(world.simulation, new ClusterWall(world.simulation));
+    all.doubt(all.call("c", "k", put("1")), []);
+    if (removedGeneration !== undefined) all.mayBeBuried("k", removedGeneration);
+    all.answer(all.call("c", "k", append("2")), { code: 0, generation });
+    return all;
+  }
+
+  it("lets the next write go on with the tombstone's generation, or without it", () => {
+    for (const generation of [1, 2, 3]) safe(historyWith(2, generation).entriesOf("k"));
+  });
+
+  it("allows no other generation, and none without a removal", () => {
+    const fails = (entries: readonly Entry[]) =>
+      assertThrows(() => safe(entries), Error, "No order explains");
+    fails(historyWith(undefined, 3).entriesOf("k"));
+    fails(historyWith(2, 5).entriesOf("k"));
+  });
+
+  it("allows no removal of what was acknowledged", () => {
+    const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
+    const all = new EpochHistory(world.simulation, new ClusterWall(world.simulation));
+    all.answer(all.call("c", "k", put("1")), written);
+    all.mayBeBuried("k", 2);
+    all.answer(all.call("c", "k", get), { code: 2 });
+    assertThrows(() => safe(all.entriesOf("k")), Error, "No order explains");
+  });
+
+  it("is no write in doubt", () => {
+    const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
+    const all = new EpochHistory(world.simulation, new ClusterWall(world.simulation));
+    all.mayBeBuried("k", 2);
+    assertEquals(all.isInDoubt("k"), false);
+  });
+});
+
 describe("EpochHistory.goOnFrom()", () => {
   it("lets what was given up shortly before take effect within three seconds", async () => {
     const world = new SimWorld({ seed: 1, settle, compute: createCompute() });

@@ -171,6 +171,7 @@ class ClusterRun {
     });
     this.#watch = new ClusterWatch(this.#members.all, this.#clients.names);
     this.#watch.onUnconfirmed = (name) => this.#checkUnconfirmed(name);
+    this.#watch.onLeftOver = (name, generation) => this.#history.mayBeBuried(name, generation);
     this.#watch.disksFailed = () => this.#history.disksFailed || this.#rotten.size > 0;
     simulation.afterEvent = (event) => this.#afterEvent(event);
   }

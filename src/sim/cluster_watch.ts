@@ -32,6 +32,8 @@ export class ClusterWatch {
   confirmedCount = 0;
   /** Hears of each write that replicas have not confirmed in its time, by the name of its record. */
   onUnconfirmed: (name: string) => void = () => {};
+  /** Hears of each record that a merge removes as left over, with the generation of the tombstone that it leaves. */
+  onLeftOver: (name: string, generation: number) => void = () => {};
   /** Whether data on disks may be damaged, or unreadable. */
   disksFailed: () => boolean = () => false;
   readonly #members: readonly ClusterMember[];
@@ -85,7 +87,19 @@ export class ClusterWatch {
       return step;
     };
     this.#watchTable(member);
+    this.#watchLeftOver(member);
     member.store.subscribe((change) => this.#fail(member, () => this.#checkChange(member, change)));
+  }
+
+  /** A tombstone that comes from another node is stored as it is; a merge makes its own for what it removes alone. */
+  #watchLeftOver({ store }: ClusterMember): void {
+    const bury = store.bury.bind(store);
+    store.bury = (digest, at, entry, cause) => {
+      const resultCode = bury(digest, at, entry, cause);
+      const isLeftOver = cause.origin === "migration" && resultCode === ResultCode.OK;
+      if (isLeftOver) this.onLeftOver(this.#nameOf(digest.subarray(at)), entry.generation);
+      return resultCode;
+    };
   }
 
   #fail({ machine }: ClusterMember, check: () => void): void {

@@ -15,8 +15,8 @@ const digest = testDigest(RECORD);
 const partition = partitionId(digest);
 const put = { record: RECORD, info2: INFO2.WRITE, ops: [writeInteger("a", 5)] };
 
-/** A cluster whose nodes are watched, and what was found. */
-function watched(): { cluster: TestCluster; found: string[] } {
+/** A cluster whose nodes are watched, what was found, and the generations of what merges removed. */
+function watched(): { cluster: TestCluster; found: string[]; heard: number[] } {
   const cluster = new TestCluster({ nodeCount: 3 });
   const found: string[] = [];
   const simulation = { fail: (error: Error) => found.push(error.message) };
@@ -37,8 +37,10 @@ function watched(): { cluster: TestCluster; found: string[] } {
     partitions: peer.test.namespace.partitions,
   })) as unknown as ClusterMember[];
   const watch = new ClusterWatch(members, new Map());
+  const heard: number[] = [];
+  watch.onLeftOver = (_name, generation) => void heard.push(generation);
   for (const member of members) watch.watch(member);
-  return { cluster, found };
+  return { cluster, found, heard };
 }
 
 const entry = new EntryRef();
@@ -128,5 +130,18 @@ describe("ClusterWatch", () => {
     const { partitions } = cluster.master(RECORD).test.namespace;
     partitions.setDropping(partition, true);
     assert(found[0]?.includes("still claims it"), found.join());
+  });
+
+  it("watch() hears of a record that a merge removes, not of one that a client deletes", () => {
+    const { cluster, heard } = watched();
+    const master = cluster.master(RECORD);
+    cluster.run(master, put);
+    cluster.run(master, { record: RECORD, info2: INFO2.WRITE | INFO2.DELETE | INFO2.DURABLE_DELETE });
+    cluster.run(master, put);
+    const { store } = master.test.namespace;
+    assert(store.find(digest, 0, entry));
+    const version = { lastUpdateMs: entry.lastUpdateMs + 1, generation: 4 };
+    store.bury(digest, 0, entry, { origin: "migration", version });
+    assertEquals(heard, [4]);
   });
 });

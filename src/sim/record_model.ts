@@ -39,7 +39,7 @@ export type Step =
 
 /**
  * What a client asks for; `wipe` is the loss of a record without a trace: when a node without disk dies, or by a
- * truncation.
+ * truncation; `bury` the removal of a write in doubt by a merge: a tombstone of this generation is where nothing was.
  */
 export type Action =
   | { type: "get"; bins?: readonly string[] }
@@ -47,6 +47,7 @@ export type Action =
   | { type: "seen"; found: boolean }
   | { type: "delete" }
   | { type: "wipe" }
+  | { type: "bury"; generation: number }
   | {
     type: "write";
     steps: readonly Step[];
@@ -193,6 +194,10 @@ export class RecordModel {
         break;
       case "write":
         this.#write(seen, entry, action, found);
+        break;
+      case "bury":
+        // What was there, or deleted, wins over it; what may have expired there has an unknown generation already.
+        if (seen.generation === 0 && (seen.buried ?? 0) === 0) found.push(makeAbsent(action.generation));
         break;
       case "wipe":
         break;
