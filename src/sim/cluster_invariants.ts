@@ -168,13 +168,14 @@ function partText({ id, partitions }: ClusterMember, partition: number): string 
   } transfers, working master is ${partitions.workingMaster(partition)}`;
 }
 
-/** A number that nodes with the same rows and number of copies have in common. */
+/** A number that nodes with the same rows, working masters and number of copies have in common. */
 function hashRows(member: ClusterMember): number {
   const { balance, effectiveReplicationFactor } = member.partitions;
   let hash = effectiveReplicationFactor;
   if (balance === undefined) return hash;
-  const { order } = balance.placement.rows;
-  for (let at = 0; at < order.length; at++) hash = Math.imul(hash ^ order[at], 0x01000193);
+  for (const places of [balance.placement.rows.order, balance.workingPlace]) {
+    for (let at = 0; at < places.length; at++) hash = Math.imul(hash ^ places[at], 0x01000193);
+  }
   return hash >>> 0;
 }
 

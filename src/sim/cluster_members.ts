@@ -7,6 +7,7 @@ import { defaultSettings, type Settings } from "../config/mod.ts";
 import { type AerieNode, createNode } from "../node/mod.ts";
 import type { PartitionTable } from "../partition/mod.ts";
 import type { NamespaceStore } from "../storage/mod.ts";
+import { EARLIER_WITHOUT, placementSettings } from "./cluster_placement.ts";
 import type { ClusterShape } from "./cluster_types.ts";
 import { WORKLOAD_NAMESPACE } from "./workload.ts";
 import type { SimMachine, SimProcess, SimWorld } from "./world.ts";
@@ -46,6 +47,8 @@ export interface StockLikeness {
   readonly isStockLike: boolean;
   /** It does not say what it is, either. */
   readonly tellsNothing: boolean;
+  /** Bits of the capability word that it lacks in any case. */
+  readonly withheld: number;
 }
 
 /** One node of the cluster, running or not. */
@@ -114,14 +117,14 @@ export class ClusterMember {
   async #open(
     process: SimProcess,
     settings: Settings,
-    { isStockLike, tellsNothing }: StockLikeness,
+    { isStockLike, tellsNothing, withheld }: StockLikeness,
   ): Promise<AerieNode> {
     const node = await createNode({
       settings,
       ports: process.ports,
       onFailure: (error) => this.machine.world.simulation.fail(error),
     });
-    if (isStockLike) node.cluster.own.withheldCapabilities = -1;
+    node.cluster.own.withheldCapabilities = isStockLike ? -1 : withheld;
     node.cluster.own.tellsNoCapabilities = isStockLike && tellsNothing;
     await node.start();
     return node;
@@ -203,9 +206,11 @@ export class ClusterMembers {
   /** Starts a member that does not run. */
   start(member: ClusterMember): void {
     if (member.process?.alive === true) return;
-    const { stockLikeNode, stockTellsNothing = false } = this.#shape;
+    const { stockLikeNode, stockTellsNothing = false, wishes } = this.#shape;
     const isStockLike = member.index === stockLikeNode;
-    member.start(this.#settings(member), { isStockLike, tellsNothing: stockTellsNothing });
+    const isEarlier = member.index === wishes?.earlierNode && !(wishes.isUpgraded && member.startCount > 0);
+    const withheld = isEarlier ? EARLIER_WITHOUT : 0;
+    member.start(this.#settings(member), { isStockLike, tellsNothing: stockTellsNothing, withheld });
     this.#byProcess.set(member.process!.id, member);
   }
 
@@ -223,6 +228,7 @@ export class ClusterMembers {
       readsDevices = false,
       transactionRetryMs,
       migrateSleepUs,
+      wishes,
     } = this.#shape;
     const files = {
       files: hasTwoDevices ? [DATA_FILE, SECOND_DATA_FILE] : [DATA_FILE],
@@ -250,6 +256,7 @@ export class ClusterMembers {
       namespaces: [{
         name: WORKLOAD_NAMESPACE,
         replicationFactor,
+        ...(wishes === undefined ? {} : placementSettings(wishes, index)),
         conflictResolutionPolicy: conflictPolicy,
         // Few sprigs, so that a walk over few records is short.
         partitionTreeSprigs: 16,

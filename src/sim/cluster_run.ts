@@ -28,6 +28,7 @@ import { ClusterDevices, type DeviceCounts } from "./cluster_devices.ts";
 import { checkIndexes, hasIndex } from "./cluster_indexes.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
 import { type ClusterMember, ClusterMembers, DATA_FOLDER } from "./cluster_members.ts";
+import { checkPlacement, isMisplaced } from "./cluster_placement.ts";
 import { hasMigrations, isQuiesced, PhaseCounters } from "./cluster_phases.ts";
 import { Strikes } from "./cluster_strikes.ts";
 import { checkTruncated, isTruncated, truncationMark, whyNotTruncated } from "./cluster_truncation.ts";
@@ -422,6 +423,8 @@ class ClusterRun {
     }
     const quiesced = started.find(isQuiesced);
     if (quiesced !== undefined) return `${quiesced.id} is quiesced`;
+    const misplaced = started.find(isMisplaced);
+    if (misplaced !== undefined) return `${misplaced.id} wishes another placement`;
     const busy = started.find(hasMigrations);
     return busy === undefined ? undefined : `${busy.id} has migrations left`;
   }
@@ -432,6 +435,7 @@ class ClusterRun {
     for (const { machine } of this.#members.all) this.#wall.note(machine);
     const { names, keys } = this.#clients;
     const { conflictPolicy: policy, stockLikeNode } = this.#schedule.shape;
+    checkPlacement(members);
     const stored = await this.#readStored();
     const after = checkReplicas(members, { names, hasStockLike: stockLikeNode >= 0, stored });
     const inDoubt = (key: string) => this.#history.isInDoubt(key);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { makeWishes } from "./cluster_placement.ts";
 import {
   CLUSTER_PHASES,
   type ClusterFault,
@@ -136,6 +137,7 @@ const DURATIONS: Readonly<Record<ClusterFault, readonly [number, number]>> = {
   "client-cut": [200, 3000],
   "skew": [0, 0],
   "truncate": [0, 0],
+  "re-rack": [0, 0],
   "slow-disk": [500, 6000],
   "bad-reads": [200, 9000],
   "bad-writes": [200, 14_000],
@@ -230,9 +232,18 @@ export function makeSchedule(seed: number, nodeCounts: { min: number; max: numbe
     }
     if (kind === "safe") faults.push(...makeLastFaults(random.fork(`last ${at}`), durationMs));
     faultCount += faults.length;
-    epochs.push({ kind, durationMs, faults });
+    const more = shape.wishes === undefined ? [] : planChangedWishes(random.fork(`wishes ${at}`), durationMs);
+    epochs.push({ kind, durationMs, faults: [...faults, ...more] });
   }
   return { seed, shape, epochs, moreFaults: planMoreFaults(random.fork("more")) };
+}
+
+/** Operators change their wishes in half of the epochs, once or twice. */
+function planChangedWishes(random: SeededRandom, durationMs: number): PlannedFault[] {
+  return Array.from(
+    { length: random.pick([0, 0, 1, 2]) },
+    () => planFault(random, { kind: "re-rack", durationMs, phase: random.pick(CLUSTER_PHASES) }),
+  );
 }
 
 function planMoreFaults(random: SeededRandom): PlannedFault[] {
@@ -282,7 +293,12 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     thinkMaxMs: Math.round((2000 * clientCount * loopsPerClient) / STEPS_PER_SECOND),
     timeoutMs: random.pick([300, 1000]),
   };
-  return shape.hasTwoDevices ? { ...shape, keyCount: shape.keyCount * TWO_DEVICE_KEYS_FACTOR } : shape;
+  const wishes = makeWishes(random.fork("wishes"), nodeCount + shape.spareCount);
+  return {
+    ...shape,
+    ...(shape.hasTwoDevices ? { keyCount: shape.keyCount * TWO_DEVICE_KEYS_FACTOR } : {}),
+    ...(wishes === undefined ? {} : { wishes }),
+  };
 }
 
 /** Nearly half have files; most of those keep records there alone, and most of those sync before they answer. */

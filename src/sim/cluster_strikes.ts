@@ -14,6 +14,7 @@ import {
   memberIsIn,
   type PhaseCounters,
 } from "./cluster_phases.ts";
+import { changeWishes, isMisplaced } from "./cluster_placement.ts";
 import { DEVICE_STATE } from "../storage/mod.ts";
 import { PhaseWaits } from "./cluster_waits.ts";
 import type { ClusterPhase, Epoch, PlannedFault } from "./cluster_types.ts";
@@ -174,6 +175,7 @@ export class Strikes {
     this.#waits.clear();
     const { world } = this.#targets;
     for (const undo of [...this.#undo]) undo();
+    if (this.#targets.members.up.some(isMisplaced)) this.#recluster(RECLUSTER_COUNT_MAX);
     Object.assign(world.network.conditions, {
       cutChance: 0,
       slowChance: 0,
@@ -484,6 +486,9 @@ export class Strikes {
         return this.#targets.truncate();
       case "recluster":
         return void member.node!.cluster.recluster();
+      case "re-rack":
+        changeWishes(fault, member, up);
+        return this.#recluster(RECLUSTER_COUNT_MAX);
       case "quiesce":
         return this.#quiesce(member, durationMs);
       case "client-cut":
@@ -667,14 +672,14 @@ export class Strikes {
     this.#undoLater(durationMs, () => set(false));
   }
 
-  /** As an operator does: again, as long as a node does not have the part that it should have. */
+  /** As an operator does: again, as long as a node does not have the part that it should have, or wishes another. */
   #recluster(countMax: number): void {
     const { up } = this.#targets.members;
     for (const { node } of up) node!.cluster.recluster();
     if (countMax <= 1) return;
     this.#later(RECLUSTER_AGAIN_MS, () => {
       const isLate = (one: ClusterMember) =>
-        one.node!.cluster.own.isQuiescePending !== isInQuiescedPlace(one);
+        one.node!.cluster.own.isQuiescePending !== isInQuiescedPlace(one) || isMisplaced(one);
       if (this.#targets.members.up.some(isLate)) this.#recluster(countMax - 1);
     });
   }

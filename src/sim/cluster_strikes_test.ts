@@ -42,7 +42,7 @@ function makeLeftBehind() {
     machine: world.addMachine(self),
     partitions: {},
     node: {
-      cluster: { self, clusterKey: 1, committed: { succession: ["c", "b", "a"] }, own: {} },
+      cluster: { self, clusterKey: 1, committed: { succession: ["c", "b", "a"], members: [] }, own: {} },
       namespaces: [{ settings: { migrateSleep: 0 } }],
     },
   }));
@@ -76,7 +76,7 @@ describe("Strikes", () => {
     await simulation.runFor(100);
     assertEquals(strikes.isStriking, true, "the others have not gone on");
     for (const { node } of others) {
-      node.cluster = { ...node.cluster, clusterKey: 2, committed: { succession: ["c", "b"] } };
+      node.cluster = { ...node.cluster, clusterKey: 2, committed: { succession: ["c", "b"], members: [] } };
     }
     await simulation.runFor(100);
     assertEquals(strikes.isStriking, true, "it is on its own");

@@ -38,6 +38,7 @@ export const CLUSTER_FAULTS = [
   "quiesce",
   "client-cut",
   "truncate",
+  "re-rack",
   "slow-disk",
   "bad-reads",
   "bad-writes",
@@ -87,6 +88,20 @@ export interface Epoch {
   readonly faults: readonly PlannedFault[];
 }
 
+/** What operators wish of where copies go, by index of the node. */
+export interface PlacementWishes {
+  /** `rack-id`. */
+  readonly rackIds: readonly number[];
+  /** `prefer-uniform-balance`. */
+  readonly prefersUniform: readonly boolean[];
+  /** `active-rack`. */
+  readonly activeRacks: readonly number[];
+  /** The index of a node of a release that knows nothing of it; -1 for none. */
+  readonly earlierNode: number;
+  /** That node can do it from its second start on. */
+  readonly isUpgraded: boolean;
+}
+
 /** Settings of a run. */
 export interface ClusterShape {
   /** Nodes at the start, 3 to 7. */
@@ -94,6 +109,8 @@ export interface ClusterShape {
   /** Machines on which nodes may join later. */
   readonly spareCount: number;
   readonly replicationFactor: number;
+  /** Absent when copies go where hashing says. */
+  readonly wishes?: PlacementWishes;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutCount: number;
   readonly conflictPolicy: "generation" | "last-update-time";
