@@ -145,6 +145,12 @@ export const PEER_NODE_COUNT_MAX = 256;
 /** Namespaces in one exchange message: the largest number of any edition. */
 export const PEER_NAMESPACE_COUNT_MAX = 32;
 
+/** Truncation marks that a node tells in an exchange, the latest: more than operators set while a network is parted. */
+export const EXCHANGE_TRUNCATION_COUNT_MAX = 1024;
+
+/** Longest name of a namespace and a set in such a mark; a namespace has 31 bytes, a set 63. */
+export const EXCHANGE_TRUNCATION_KEY_SIZE_MAX = 255;
+
 /** Items of one SMD message: a truncation per set of 32 namespaces, and as many again for everything else. */
 export const SMD_ITEM_COUNT_MAX = 2 * 32 * 4096;
 

@@ -7,7 +7,13 @@
  */
 
 import { utf8, utf8Decode } from "../base/mod.ts";
-import { EXCHANGE_COMPATIBILITY_ID, type ExchangeData, PEER_FIELD, type PeerField } from "../wire/mod.ts";
+import {
+  EXCHANGE_COMPATIBILITY_ID,
+  type ExchangeData,
+  PEER_FIELD,
+  type PeerField,
+  truncationsToTell,
+} from "../wire/mod.ts";
 import type { ExchangeMember, ExchangeOwn } from "./exchange_types.ts";
 import type { NodeId } from "./node_id.ts";
 
@@ -19,7 +25,7 @@ const HOST_SIZE_MAX = 64;
 
 /** Makes the data message of a node. */
 export function makeExchangeData(clusterKey: number, own: ExchangeOwn): ExchangeData {
-  const { namespaces, capabilities, incarnation, host } = own;
+  const { namespaces, capabilities, incarnation, host, truncations } = own;
   const unknown: PeerField[] = host === undefined
     ? []
     : [{ id: EXCHANGE_HOST_FIELD, type: PEER_FIELD.BUFFER, bytes: utf8(host).slice(0, HOST_SIZE_MAX) }];
@@ -31,6 +37,7 @@ export function makeExchangeData(clusterKey: number, own: ExchangeOwn): Exchange
     namespaces,
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(incarnation === undefined ? {} : { incarnation }),
+    ...(truncations === undefined ? {} : { truncations: truncationsToTell(truncations) }),
     ...(unknown.length === 0 ? {} : { unknown }),
   };
 }
@@ -45,6 +52,7 @@ export function readExchangeData(node: NodeId, data: ExchangeData): ExchangeMemb
     capabilities: data.capabilities,
     incarnation: data.incarnation,
     host: isKnown ? utf8Decode(host.bytes) : undefined,
+    truncations: data.truncations ?? [],
     namespaces: new Map(data.namespaces.map((namespace) => [namespace.name, namespace])),
   };
 }

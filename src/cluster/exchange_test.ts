@@ -152,3 +152,17 @@ describe("makeExchangeData()", () => {
     assertEquals(member.namespaces.get("test")!.replicationFactor, 2);
   });
 });
+
+describe("truncations", () => {
+  it("of each member are known to all when they commit, and of a node that tells none, none", () => {
+    const lab = new ExchangeLab();
+    const item = { key: "test|demo", value: "5", generation: 1, timestampMs: 9 };
+    const one = lab.node(1);
+    one.own = { ...one.own, truncations: [item] };
+    lab.form([1, 2, 3]);
+    lab.run(1000);
+    for (const { commits } of lab.nodes.values()) {
+      assertEquals(commits.at(-1)!.members.map(({ truncations }) => truncations), [[], [], [item]]);
+    }
+  });
+});

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ExchangeMessage, ExchangeNamespace } from "../wire/mod.ts";
+import type { ExchangeMessage, ExchangeNamespace, TruncationItem } from "../wire/mod.ts";
 import type { NodeId } from "./node_id.ts";
 
 /** Longest time between two ticks of the exchange. */
@@ -36,6 +36,8 @@ export const CAPABILITY = {
   PERSISTED_INDEX: 1 << 7,
   /** Members tell where their copies come from, and all of them choose the rule of a merge from it. */
   LINEAGE: 1 << 8,
+  /** Members tell truncation marks in the exchange, and take those that others tell. */
+  TRUNCATIONS: 1 << 9,
 } as const;
 
 /** What this node tells in an exchange; its versions must not change until the exchange has been committed. */
@@ -48,6 +50,8 @@ export interface ExchangeOwn {
   readonly incarnation: string | undefined;
   /** Names the machine, at most 64 bytes; undefined when it is not known. */
   readonly host: string | undefined;
+  /** Truncations that it knows; undefined makes it tell none. They must not change until the exchange is committed. */
+  readonly truncations?: readonly TruncationItem[] | undefined;
 }
 
 /** Settings that time the exchange. */
@@ -89,6 +93,8 @@ export interface ExchangeMember {
   readonly incarnation: string | undefined;
   /** Machine that the node runs on; undefined of a stock node. */
   readonly host: string | undefined;
+  /** Truncations that it has told, undone ones included; none of a stock node. */
+  readonly truncations: readonly TruncationItem[];
   /** By name. */
   readonly namespaces: ReadonlyMap<string, ExchangeNamespace>;
 }

@@ -5,7 +5,8 @@
  * Who wants an item set sends it to the principal, and again until it is confirmed or time is up. The principal gives
  * it a number, sends it to all members, and confirms when all have kept it. When the cluster changes, members report
  * the version of each module, and the principal merges those that differ (`smd_principal.ts`, `smd_merge.ts`). A node
- * alone is its own principal and has nobody to wait for but its disk.
+ * alone is its own principal and has nobody to wait for but its disk. What members have told of a module in the exchange
+ * holds on all of them from the change on, without any message (`SmdModule.takeTold`).
  *
  * A confirmed set survives as long as one node that was a member survives with its disk, or runs on.
  *
@@ -142,7 +143,7 @@ export class Smd {
       case "tick":
         return;
       case "cluster-changed":
-        return this.#changeCluster(event.clusterKey, event.succession);
+        return this.#changeCluster(event);
       case "orphaned":
         return this.#leaveCluster();
       case "message":
@@ -173,11 +174,15 @@ export class Smd {
     }
   }
 
-  #changeCluster(clusterKey: number, succession: readonly NodeId[]): void {
+  #changeCluster(event: Extract<SmdEvent, { kind: "cluster-changed" }>): void {
+    const { clusterKey, succession, told = [] } = event;
     assert(clusterKey !== 0 && succession.includes(this.#self), "a cluster has a key, and this node in it");
     this.#leaveCluster();
     this.#clusterKey = clusterKey;
     this.#succession = succession;
+    for (const { module } of this.#parts.values()) {
+      module.takeTold(clusterKey, told.filter((one) => one.module === module.module));
+    }
     // What waits for a confirmation goes to the new principal.
     for (const request of this.#requests.values()) request.sendAtMs = this.#nowMs;
     if (!this.#isPrincipal) {

@@ -5,17 +5,32 @@
  * @module
  */
 
+import { SMD_ITEM_COUNT_MAX } from "../base/mod.ts";
+import { mergeContents } from "./smd_merge.ts";
 import {
   SMD_NO_VERSION,
   type SmdContent,
   type SmdEffect,
   type SmdStoredItem,
+  type SmdTold,
   type SmdVersion,
 } from "./smd_types.ts";
 
 /** Whether two versions are the same. */
 export function sameVersion(a: SmdVersion, b: SmdVersion): boolean {
   return a.clusterKey === b.clusterKey && a.transactionId === b.transactionId;
+}
+
+/** Cluster keys, and so the first numbers of versions, are below. */
+const KEY_END = 0x1_0000_0000_0000;
+
+/**
+ * The version of a content after an exchange has changed it. Whoever had the same version before had the same content, was
+ * told the same, and has the same now; so of one exchange equal versions come from equal ones, and a random key keeps those
+ * of two exchanges apart.
+ */
+function versionAfterExchange({ clusterKey, transactionId }: SmdVersion, exchangeKey: number): SmdVersion {
+  return { clusterKey: (clusterKey + exchangeKey) % KEY_END, transactionId };
 }
 
 function sameItem(a: SmdStoredItem, b: SmdStoredItem | undefined): boolean {
@@ -84,6 +99,19 @@ export class SmdModule {
       if (item.value !== null) gone.push({ ...item, value: null });
     }
     this.#commit(version, items, gone);
+  }
+
+  /**
+   * Merges what the members of a cluster have told in its exchange, which is the same for all of them. The principal then
+   * finds versions that differ, and makes all contents equal in what was not told, too.
+   */
+  takeTold(exchangeKey: number, told: readonly SmdTold[]): void {
+    const keys = new Set(told.flatMap(({ items }) => items.map(({ key }) => key)));
+    const own = [...keys].flatMap((key) => this.#items.get(key) ?? []);
+    const changed = mergeContents(this.module, [{ items: own }, ...told])
+      .filter((item) => !sameItem(item, this.#items.get(item.key)));
+    if (changed.length === 0 || this.#items.size + changed.length > SMD_ITEM_COUNT_MAX) return;
+    this.#commit(versionAfterExchange(this.version, exchangeKey), changed);
   }
 
   #commit(version: SmdVersion, items: readonly SmdStoredItem[], gone: readonly SmdStoredItem[] = []): void {

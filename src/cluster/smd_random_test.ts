@@ -100,11 +100,12 @@ class RandomRun {
       case "delete":
         return alive.length === 0 ? undefined : this.#set(lab.random.pick(alive), event === "delete");
       case "cluster":
-        return alive.length === 0 ? undefined : lab.cluster(alive, 300);
+        return alive.length === 0 ? undefined : lab.cluster(alive, 300, lab.random.chance(0.5));
       case "split": {
         const sides: number[][] = [[], []];
         for (const n of alive) sides[lab.random.below(2)].push(n);
-        for (const side of sides) if (side.length > 0) lab.cluster(side, 300);
+        const tells = lab.random.chance(0.5);
+        for (const side of sides) if (side.length > 0) lab.cluster(side, 300, tells);
         return;
       }
       case "crash":

@@ -1,9 +1,11 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
 import { utf8, utf8Decode } from "../base/mod.ts";
 import { createPlatform } from "../platform/mod.ts";
 import { SMD_MODULE } from "../wire/mod.ts";
 import { labNodeId } from "./clustering_testing.ts";
 import { Smd } from "./smd.ts";
+import { SmdLab } from "./smd_testing.ts";
 import { changeItem, mergeContents, mergeItems } from "./smd_merge.ts";
 import { decodeSmdFile, encodeSmdFile, SmdStore } from "./smd_store.ts";
 import {
@@ -164,4 +166,79 @@ Deno.test("Smd takes no notice of strangers, other clusters and modules that it 
   assertEquals(receive(principal, { ...change, clusterKey: 8 }), []);
   assertEquals(receive(principal, { ...change, module: 7 }), []);
   assertEquals(receive(principal, change).map(({ kind }) => kind), ["apply"]);
+});
+
+describe("truncations that members tell in an exchange", () => {
+  const KEY = "test|demo";
+  const set = (lab: SmdLab, n: number, value: string | null) => {
+    lab.set(n, { module: TRUNCATE, key: KEY, value });
+    lab.run(1000);
+  };
+  const held = (lab: SmdLab) => [1, 2, 3].map((n) => lab.node(n).applied.get(`${TRUNCATE} ${KEY}`));
+
+  /** Three nodes, of which the third was alone while the others, or it, set a mark. */
+  function parted(): SmdLab {
+    const lab = new SmdLab(3);
+    for (const n of [1, 2, 3]) lab.start(n);
+    lab.cluster([1, 2, 3]);
+    lab.run(1000);
+    lab.cluster([1, 2]);
+    lab.cluster([3]);
+    lab.run(1000);
+    return lab;
+  }
+
+  it("hold on all of them before any message of the new cluster", () => {
+    const lab = parted();
+    set(lab, 3, "40");
+    set(lab, 1, "50");
+    lab.conditions.lossRate = 1;
+    lab.cluster([1, 2, 3], 0, true);
+    lab.run(1);
+    assertEquals(held(lab), ["50", "50", "50"]);
+  });
+
+  it("stay undone when they were, and set when that was later", () => {
+    for (const [value, holds] of [[null, undefined], ["60", "60"]] as const) {
+      const lab = parted();
+      set(lab, 3, "40");
+      set(lab, 1, "30");
+      set(lab, 1, null);
+      if (value !== null) set(lab, 1, value);
+      lab.cluster([1, 2, 3], 0, true);
+      lab.run(1);
+      assertEquals(held(lab), [holds, holds, holds]);
+    }
+  });
+
+  it("give equal versions to equal contents alone, when nodes with others leave before the merge", () => {
+    const lab = parted();
+    set(lab, 3, "40");
+    set(lab, 1, "50");
+    const [before] = [lab.node(1).smd.content(TRUNCATE)!.version];
+    lab.conditions.lossRate = 1;
+    lab.cluster([2, 3], 0, true);
+    lab.run(1000);
+    const [two, three] = [2, 3].map((n) => lab.node(n).smd.content(TRUNCATE)!);
+    assertEquals(two.items, three.items);
+    assertEquals(two.version, before);
+    assertNotEquals(three.version, before);
+    lab.conditions.lossRate = 0;
+    lab.cluster([1, 2, 3]);
+    lab.run(5000);
+    assertEquals(held(lab), ["50", "50", "50"]);
+    const contents = [1, 2, 3].map((n) => JSON.stringify(lab.node(n).smd.content(TRUNCATE)));
+    assertEquals(new Set(contents).size, 1);
+  });
+
+  it("change nothing where all have the same", () => {
+    const lab = parted();
+    set(lab, 1, "50");
+    lab.cluster([1, 2], 0, true);
+    lab.run(1000);
+    const { version } = lab.node(1).smd.content(TRUNCATE)!;
+    lab.cluster([1, 2], 0, true);
+    lab.run(1000);
+    assertEquals(lab.node(1).smd.content(TRUNCATE)!.version, version);
+  });
 });

@@ -18,6 +18,7 @@ import {
   type SmdEffect,
   type SmdEvent,
   type SmdSetResult,
+  type SmdTold,
 } from "./smd_types.ts";
 
 const WALL_START_MS = 500_000_000_000;
@@ -111,9 +112,14 @@ export class SmdLab {
     this.#say(this.node(n), "crashes");
   }
 
-  /** Makes one cluster of these nodes, each of which hears of it a little later than the others. */
-  cluster(numbers: readonly number[], jitterMs = 0): void {
+  /**
+   * Makes one cluster of these nodes, each of which hears of it a little later than the others.
+   *
+   * @param tells whether members leave their former clusters at once and tell truncations in the exchange
+   */
+  cluster(numbers: readonly number[], jitterMs = 0, tells = false): void {
     const succession = toSuccession(numbers.map(labNodeId));
+    const told = tells ? succession.map((id) => this.#tell(this.nodes.get(id)!)) : [];
     const clusterKey = (this.random.u32() % 0xffff) * 0x1_0000_0000 + this.random.u32() + 1;
     for (const id of succession) {
       const { life } = this.nodes.get(id)!;
@@ -122,9 +128,14 @@ export class SmdLab {
         if (node.life !== life || !node.isAlive) return;
         this.#say(node, `CLUSTER ${this.keyName(clusterKey)} [${succession.map(nodeIdForLog).join(" ")}]`);
         node.succession = succession;
-        this.step(node, { kind: "cluster-changed", clusterKey, succession });
+        this.step(node, { kind: "cluster-changed", clusterKey, succession, told });
       });
     }
+  }
+
+  #tell(node: SmdLabNode): SmdTold {
+    this.step(node, { kind: "orphaned" });
+    return { module: SMD_MODULE.TRUNCATE, items: node.smd.content(SMD_MODULE.TRUNCATE)!.items };
   }
 
   /** A node asks for an item to be set; returns the number of the request. */

@@ -25,6 +25,14 @@ export interface SmdContent {
   readonly items: readonly SmdStoredItem[];
 }
 
+/** What a member has told of a module. */
+export interface SmdTold {
+  /** One of `SMD_MODULE`. */
+  readonly module: number;
+  /** Some or all of its items. */
+  readonly items: readonly SmdStoredItem[];
+}
+
 /** The modules of a stock Community node; it knows no others. */
 export const SMD_COMMUNITY_MODULES: readonly number[] = [
   SMD_MODULE.EVICT,
@@ -67,6 +75,8 @@ export type SmdEvent =
     readonly clusterKey: number;
     /** Its members; the first is the principal. */
     readonly succession: readonly NodeId[];
+    /** What members have told of modules in the exchange: it is merged here before anything else happens. */
+    readonly told?: readonly SmdTold[];
   }
   | {
     /** The node belongs to no cluster. Sets wait. */

@@ -12,6 +12,7 @@
 
 import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import {
+  type ExchangeResult,
   Smd,
   type SmdContent,
   type SmdEffect,
@@ -109,9 +110,11 @@ export class NodeMetadata {
       this.#handlers.set(handler.module, handler);
       handler.apply(kept.get(handler.module)?.items.filter(({ value }) => value !== null) ?? []);
     }
+    cluster.own.truncations = () => this.#smd.content(SMD_MODULE.TRUNCATE)!.items;
     cluster.addListener({
-      onBalanced: ({ clusterKey, succession }) =>
-        this.#step({ kind: "cluster-changed", clusterKey, succession }),
+      // What this node tells of its marks holds until the commit: the former cluster sets none here any more.
+      onExchange: () => this.#step({ kind: "orphaned" }),
+      onBalanced: (view) => this.#changeCluster(view),
       onOrphaned: () => this.#step({ kind: "orphaned" }),
     });
     cluster.messages.registerDecoded(PEER_MESSAGE.SMD, decodeSmd, (from, message) => {
@@ -143,6 +146,13 @@ export class NodeMetadata {
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
+  }
+
+  #changeCluster({ clusterKey, succession, members }: ExchangeResult): void {
+    const told = this.#cluster.own.tellsTruncations
+      ? members.map(({ truncations: items }) => ({ module: SMD_MODULE.TRUNCATE, items }))
+      : [];
+    this.#step({ kind: "cluster-changed", clusterKey, succession, told });
   }
 
   #step(event: SmdEvent): void {

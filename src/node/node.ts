@@ -145,9 +145,7 @@ export class AerieNode {
       namespaces,
       ownServices: () => peerServiceAddresses(this),
     });
-    this.peers = createPeers(this);
-    this.migrator = createMigrator(this);
-    this.#tellOfLosses();
+    // Before those that compare records: what members have told of truncations holds first.
     this.metadata = new NodeMetadata({
       cluster: this.cluster,
       kept,
@@ -156,6 +154,9 @@ export class AerieNode {
       namespaces,
       udf: this.udf,
     });
+    this.peers = createPeers(this);
+    this.migrator = createMigrator(this);
+    this.#tellOfLosses();
     this.cpu = new CpuSampler(this.ports);
     const health = this.health = new HealthMonitor({ settings: settings.service, namespaces });
     this.cluster.addListener({ onAdjacent: (node, isAdjacent) => health.onAdjacent(node, isAdjacent) });

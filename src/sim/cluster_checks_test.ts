@@ -103,10 +103,11 @@ describe("checkPolicy", () => {
     before: RecordCopy[],
     after: RecordCopy | undefined,
     policy: "generation" | "last-update-time",
+    more: { hadBothRules?: () => boolean } = {},
   ) =>
     checkPolicy(
       { before: new Map([["d", before]]), after: new Map(after === undefined ? [] : [["d", [after]]]) },
-      { policy, members: [member], names: new Map([["d", "k1"]]), inDoubt: () => false },
+      { policy, members: [member], names: new Map([["d", "k1"]]), inDoubt: () => false, ...more },
     );
 
   it("wants the copy with the highest generation, or the latest one, and none that is neither", () => {
@@ -137,6 +138,19 @@ describe("checkPolicy", () => {
     }
     const worse = covered(8, 15);
     assertThrows(() => check([high, late, worse], worse, "generation"), Error, "k1 is not what the policy");
+  });
+
+  it("takes a copy that won in steps by one rule each, when there were steps", () => {
+    const [high, late, between] = [copy(5, 10), copy(1, 30), copy(3, 20)];
+    const copies = [high, late, between];
+    assertThrows(() => check(copies, between, "generation"), Error, "k1 is not what the policy");
+    check(copies, between, "generation", { hadBothRules: () => true });
+    const worse = copy(2, 15);
+    assertThrows(
+      () => check([...copies, worse], worse, "generation", { hadBothRules: () => true }),
+      Error,
+      "k1 is not what the policy",
+    );
   });
 
   it("compareCopies() breaks ties by the bytes", () => {

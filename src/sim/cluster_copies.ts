@@ -43,6 +43,11 @@ export function digestKey(digest: Uint8Array): string {
   return text;
 }
 
+/** The partition of a key of {@linkcode CopiesByDigest}. */
+export function partitionOf(key: string): number {
+  return partitionId(Uint8Array.of(parseInt(key.slice(0, 2), 16), parseInt(key.slice(2, 4), 16)), 0);
+}
+
 /** Bytes of records that a node has on its device alone, by node and digest. */
 export type StoredBytes = ReadonlyMap<ClusterMember, ReadonlyMap<string, Uint8Array>>;
 
@@ -241,10 +246,7 @@ export function checkReplicas(members: readonly ClusterMember[], options: Replic
     const isDropped = options.hasStockLike && list.every(({ isTombstone }) => isTombstone);
     const name = names.get(key) ?? key;
     if (isDropped || list.some((copy) => mayBeExpired(copy, members)) || list.every(isOver)) continue;
-    const partition = partitionId(
-      Uint8Array.of(parseInt(key.slice(0, 2), 16), parseInt(key.slice(2, 4), 16)),
-      0,
-    );
+    const partition = partitionOf(key);
     const holders = list.map(({ member }) => member.id).sort().join(" ");
     const replicas = members.filter((member) => isReplica(member, partition)).map(({ id }) => id).sort().join(
       " ",
@@ -313,6 +315,8 @@ export function checkPolicy(
     inDoubt: (name: string) => boolean;
     /** Whether a copy was truncated since. */
     isTruncated?: (name: string, copy: RecordCopy) => boolean;
+    /** Whether copies of a record met in several steps, some by policy and some by time. */
+    hadBothRules?: (key: string) => boolean;
     /** A member takes no tombstones: each node that is told to drop a record makes one of its own. */
     hasStockLike?: boolean;
   },
@@ -339,6 +343,11 @@ export function checkPolicy(
     if (found !== undefined && [best, latest].some((copy) => copy !== undefined && sameCopy(found, copy))) {
       continue;
     }
+    // The one that won a first step may have won the next by the other rule.
+    const wonSteps = options.hadBothRules?.(key) && found !== undefined &&
+      merged.some((copy) => sameCopy(found, copy)) &&
+      !merged.some((copy) => order(copy, found) < 0 && byTime(copy, found) < 0);
+    if (wonSteps) continue;
     // A covered copy may have gone its own way since, and is merged then.
     const isCovered = list.some((copy) => copy.isCovered && found !== undefined && sameCopy(found, copy));
     if (isCovered && (merged.length === 0 || order(found!, best) < 0 || byTime(found!, latest) < 0)) continue;

@@ -16,7 +16,7 @@
  */
 import { partitionId, ResultCode } from "../base/mod.ts";
 import { CAPABILITY } from "../cluster/mod.ts";
-import { balanceInput, covers, nodeAt } from "../partition/mod.ts";
+import { balanceInput, covers, MERGE_RULE, nodeAt } from "../partition/mod.ts";
 import type { RecordChange } from "../port/mod.ts";
 import {
   compareVersions,
@@ -60,6 +60,8 @@ export class MergeWatch {
   readonly #options: MergeWatchOptions;
   readonly #digests = new Map<number, Uint8Array[]>();
   readonly #clusters = new Set<number>();
+  /** Whether time decided, of the merges of a partition. */
+  readonly #rules = new Map<number, Set<boolean>>();
   readonly #brought = new Map<ClusterMember, Map<number, Brought[]>>();
   readonly #here = new EntryRef();
   readonly #there = new EntryRef();
@@ -109,6 +111,25 @@ export class MergeWatch {
     };
   }
 
+  /** What merges there were does not count any more. */
+  forgetRules(): void {
+    this.#rules.clear();
+  }
+
+  /** Whether copies of a partition were merged in several steps since, some by policy and some by time. */
+  hadBothRules(partition: number): boolean {
+    return this.#rules.get(partition)?.size === 2;
+  }
+
+  #noteRules({ partitions: { balance } }: ClusterMember): void {
+    for (const partition of this.#partitions()) {
+      const rule = balance!.mergeRules[partition];
+      if ((rule & MERGE_RULE.MERGES) === 0) continue;
+      const rules = this.#rules.get(partition) ?? new Set();
+      this.#rules.set(partition, rules.add((rule & MERGE_RULE.BY_TIME) !== 0));
+    }
+  }
+
   /** A node's cluster has changed. */
   onCommitted(member: ClusterMember): void {
     const { partitions, node } = member;
@@ -117,6 +138,7 @@ export class MergeWatch {
     if (committed === undefined || balance?.clusterKey !== committed.clusterKey) return;
     if (this.#clusters.has(committed.clusterKey)) return;
     this.#clusters.add(committed.clusterKey);
+    this.#noteRules(member);
     const { members, lineages } = balanceInput(committed, {
       namespace: WORKLOAD_NAMESPACE,
       self: node!.cluster.self,

@@ -13,6 +13,7 @@ import {
   checkReplicas,
   collectCopies,
   type CopiesByDigest,
+  partitionOf,
   readStored,
   type StoredBytes,
 } from "./cluster_copies.ts";
@@ -271,6 +272,7 @@ class ClusterRun {
       // What a node that is down has in its files may win too, and can't be seen here.
       const isHidden = this.#schedule.shape.hasFiles &&
         this.#members.all.some((one) => one.startCount > 0 && !one.isUp);
+      this.#watch.merges.forgetRules();
       before = isHidden ? undefined : collectCopies(this.#members.up, await this.#readStored());
       strikes.end();
     } else {
@@ -449,6 +451,7 @@ class ClusterRun {
         inDoubt,
         hasStockLike: stockLikeNode >= 0,
         isTruncated: (name, copy) => isTruncated(name, copy, markMs),
+        hadBothRules: (key) => this.#watch.merges.hadBothRules(partitionOf(key)),
       });
     }
     this.#history.end();

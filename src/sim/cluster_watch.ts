@@ -39,7 +39,8 @@ export class ClusterWatch {
   readonly #members: readonly ClusterMember[];
   readonly #names: ReadonlyMap<string, string>;
   readonly #watched = new WeakSet<AerieNode>();
-  readonly #merges: MergeWatch;
+  /** What becomes of copies that meet. */
+  readonly merges: MergeWatch;
   readonly #committed = new WeakMap<AerieNode, unknown>();
   readonly #old = new FlatRecord();
   readonly #new = new FlatRecord();
@@ -53,7 +54,7 @@ export class ClusterWatch {
   constructor(members: readonly ClusterMember[], names: ReadonlyMap<string, string>) {
     this.#members = members;
     this.#names = names;
-    this.#merges = new MergeWatch({ members, names, disksFailed: () => this.disksFailed() });
+    this.merges = new MergeWatch({ members, names, disksFailed: () => this.disksFailed() });
   }
 
   /** Looks at a node after an event of its process; listens to it from then on. */
@@ -63,12 +64,12 @@ export class ClusterWatch {
     const { committed } = node.cluster;
     if (committed === undefined || this.#committed.get(node) === committed) return;
     this.#committed.set(node, committed);
-    this.#merges.onCommitted(member);
+    this.merges.onCommitted(member);
   }
 
   #listen(member: ClusterMember, node: AerieNode): void {
     this.#watched.add(node);
-    this.#merges.watch(member, (check) => this.#fail(member, check));
+    this.merges.watch(member, (check) => this.#fail(member, check));
     const { peers } = node;
     const onWriteEnded = peers.onWriteEnded.bind(peers);
     peers.onWriteEnded = (write) => {
@@ -111,7 +112,7 @@ export class ClusterWatch {
   }
 
   #checkChange(member: ClusterMember, change: RecordChange): void {
-    this.#merges.onChange(member, change);
+    this.merges.onChange(member, change);
     const { origin, digest, digestAt } = change;
     if (change.new === undefined) return;
     if (origin === "replica" || origin === "migration") {

@@ -10,7 +10,7 @@
  * | policy last-update-time | any other | the same |
  * | policy generation | any other | larger generation as a plain number, then later last update time, then larger bytes |
  * | time, policy; superseded | was here before anything was merged | the one that came |
- * | successor | any other | the one that came |
+ * | successor | any other | the one that came; neither when a truncation covers that |
  *
  * Each rule is a total order, so that in a merge of several copies by one rule their order makes no difference; which
  * rule a partition's merge has is decided once for all nodes, in `src/partition/lineage.ts`. The last resort, comparing
@@ -44,7 +44,7 @@ export const REPLACED = {
   SAME: 1,
   /** The record here is the better one and stays. */
   LOCAL_BETTER: 2,
-  /** A truncation mark covers it: nothing to store. */
+  /** A truncation mark covers it: nothing to store, and what a successor was to replace is removed. */
   TRUNCATED: 3,
   /** There is no room, or too much waits to be written. */
   OUT_OF_SPACE: 4,
@@ -62,7 +62,7 @@ export type Replaced = (typeof REPLACED)[keyof typeof REPLACED];
 export interface ReplaceOptions {
   /** See the head of the file; "policy" asks the namespace's `conflict-resolution-policy`. */
   rule: "replica" | "time" | "policy" | "successor";
-  /** What is here from before the merge is a subset of what comes, or a truncation covers it that is not known here. */
+  /** What is here from before the merge is a subset of what comes. */
   isSuperseded?: boolean;
   /** Cause of the change. */
   origin: ChangeOrigin;
@@ -92,7 +92,7 @@ const NO_BYTES = new Uint8Array(0);
  * Stores a record from another node, unless the one that is here is better. Publishes the change.
  *
  * @param range the record; anything may be in it
- * @returns one of {@linkcode REPLACED}; only APPLIED has changed anything
+ * @returns one of {@linkcode REPLACED}; only APPLIED, and TRUNCATED of a successor, have changed anything
  */
 export function replaceRecord(store: NamespaceStore, range: FlatRange, options: ReplaceOptions): Replaced {
   const sizeBytes = measureFlat(range.bytes, range.at, range.end);
@@ -102,7 +102,9 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
     ? store.take(range.bytes, range.at, sizeBytes)
     : store.take(mended, 0, mended.length);
   const isTruncated = store.isTruncatedTime(record.lastUpdateMs, record);
-  if (isTruncated && !PLANTED.replaceIgnoresTruncation) return REPLACED.TRUNCATED;
+  if (isTruncated && !PLANTED.replaceIgnoresTruncation) {
+    return options.rule === "successor" ? removeSuperseded(store, record) : REPLACED.TRUNCATED;
+  }
   const entry = entryHere;
   const exists = store.find(record.bytes, record.digestAt, entry);
   if (exists) {
@@ -121,6 +123,18 @@ export function replaceRecord(store: NamespaceStore, range: FlatRange, options: 
   const resultCode = store.putTaken(entry, { exists, set, origin: options.origin, writeEpoch });
   if (resultCode === ResultCode.OK) return REPLACED.APPLIED;
   return resultCode === ResultCode.RECORD_TOO_BIG ? REPLACED.MALFORMED : REPLACED.OUT_OF_SPACE;
+}
+
+/**
+ * Removes what the source of a covered record has decided against: a merge came before the truncation there, and left a
+ * copy that is gone now. To keep the other one here alone would part the copies.
+ */
+function removeSuperseded(store: NamespaceStore, { bytes, digestAt }: FlatRecord): Replaced {
+  const entry = entryHere;
+  const isGone = !store.find(bytes, digestAt, entry) || isWritten(store, entry) || store.isTruncated(entry);
+  if (isGone) return REPLACED.TRUNCATED;
+  const digest = bytes.slice(digestAt, digestAt + DIGEST_SIZE_BYTES);
+  return removeLeftOver(store, digest, 0, entry) ? REPLACED.TRUNCATED : REPLACED.OUT_OF_SPACE;
 }
 
 /**

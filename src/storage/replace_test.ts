@@ -140,6 +140,25 @@ describe("replaceRecord()", () => {
     assertEquals(replace(it, copy({ generation: 2, lutMs: LUT + 6 })), REPLACED.APPLIED);
   });
 
+  it("removes what a covered record of a source that has everything was to replace", () => {
+    const covered = copy({ generation: 9, lutMs: LUT });
+    for (const rule of ["successor", "policy", "time", "replica"] as const) {
+      const it = storeWith({ generation: 2, lutMs: LUT + 9 });
+      it.store.beginWriteEpoch();
+      it.store.truncate(undefined, LUT + 5);
+      assertEquals(replace(it, covered, { rule, origin: "migration" }), REPLACED.TRUNCATED);
+      assertEquals(it.has(1), rule !== "successor", rule);
+    }
+    const written = new TestStore();
+    assertEquals(
+      replace(written, copy({ generation: 2, lutMs: LUT + 9 }), { rule: "replica" }),
+      REPLACED.APPLIED,
+    );
+    written.store.truncate(undefined, LUT + 5);
+    assertEquals(replace(written, covered, { rule: "successor" }), REPLACED.TRUNCATED);
+    assert(written.has(1));
+  });
+
   it("is suspended until the stored bytes are here when they must decide", () => {
     let isReady = false;
     const it = new TestStore({ wrapDevice: (device, clock) => new PendingDevice(device, clock) });

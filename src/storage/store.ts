@@ -354,11 +354,7 @@ export class NamespaceStore {
 
   /** Whether a record is older than a truncation mark. */
   isTruncated(entry: EntryRef): boolean {
-    return this.isTruncatedCopy(entry.lastUpdateMs, entry);
-  }
-
-  /** Whether another node's copy of a record here, with a last update time, is older than a truncation mark. */
-  isTruncatedCopy(lastUpdateMs: number, entry: EntryRef): boolean {
+    const { lastUpdateMs } = entry;
     if (lastUpdateMs <= this.truncateLutMs) return true;
     const setId = entry.setId;
     return setId !== NO_SET && lastUpdateMs <= this.sets.byId(setId)!.truncateLutMs;

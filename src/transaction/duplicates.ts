@@ -18,7 +18,7 @@ import {
   replaceRecord,
   type Waiter,
 } from "../storage/mod.ts";
-import { type NodeId, RW_INFO, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
+import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import type { WrittenRecord } from "./replica_write.ts";
 import { HeldRecord } from "./replica_receiver.ts";
 import { retransmitSlot } from "./peer_stats.ts";
@@ -82,7 +82,8 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     const { namespace, digest, partition } = this.#options.record;
     const { store, partitions } = namespace;
     const isSuperseded = partitions.isSuperseded(partition);
-    const counts = store.find(digest, 0, entryHere) && !isLeftOver(store, entryHere, isSuperseded);
+    const counts = store.find(digest, 0, entryHere) && !store.isTruncated(entryHere) &&
+      !isLeftOver(store, entryHere, isSuperseded);
     for (const node of this.#waiting) {
       const message = this.#peers.rwMessage(namespace, RW_OPERATION.DUPLICATE, this.#id);
       message.digest.set(digest);
@@ -100,9 +101,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     if (!this.#serves()) return this.onCluster();
     switch (message.resultCode) {
       case ResultCode.OK:
-        if (message.record.isPresent && !this.#merge(from, message.record, isTruncated(message))) {
-          return this.#askAgain();
-        }
+        if (message.record.isPresent && !this.#merge(from, message.record)) return this.#askAgain();
         break;
       case ResultCode.NOT_FOUND:
       case ResultCode.RECORD_EXISTS:
@@ -127,18 +126,14 @@ export class DuplicateResolution implements PeerTask, RwAsk {
   }
 
   /** Takes a copy; false when a better one can't be stored for the moment, and whatever is written next would be without it. */
-  #merge(
-    from: NodeId,
-    record: { bytes: Uint8Array; at: number; end: number },
-    isTruncatedHere: boolean,
-  ): boolean {
+  #merge(from: NodeId, record: { bytes: Uint8Array; at: number; end: number }): boolean {
     const { namespace, digest, partition } = this.#options.record;
     const { partitions } = namespace;
     if (PLANTED.dupResMergesWrongly && namespace.store.find(digest, 0, entryHere)) return true;
     const held = new HeldRecord();
     const outcome = replaceRecord(namespace.store, record, {
       rule: partitions.mergesByTime(partition) ? "time" : "policy",
-      isSuperseded: partitions.isSuperseded(partition) || isTruncatedHere,
+      isSuperseded: partitions.isSuperseded(partition),
       origin: "replica",
       waiter: held,
     });
@@ -148,7 +143,7 @@ export class DuplicateResolution implements PeerTask, RwAsk {
         this.#heldCount--;
         if (this.#isOver) return;
         if (!this.#serves()) return this.onCluster();
-        if (this.#merge(from, held.record, isTruncatedHere)) return this.#endWhenDone();
+        if (this.#merge(from, held.record)) return this.#endWhenDone();
         this.#waiting.add(from);
         this.#askAgain();
       });
@@ -198,9 +193,4 @@ export class DuplicateResolution implements PeerTask, RwAsk {
     this.#end();
     this.#options.waiter.wake();
   }
-}
-
-/** Whether a truncation that the other node knows covers the copy here. */
-function isTruncated({ info }: RwMessage): boolean {
-  return ((info ?? 0) & RW_INFO.TRUNCATED) !== 0;
 }

@@ -58,7 +58,6 @@ export class ReplicaReceiver {
       namespaceIndex: message.namespaceIndex,
       wantsAck: !isWrite || ((message.info ?? 0) & RW_INFO.NO_ACK) === 0,
       digest: NO_DIGEST,
-      info: undefined,
     };
     const span = message.digest.isPresent ? message.digest : message.record;
     const digestAt = message.digest.isPresent ? span.at : span.at + FLAT_DIGEST_AT;
@@ -182,9 +181,7 @@ export class ReplicaReceiver {
       const isByTime = namespace.partitions.mergesByTime(partitionId(request.digest));
       const policy = isByTime ? "last-update-time" : store.settings.conflictResolutionPolicy;
       const order = compareVersions(entryHere, asked, policy);
-      const isTruncatedThere = store.isTruncatedCopy(lutMs, entryHere) && !store.isTruncated(entryHere);
-      if (isTruncatedThere) request.info = RW_INFO.TRUNCATED;
-      else if (order <= 0) {
+      if (order <= 0) {
         peerStats.dupResRespondNoRead++;
         return this.#answer(request, order === 0 ? ResultCode.RECORD_EXISTS : ResultCode.GENERATION);
       }
@@ -213,7 +210,6 @@ export class ReplicaReceiver {
     message.namespaceIndex = request.namespaceIndex;
     message.transactionId = request.transactionId;
     message.digest.set(request.digest);
-    message.info = request.info;
     if (flat !== undefined) message.record.set(flat);
     this.#peers.sendRw(request.from, message);
   }
@@ -227,8 +223,6 @@ interface ReplicaRequest {
   readonly namespaceIndex: number | undefined;
   readonly wantsAck: boolean;
   digest: Uint8Array;
-  /** Bits of {@linkcode RW_INFO} for the answer. */
-  info: number | undefined;
 }
 
 /** A record whose place here could not be looked at yet: a copy, and what to do when it can. */

@@ -27,6 +27,7 @@ export * from "./peer_partition_version.ts";
 export * from "./peer_proxy.ts";
 export * from "./peer_rw.ts";
 export * from "./peer_smd.ts";
+export * from "./peer_truncation.ts";
 export * from "./proto.ts";
 export * from "./reply.ts";
 export * from "./reply_decode.ts";

@@ -170,10 +170,15 @@ Deno.test("encodePeerMessage() writes all lists of an exchange and fills in name
     ],
     capabilities: 1,
     incarnation: LARGE,
+    truncations: [
+      { key: "strong|set", value: "532911577376", generation: 0xffff_ffff, timestampMs: 532911577377 },
+      { key: "plain", value: null, generation: 2, timestampMs: 0 },
+    ],
   };
   const again = decoded(encoded(message));
   assert(again.type === "exchange" && again.kind === "data");
   assertEquals(again.namespaces[0], message.namespaces[0]);
+  assertEquals(again.truncations, message.truncations);
   assertEquals(again.namespaces[1], {
     name: "plain",
     versions: [],

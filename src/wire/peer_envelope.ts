@@ -80,6 +80,9 @@ export const PEER_CLUSTER_KEY_FIELD = 0x7a04;
 /** Field id of where copies come from, in exchange data; stock nodes skip it. */
 export const PEER_LINEAGES_FIELD = 0x7a05;
 
+/** Field id of truncation marks, in exchange data; stock nodes skip it. */
+export const PEER_TRUNCATIONS_FIELD = 0x7a06;
+
 /** Why some bytes are not a message; the text is for the log. */
 export interface PeerFault {
   /** What was read, what was found and what was expected. */

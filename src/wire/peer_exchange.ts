@@ -20,6 +20,7 @@
  * | 0x7a01 | capability word, of an aerie node | uint32 |
  * | 0x7a02 | incarnation, of an aerie node | uint64 |
  * | 0x7a05 | where copies come from, one blob per namespace, of an aerie node | msgpack list of byte strings |
+ * | 0x7a06 | truncation marks, of an aerie node; `peer_truncation.ts` | msgpack list of byte strings |
  *
  * The n-th value of each list belongs to the n-th namespace. Lists of zeros may be left out. Numbers are written first
  * (0, 1, 2, 12), then lists by id, then the fields of an aerie node. Source: clustering reference, sections 9.4 to 9.6.
@@ -50,6 +51,7 @@ import { type NodeId, type U64Text, writeU64TextLE } from "./peer_ids.ts";
 import { readBlobList, readUintList, writeBlobList, writeUintList } from "./peer_msgpack.ts";
 import { encodeLineages, type LineageGroup, readLineages } from "./peer_lineage.ts";
 import { NODE_ID_SIZE, readNodeIds } from "./peer_node_list.ts";
+import { readTruncations, type TruncationItem, writeTruncations } from "./peer_truncation.ts";
 import {
   encodePartitionVersions,
   type PartitionVersionGroup,
@@ -145,6 +147,8 @@ export interface ExchangeData extends PeerExtra {
   readonly capabilities?: number;
   /** Random number of the sender's process, of an aerie node. */
   readonly incarnation?: U64Text;
+  /** Truncations that the sender knows, undone ones included, of an aerie node. */
+  readonly truncations?: readonly TruncationItem[];
 }
 
 /** The other messages, which carry the cluster key alone. */
@@ -177,6 +181,7 @@ export function decodeExchange(reader: PeerReader): ExchangeMessage | PeerFault 
   const namespaces = readNamespaces(reader);
   const capabilities = reader.optionalU32(PEER_CAPABILITY_FIELD);
   const incarnation = reader.optionalU64Text(PEER_INCARNATION_FIELD);
+  const truncations = readTruncations(reader);
   return reader.finish("exchange data", {
     type: "exchange" as const,
     kind,
@@ -185,6 +190,7 @@ export function decodeExchange(reader: PeerReader): ExchangeMessage | PeerFault 
     namespaces,
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(incarnation === undefined ? {} : { incarnation }),
+    ...(truncations === undefined ? {} : { truncations }),
   });
 }
 
@@ -296,8 +302,10 @@ function writeData(writer: PeerWriter, data: ExchangeData): void {
   }
   writer.u32(PEER_CAPABILITY_FIELD, data.capabilities);
   writer.u64Text(PEER_INCARNATION_FIELD, data.incarnation);
-  if (namespaces.every((each) => each.lineages === undefined)) return;
-  writeBlobList(writer, PEER_LINEAGES_FIELD, namespaces.map((each) => encodeLineages(each.lineages ?? [])));
+  if (namespaces.some((each) => each.lineages !== undefined)) {
+    writeBlobList(writer, PEER_LINEAGES_FIELD, namespaces.map((each) => encodeLineages(each.lineages ?? [])));
+  }
+  if (data.truncations !== undefined) writeTruncations(writer, data.truncations);
 }
 
 /** Writes the list of integers with this id when a namespace has a value; the others get 0. */

@@ -10,7 +10,7 @@
  * | 7 | record, flat format | buffer |
  * | 8 | cluster key | uint64 |
  * | 9 | original record | buffer |
- * | 13 | info bits; 4: unreplicated; 0x100, 0x200: aerie's, see below | uint32 |
+ * | 13 | info bits; 4: unreplicated; 0x100: aerie's, see below | uint32 |
  * | 20 | features; bit 0: meta merge | uint32 |
  * | 22 | meta records | buffer |
  * | 23, 24 | meta sequence number, final flag | uint32 |
@@ -36,12 +36,6 @@ export const MIGRATE_FEATURE_META_MERGE = 0x01;
 
 /** Info bit of an insert, between aerie nodes: the record is to be removed, if it is still what the meta record says. */
 export const MIGRATE_INFO_REMOVE = 0x100;
-
-/**
- * Info bit of an insert, between aerie nodes: a truncation that the source knows covers what the receiver has told of the
- * record.
- */
-export const MIGRATE_INFO_TRUNCATED = 0x200;
 
 /** Info bit of an insert: the record has not reached all its replicas. */
 export const MIGRATE_INFO_UNREPLICATED = 0x04;

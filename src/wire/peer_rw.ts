@@ -50,8 +50,6 @@ export const RW_OPERATION = {
 export const RW_INFO = {
   NO_ACK: 0x02,
   UNREPLICATED: 0x200,
-  /** Of an answer, between aerie nodes: a truncation that the sender knows covers the copy of the one who asked. */
-  TRUNCATED: 0x1000_0000,
 } as const;
 
 const OPERATION_MIN = RW_OPERATION.WRITE_ACK;

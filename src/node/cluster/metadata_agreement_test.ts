@@ -112,3 +112,73 @@ describe("NodeMetadata.set()", () => {
     client.close();
   });
 });
+
+describe("truncations in the exchange", () => {
+  /** Three nodes, of which the first is cut off and one of the sides is told a mark. */
+  async function parted(seed: number, toldAt: number) {
+    const { world, members } = await startThree(seed);
+    const { simulation, network } = world;
+    await simulation.runFor(3000);
+    const [first, ...others] = [members[0]!, members[1]!, members[2]!];
+    for (const other of others) network.block(first.machine, other.machine);
+    await simulation.runFor(6000);
+    const lutMs = truncate(members[toldAt]!, []);
+    await simulation.runFor(1000);
+    const heal = async () => {
+      for (const other of others) network.unblock(first.machine, other.machine);
+      await simulation.runFor(8000);
+      assertEquals(agreement(members), "true a3 a2 a1");
+    };
+    return { members, lutMs, heal };
+  }
+
+  it("let all members know a mark of one side before a record of the new cluster is compared", async () => {
+    for (const toldAt of [0, 1]) {
+      const { members, lutMs, heal } = await parted(47, toldAt);
+      const seen: (number | undefined)[][] = [];
+      for (const member of members) {
+        member.node.cluster.addListener({
+          onBalanced: ({ succession }) => {
+            if (succession.length === 3) seen.push(marks([member]));
+          },
+        });
+      }
+      await heal();
+      assertEquals(seen, [[lutMs], [lutMs], [lutMs]], `told at ${toldAt}`);
+      const contents = members.map(({ node }) => node.cluster.own.truncations());
+      assertEquals(new Set(contents.map((content) => JSON.stringify(content))).size, 1);
+    }
+  });
+
+  it("say all marks that the node has until the commit: it takes none in between", async () => {
+    const { members, lutMs, heal } = await parted(48, 1);
+    const principal = members[2]!;
+    const results: string[] = [];
+    const seen: number[] = [];
+    let laterMs = 0;
+    principal.node.cluster.addListener({
+      onExchange: () => {
+        laterMs = truncate(principal, results);
+        seen.push(...marks([principal]));
+      },
+    });
+    await heal();
+    assertEquals(new Set(seen), new Set([lutMs]));
+    assertEquals(laterMs > lutMs, true);
+    assertEquals([new Set(results), marks(members)], [new Set(["ok"]), [laterMs, laterMs, laterMs]]);
+  });
+
+  it("are not told by a node that behaves as an earlier release", async () => {
+    const { members, heal } = await parted(49, 0);
+    members[0]!.node.cluster.own.withheldCapabilities = -1;
+    const seen: number[] = [];
+    members[1]!.node.cluster.addListener({
+      onBalanced: ({ succession }) => {
+        if (succession.length === 3) seen.push(...marks([members[1]!]));
+      },
+    });
+    await heal();
+    assertEquals(seen[0], 0);
+    assertEquals(new Set(marks(members)).size, 1);
+  });
+});

@@ -7,12 +7,13 @@
 
 import { CAPABILITY } from "../../cluster/mod.ts";
 import type { ServiceSettings } from "../../config/mod.ts";
+import type { TruncationItem } from "../../wire/mod.ts";
 
 /** What this release does beyond the stock protocol. */
 const BUILT: number = CAPABILITY.DELTA_MIGRATION | CAPABILITY.HOST_SPREAD |
   CAPABILITY.PLACEMENT | CAPABILITY.LARGE_CLUSTER |
   CAPABILITY.FAST_DEATH | CAPABILITY.TOMBSTONES | CAPABILITY.PERSISTED_INDEX |
-  CAPABILITY.LINEAGE;
+  CAPABILITY.LINEAGE | CAPABILITY.TRUNCATIONS;
 
 /** See the head of the file. */
 export class OwnState {
@@ -22,6 +23,8 @@ export class OwnState {
   withheldCapabilities = 0;
   /** There is no capability word: the node looks like a stock one to the others. Set before the start. */
   tellsNoCapabilities = false;
+  /** Truncations that the node knows, of its metadata. */
+  truncations: () => readonly TruncationItem[] = () => [];
   readonly #service: Pick<ServiceSettings, "stayQuiesced" | "copiesOnOneHost">;
   #more = 0;
 
@@ -35,6 +38,11 @@ export class OwnState {
     if (this.tellsNoCapabilities) return undefined;
     const all = BUILT | this.#more | (this.#service.copiesOnOneHost ? CAPABILITY.SHARED_HOSTS : 0);
     return all & ~this.withheldCapabilities;
+  }
+
+  /** Whether truncations are told in exchanges, and those of others taken. */
+  get tellsTruncations(): boolean {
+    return ((this.capabilities ?? 0) & CAPABILITY.TRUNCATIONS) !== 0;
   }
 
   /** The node takes itself out of the replicas at the next exchange. */

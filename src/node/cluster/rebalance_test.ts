@@ -34,6 +34,7 @@ function resultOf(clusterKey: number, succession: readonly string[]): ExchangeRe
       capabilities,
       incarnation: node,
       host: undefined,
+      truncations: [],
       namespaces: new Map(NAMES.map((name) => [name, namespace(name)])),
     })),
     compatibilityIdMin: 15,

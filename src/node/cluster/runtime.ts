@@ -506,6 +506,7 @@ export class ClusterRuntime extends CommittedCluster {
       capabilities: this.own.capabilities,
       incarnation: this.incarnation,
       host: hostIdentity(this.#options.ports.host),
+      truncations: this.own.tellsTruncations ? this.own.truncations() : undefined,
     };
   }
 

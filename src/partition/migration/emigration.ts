@@ -27,20 +27,12 @@ import {
   FABRIC_CHANNEL,
   MIGRATE_FEATURE_META_MERGE,
   MIGRATE_INFO_REMOVE,
-  MIGRATE_INFO_TRUNCATED,
   type MigrateMessage,
   type MigrateMeta,
 } from "../../wire/mod.ts";
 import { EMIGRATION_FLAG } from "../balance.ts";
 import { recordEnd, recordHash } from "./flat_bytes.ts";
-import {
-  isSameVersion,
-  META_SIZE_BYTES,
-  metaBatchFault,
-  metaHash,
-  metaLastUpdateMs,
-  MetaTable,
-} from "./meta.ts";
+import { isSameVersion, META_SIZE_BYTES, metaBatchFault, metaHash, MetaTable } from "./meta.ts";
 import { CallWaiter, PartitionWalk, VISIT, type Visit } from "./partition_walk.ts";
 import type { Slices, SliceTask } from "./slices.ts";
 import type { MigrationNamespace, MigrationStatistics, MigratorOptions } from "./types.ts";
@@ -402,21 +394,7 @@ export class Emigration implements SliceTask {
       emigrationId: this.plan.id,
       insertId,
       record,
-      ...(this.#isTruncatedThere() ? { info: MIGRATE_INFO_TRUNCATED } : {}),
     });
-  }
-
-  /**
-   * Whether the receiver has a copy of the record last loaded that was truncated: it may not have heard of that yet, and
-   * what was written since must not lose to it.
-   */
-  #isTruncatedThere(): boolean {
-    const meta = this.#meta;
-    if (meta === undefined) return false;
-    const { store } = this.plan.namespace;
-    const { flat } = store;
-    const at = meta.find(flat.bytes, flat.digestAt);
-    return at >= 0 && store.isTruncatedTime(metaLastUpdateMs(meta.records, at), flat);
   }
 
   #sendAgain(): Visit {

@@ -50,7 +50,6 @@ import {
   FABRIC_CHANNEL,
   MIGRATE_FEATURE_META_MERGE,
   MIGRATE_INFO_REMOVE,
-  MIGRATE_INFO_TRUNCATED,
   type MigrateInsert,
   type MigratePartition,
   type MigrateSignal,
@@ -91,8 +90,6 @@ interface Insert {
   /** Lent, unless the insert waits. */
   readonly record: Uint8Array;
   readonly isRemoval: boolean;
-  /** A truncation that the source knows covers the record here. */
-  readonly isTruncated: boolean;
 }
 
 /** Waits for the bytes of a record that another one may replace. */
@@ -269,10 +266,8 @@ export class Immigrations {
     const immigration = this.#byName.get(nameOf(from, emigrationId));
     if (immigration === undefined) return;
     immigration.at.statistics.recordReceives++;
-    const info = message.info ?? 0;
-    const isRemoval = (info & MIGRATE_INFO_REMOVE) !== 0;
-    const isTruncated = (info & MIGRATE_INFO_TRUNCATED) !== 0;
-    this.#take({ immigration, insertId, record, isRemoval, isTruncated });
+    const isRemoval = ((message.info ?? 0) & MIGRATE_INFO_REMOVE) !== 0;
+    this.#take({ immigration, insertId, record, isRemoval });
   }
 
   #take(insert: Insert): void {
@@ -302,9 +297,8 @@ export class Immigrations {
   }
 
   /** "taken" when the source may forget a record. */
-  #apply({ immigration, record, isTruncated }: Insert, waiter: Waiter): Taken {
-    const { at, partition, rule, state } = immigration;
-    const isSuperseded = immigration.isSuperseded || isTruncated;
+  #apply({ immigration, record }: Insert, waiter: Waiter): Taken {
+    const { at, partition, rule, isSuperseded, state } = immigration;
     if (record.length < FLAT_SIZE_MIN || partitionId(record, FLAT_DIGEST_AT) !== partition) {
       at.statistics.recordsRefused++;
       return "refused";

@@ -84,11 +84,6 @@ export function isSameVersion(meta: Uint8Array, at: number, entry: EntryRef): bo
     ((meta[at + FLAGS_AT] & FLAG_TOMBSTONE) !== 0) === entry.isTombstone;
 }
 
-/** Last update time of a meta record, in ms since 2010. */
-export function metaLastUpdateMs(meta: Uint8Array, at: number): number {
-  return meta[at + LUT_AT + 4] * 0x1_0000_0000 + readU32LE(meta, at + LUT_AT);
-}
-
 /** Content hash of a meta record. */
 export function metaHash(meta: Uint8Array, at: number): number {
   return readU32LE(meta, at + HASH_AT);

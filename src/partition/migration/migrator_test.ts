@@ -681,8 +681,9 @@ describe("a superseded final master", () => {
   });
 });
 
-describe("a truncation that the receiver has not heard of", () => {
-  it("keeps what was written after it from losing to what it covers", () => {
+describe("a truncation", () => {
+  /** Two nodes met again: the first has the higher generation, the second a record made anew after the mark. */
+  function metAgain() {
     const cluster = new TestCluster({
       count: 2,
       partitions: PARTITIONS,
@@ -698,15 +699,34 @@ describe("a truncation that the receiver has not heard of", () => {
     cluster.write(number, { members: [final] });
     cluster.clock.advance(10);
     const markMs = other.it.store.nowMs();
-    other.it.store.truncateLutMs = markMs;
-    other.it.remove(number);
     cluster.clock.advance(10);
+    other.it.remove(number);
     cluster.write(number, { members: [other], sizeBytes: 66 });
+    const know = (...members: TestMember[]) => {
+      for (const { it } of members) it.store.truncateLutMs = markMs;
+    };
+    return { cluster, number, final, other, know };
+  }
+
+  it("that all know lets what it covers win nothing", () => {
+    const { cluster, number, final, other, know } = metAgain();
+    know(final, other);
     cluster.form();
     cluster.settle();
-    final.it.store.truncateLutMs = markMs;
     assertEquals([final.version(number)?.generation, final.it.get(number)?.length], [1, 66]);
     assertEquals(cluster.faults(cluster.members, [number]), []);
+  });
+
+  it("that comes to one node after the other during a merge does not part their copies", () => {
+    for (const knowsFirst of ["final", "other"] as const) {
+      const { cluster, number, final, other, know } = metAgain();
+      cluster.form();
+      know(knowsFirst === "final" ? final : other);
+      cluster.settle();
+      know(final, other);
+      const has = [final, other].map(({ it }) => it.get(number)?.length);
+      assertEquals(has, knowsFirst === "final" ? [66, 66] : [undefined, undefined], knowsFirst);
+    }
   });
 });
 

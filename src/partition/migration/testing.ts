@@ -319,6 +319,7 @@ export class TestCluster {
       capabilities,
       incarnation: undefined,
       host: undefined,
+      truncations: [],
       namespaces: new Map([["test", {
         name: "test",
         versions: this.member(node).partitions.versions.toGroups(),
