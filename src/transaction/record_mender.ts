@@ -64,6 +64,11 @@ export class RecordMender {
     return this.#mendings.size;
   }
 
+  /** Whether all members have just answered that they have no version of a record that can't be read here. */
+  isLost(namespace: Namespace, digest: Uint8Array): boolean {
+    return this.#mendings.get(nameOf(namespace, digest))?.isLost === true;
+  }
+
   /** Other nodes may have what was asked for in vain before. */
   onCluster(): void {
     for (const mending of [...this.#mendings.values()]) mending.restart();
@@ -74,7 +79,7 @@ export class RecordMender {
     if (namespace.partitions.clusterSize <= 1) return LOADED.FAILED;
     const digest = new Uint8Array(20);
     entry.copyDigest(digest, 0);
-    const name = `${namespace.settings.name}/${toHex(digest)}`;
+    const name = nameOf(namespace, digest);
     let mending = this.#mendings.get(name);
     if (mending === undefined) {
       if (this.#mendings.size >= MEND_COUNT_MAX) return LOADED.FAILED;
@@ -97,6 +102,10 @@ export class RecordMender {
   }
 }
 
+function nameOf({ settings }: Namespace, digest: Uint8Array): string {
+  return `${settings.name}/${toHex(digest)}`;
+}
+
 /** What a {@linkcode Mending} is made of. */
 interface MendingOptions {
   readonly namespace: Namespace;
@@ -111,6 +120,8 @@ class Mending implements PeerTask, RwAsk {
   dueMs = Infinity;
   /** Nobody has it; the record is remembered until `dueMs`. */
   isHopeless = false;
+  /** Not for want of an answer. */
+  isLost = false;
   readonly waiters: Set<Waiter> = new Set();
   readonly #peers: PeerTransactions;
   readonly #options: MendingOptions;
@@ -161,7 +172,7 @@ class Mending implements PeerTask, RwAsk {
     this.#peers.forget(this.#id);
     this.#waiting.clear();
     this.#bestFrom = undefined;
-    this.isHopeless = false;
+    this.isHopeless = this.isLost = false;
     if (!this.#isWanted()) return this.#end();
     this.begin();
     if (this.isHopeless) this.#wakeAll();
@@ -217,7 +228,10 @@ class Mending implements PeerTask, RwAsk {
 
   #takeBest(): void {
     const from = this.#bestFrom;
-    if (from === undefined) return this.#giveUp();
+    if (from === undefined) {
+      this.isLost = true;
+      return this.#giveUp();
+    }
     const { bytes } = this.#best;
     if (!this.#store({ bytes, at: 0, end: bytes.length }, from)) this.#giveUp();
   }

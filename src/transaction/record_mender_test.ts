@@ -76,4 +76,38 @@ describe("RecordMender", () => {
     it.clock.advance(100);
     assertEquals(master.version(RECORD)?.generation, 1);
   });
+
+  it("lets a record that is lost everywhere and whose time is over be missed by its replicas", () => {
+    for (const isExpired of [true, false]) {
+      const it = new TestCluster();
+      const master = it.master(RECORD);
+      it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+      it.run(master, put(5));
+      it.clock.advance(3000);
+      assertEquals(master.peers.repairs.count, 1);
+      const { store } = master.test.namespace;
+      store.loadHere = () => LOADED.FAILED;
+      store.isExpired = () => isExpired;
+      it.clock.advance(30_000);
+      assertEquals(master.peers.repairs.count, isExpired ? 0 : 1);
+    }
+  });
+
+  it("does not take a record for lost that a member did not answer for", () => {
+    const it = new TestCluster();
+    const master = it.master(RECORD);
+    const [other] = it.others(RECORD);
+    it.fate = ({ from, kind }) =>
+      kind === "write" || (kind === "dup-ack" && from === other.number) ? "drop" : undefined;
+    it.run(master, put(5));
+    it.clock.advance(3000);
+    const { store } = master.test.namespace;
+    store.loadHere = () => LOADED.FAILED;
+    store.isExpired = () => true;
+    it.clock.advance(30_000);
+    assertEquals(master.peers.repairs.count, 1);
+    it.fate = ({ kind }) => kind === "write" ? "drop" : undefined;
+    it.clock.advance(30_000);
+    assertEquals(master.peers.repairs.count, 0);
+  });
 });

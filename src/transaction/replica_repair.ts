@@ -18,7 +18,7 @@ import {
   ResultCode,
   toHex,
 } from "../base/mod.ts";
-import { replaceRecord, type Waiter } from "../storage/mod.ts";
+import { EntryRef, replaceRecord, type Waiter } from "../storage/mod.ts";
 import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import type { Namespace } from "./context.ts";
 import { CopyRequest } from "./copy_request.ts";
@@ -31,6 +31,8 @@ const LOOK_MS = 250;
 /** A record is sent again after this time, doubling. */
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 16_000;
+
+const entryHere = new EntryRef();
 
 /** Records whose replicas are to be mended. */
 export class ReplicaRepairs implements PeerTask {
@@ -166,8 +168,8 @@ class Repair implements RwAsk, Waiter {
   wake(): void {
     const { namespace, digest } = this.#record;
     const flat = readStored(namespace, digest, this);
+    if (flat === "absent" || (flat === undefined && this.#isOver())) return this.#end();
     if (flat === undefined) return;
-    if (flat === "absent") return this.#end();
     const peers = this.#peers;
     peers.forget(this.#id);
     this.#id = peers.expect(this);
@@ -185,6 +187,14 @@ class Repair implements RwAsk, Waiter {
       peers.sendRw(node, fillWrite(message, { flat, digest, drop }));
     }
     if (this.#nodes.size === 0) this.#end();
+  }
+
+  /** Whether the record's time is over and no node has it any more: it would wait for this repair, and this for it. */
+  #isOver(): boolean {
+    const { namespace, digest } = this.#record;
+    const { store } = namespace;
+    const isExpired = store.find(digest, 0, entryHere) && store.isExpired(entryHere, store.nowMs());
+    return isExpired && this.#peers.mender.isLost(namespace, digest);
   }
 
   /**
