@@ -7,7 +7,7 @@
 import { isBlank } from "../../base/mod.ts";
 import { DISK_BLOCK } from "./blocks.ts";
 import type { DiskSpace } from "./disk_space.ts";
-import { decodeUnitHeader, PAGE_SIZE_BYTES } from "./layout.ts";
+import { type BlockPlace, decodeUnitHeader, PAGE_SIZE_BYTES } from "./layout.ts";
 
 /** Reads of one device that are under way at a time. */
 const READ_COUNT_MAX = 16;
@@ -39,13 +39,24 @@ export async function readBlockHeads(disk: DiskSpace): Promise<Float64Array> {
 
 async function readHead({ blocks, watch }: DiskSpace, block: number): Promise<number> {
   const bytes = new Uint8Array(PAGE_SIZE_BYTES);
+  const { file } = blocks.device(block);
+  const offset = blocks.deviceOffset(block);
   try {
-    await blocks.device(block).file.read(blocks.deviceOffset(block), bytes);
+    await file.read(offset, bytes);
   } catch (error) {
     watch.onReadFault(blocks.deviceOf[block], error as Error);
     blocks.state[block] = DISK_BLOCK.BAD;
     return UNREADABLE;
   }
+  const head = headIn(bytes, blocks.place(block));
+  if (file.readShadow === undefined) return head;
+  const isRead = await file.readShadow(offset, bytes.fill(0)).then(() => true, () => false);
+  const other = isRead ? headIn(bytes, blocks.place(block)) : NEVER_USED;
+  // Damage on one of the two is no reason to take a block for one without a life.
+  return head > 0 || other > 0 ? Math.max(head, other) : Math.min(head, other);
+}
+
+function headIn(bytes: Uint8Array, place: BlockPlace): number {
   if (isBlank(bytes)) return NEVER_USED;
-  return decodeUnitHeader(bytes, 0, blocks.place(block))?.sequence ?? UNCLEAR;
+  return decodeUnitHeader(bytes, 0, place)?.sequence ?? UNCLEAR;
 }

@@ -10,11 +10,24 @@ import type { Clock } from "../../port/mod.ts";
 import { flatDigestAt, FlatRecord } from "../flat.ts";
 import { WARM_COUNT_MAX } from "../index.ts";
 import type { NamespaceStore } from "../store.ts";
-import { type BlockContent, type BlockVisitor, BlockWalk, findUnits, type ScanPlace } from "./block_scan.ts";
+import {
+  type BlockContent,
+  type BlockVisitor,
+  BlockWalk,
+  findUnits,
+  joinContents,
+  type ScanPlace,
+} from "./block_scan.ts";
 import { DISK_BLOCK } from "./blocks.ts";
 import type { OpenDevice } from "./device_file.ts";
 import type { DiskSpace } from "./disk_space.ts";
-import { PAGE_SIZE_BYTES, storedSize } from "./layout.ts";
+import {
+  alignToPage,
+  decodeUnitHeader,
+  PAGE_SIZE_BYTES,
+  storedSize,
+  UNIT_HEADER_SIZE_BYTES,
+} from "./layout.ts";
 
 /** Nothing is served during a start, so that slices may be longer than those of background work. */
 export const START_SLICE_MS = 5;
@@ -44,6 +57,12 @@ interface BlockToWalk {
   kept?: Uint8Array;
   /** The bytes are those of the shadow. */
   isFromShadow?: boolean;
+}
+
+/** A block as it is on the shadow of its device. */
+interface ShadowBlock {
+  bytes: Uint8Array;
+  content: BlockContent;
 }
 
 const FROM_DEVICE = { isFromShadow: false } as const;
@@ -147,12 +166,12 @@ export class BlockLoader {
       // Used blocks follow used ones, mostly.
       if (!buffers.isUsed) {
         buffers.page.fill(0, await device.file.read(offset, buffers.page));
-        if (isBlank(buffers.page)) return undefined;
+        if (isBlank(buffers.page) && await isShadowBlank(device, offset)) return undefined;
       }
       const bytes = buffers.next();
       // A file that ends early leaves what another block had.
       bytes.fill(0, await device.file.read(offset, bytes));
-      buffers.isUsed = !isBlank(bytes.subarray(0, PAGE_SIZE_BYTES));
+      buffers.isUsed = !isBlank(bytes.subarray(0, PAGE_SIZE_BYTES)) || !await isShadowBlank(device, offset);
       return buffers.isUsed ? bytes : undefined;
     } catch (error) {
       watch.onReadFault(blocks.deviceOf[block], error as Error);
@@ -172,12 +191,14 @@ export class BlockLoader {
       path: device.path,
       deviceOffset: blocks.deviceOffset(block),
     };
-    const content = findUnits(bytes, place);
+    const own = findUnits(bytes, place);
+    const other = await lacksUnits(device, own, place) ? await this.#readShadow(device, place) : undefined;
+    const content = other?.content === undefined ? own : joinContents([own, other.content]);
     const damageCount = this.damageCount;
     if (content.sequence > 0) await this.#walk(bytes, { content, place, block, device, buffers });
     if (device.file.readShadow === undefined) return;
-    if (content.sequence > 0 && this.damageCount === damageCount) return;
-    await this.#takeShadow(content, { place, block, device });
+    if (other === undefined && content.sequence > 0 && this.damageCount === damageCount) return;
+    await this.#takeShadow(other ?? await this.#readShadow(device, place), { content, place, block, device });
   }
 
   /** Takes over what is sound in a block. */
@@ -201,23 +222,20 @@ export class BlockLoader {
   }
 
   /**
-   * Looks for what is damaged in a block on its device's shadow. Of another life nothing is taken, and nothing behind the
-   * last sound unit of the device: when the power went the shadow may have had more, which no start has counted since.
+   * Takes over what is sound of a block on its device's shadow, some of it being damaged on the device. Of an earlier life
+   * nothing is taken. What comes behind the device's last unit counts: after a power cut the two were made alike, so that
+   * it is damage if they differ.
    */
   async #takeShadow(
-    content: BlockContent,
-    { place, block, device }: Pick<BlockToWalk, "place" | "block" | "device">,
+    shadow: ShadowBlock | undefined,
+    { content, place, block, device }: Pick<BlockToWalk, "content" | "place" | "block" | "device">,
   ): Promise<void> {
-    const { blocks } = this.#disk;
-    const kept = blocks.bytes[block];
-    const bytes = new Uint8Array(blocks.blockSizeBytes);
-    const isThere = await device.file.readShadow!(place.deviceOffset, bytes).then(() => true, () => false);
-    const other = findUnits(bytes, place);
-    if (!isThere || other.sequence === 0) return;
-    if (content.sequence !== 0 && content.sequence !== other.sequence) return;
-    const lastOffsetBytes = content.units.at(-1)?.offsetBytes ?? Infinity;
-    await this.#walk(bytes, {
-      content: { ...other, units: other.units.filter(({ offsetBytes }) => offsetBytes <= lastOffsetBytes) },
+    if (shadow === undefined) return;
+    const joined = joinContents([content, shadow.content]);
+    if (joined.sequence === 0) return;
+    const kept = this.#disk.blocks.bytes[block];
+    await this.#walk(shadow.bytes, {
+      content: joined,
       place,
       block,
       device,
@@ -225,6 +243,13 @@ export class BlockLoader {
       ...(kept === undefined ? {} : { kept }),
     });
     this.#disk.noteShadowRead(block);
+  }
+
+  /** A block as it is on the shadow, undefined when it can't be read. */
+  async #readShadow({ file }: OpenDevice, place: ScanPlace): Promise<ShadowBlock | undefined> {
+    const bytes = new Uint8Array(this.#disk.blocks.blockSizeBytes);
+    const isThere = await file.readShadow!(place.deviceOffset, bytes).then(() => true, () => false);
+    return isThere ? { bytes, content: findUnits(bytes, place) } : undefined;
   }
 
   #visitor(block: number, kept: Uint8Array | undefined): BlockVisitor {
@@ -256,4 +281,38 @@ export class BlockLoader {
     }
     this.#foundCount = 0;
   }
+}
+
+/** Whether the first page of a block is zeros on the shadow, too; without a shadow it is. */
+async function isShadowBlank({ file }: OpenDevice, offset: number): Promise<boolean> {
+  if (file.readShadow === undefined) return true;
+  const page = new Uint8Array(PAGE_SIZE_BYTES);
+  await file.readShadow(offset, page).catch(() => {});
+  return isBlank(page);
+}
+
+/** Whether a unit of a life, or of a later one, begins at an offset of a block on the shadow. */
+async function isOnShadow(
+  { file }: OpenDevice,
+  { sequence, offsetBytes }: { sequence: number; offsetBytes: number },
+  place: ScanPlace,
+): Promise<boolean> {
+  if (file.readShadow === undefined) return false;
+  const page = new Uint8Array(PAGE_SIZE_BYTES);
+  await file.readShadow(place.deviceOffset + offsetBytes, page).catch(() => {});
+  const unit = decodeUnitHeader(page, offsetBytes, place, offsetBytes);
+  return unit !== undefined && unit.sequence >= sequence;
+}
+
+/** Whether the shadow has units of a block that the device has not: its beginning, or what comes behind the last one. */
+async function lacksUnits(
+  device: OpenDevice,
+  { sequence, units }: BlockContent,
+  place: ScanPlace,
+): Promise<boolean> {
+  const last = units.at(-1);
+  if (last === undefined) return device.file.readShadow !== undefined;
+  const offsetBytes = alignToPage(last.offsetBytes + UNIT_HEADER_SIZE_BYTES + last.recordBytes);
+  return await isOnShadow(device, { sequence: sequence + 1, offsetBytes: 0 }, place) ||
+    await isOnShadow(device, { sequence, offsetBytes }, place);
 }

@@ -55,6 +55,22 @@ export function findUnits(bytes: Uint8Array, place: BlockPlace): BlockContent {
   return { sequence: content.sequence, units: withGaps(content) };
 }
 
+/**
+ * The units of a block that is there twice: those of the latest life that are sound in one of the two.
+ *
+ * @param contents what {@linkcode findUnits} found in each
+ */
+export function joinContents(contents: readonly BlockContent[]): BlockContent {
+  const sequence = Math.max(...contents.map((content) => content.sequence));
+  const byOffset = new Map<number, UnitHeader>();
+  for (const content of contents) {
+    if (content.sequence !== sequence) continue;
+    for (const unit of content.units) if (!unit.isLost) byOffset.set(unit.offsetBytes, unit);
+  }
+  const units = [...byOffset.values()].sort((a, b) => a.offsetBytes - b.offsetBytes);
+  return { sequence, units: withGaps({ sequence, units }) };
+}
+
 /** Units follow each other at once: between two, and before the first, is what became of others. */
 function withGaps({ sequence, units }: BlockContent): BlockUnit[] {
   const all: BlockUnit[] = [];

@@ -42,12 +42,14 @@ export const crashMatrix: readonly CrashSettings[] = (["device", "memory"] as co
 
 /** A combination in words. */
 export function crashName(
-  { kind, commit, fileCount = 1, shadows, replaces, compression, encryption, checkpoints }: CrashSettings,
+  { kind, commit, fileCount = 1, shadows, replaces, rots, compression, encryption, checkpoints }:
+    CrashSettings,
 ): string {
+  const harm = replaces ? " that are replaced" : rots ? ", parts of which rot" : "";
   return [
     kind,
     commit ? "commit" : "no commit",
-    `${fileCount} files${shadows ? ` with shadows${replaces ? " that are replaced" : ""}` : ""}`,
+    `${fileCount} files${shadows ? ` with shadows${harm}` : ""}`,
     `compression ${compression ?? "none"}`,
     `encryption ${encryption ?? "none"}`,
     `checkpoints ${checkpoints ?? "at stops"}`,
@@ -62,12 +64,16 @@ export function crashSettings(seed: number): CrashSettings {
   const round = Math.floor(seed / crashMatrix.length);
   const vary = <T>(values: readonly T[], period: number): T =>
     values[(Math.floor(seed / period) + round) % values.length];
+  const shadows = vary([false, false, false, true], 11);
+  const replaces = vary([false, true], 17);
   return {
     ...crashMatrix[seed % crashMatrix.length],
     checkpoints: vary(["always", "at stops", "never"] as const, 3),
     fileCount: vary([1, 2], 5),
-    shadows: vary([false, false, false, true], 11),
-    replaces: vary([false, true], 17),
+    shadows,
+    // What rots on one of two is lost when the other one is replaced.
+    replaces: shadows && replaces,
+    rots: shadows && !replaces,
     // Large values fill blocks, so that these are emptied and written again.
     valueSizeMax: vary([5000, 30_000, 1000], 7),
   };
@@ -87,6 +93,8 @@ export interface CutReport {
 export interface CutOptions {
   /** At each write and sync whose number is a multiple of this; 1 unless given. */
   every?: number;
+  /** Settings that differ from those of the seed. */
+  changes?: Partial<CrashSettings>;
 }
 
 /**
@@ -111,8 +119,8 @@ class CutHistory {
   readonly #moments: CutMoment[] = [];
   #operation = 0;
 
-  constructor(seed: number, { every = 1 }: CutOptions) {
-    this.#options = { ...crashSettings(seed), seed };
+  constructor(seed: number, { every = 1, changes }: CutOptions) {
+    this.#options = { ...crashSettings(seed), ...changes, seed };
     this.#every = every;
     this.#history = new CrashHistory(this.#options);
   }

@@ -21,6 +21,7 @@ import { DiskDefragmentationTask } from "./disk_defragmentation.ts";
 import { checkpointFiles } from "./sealed_files.ts";
 import { loadStore, openStore } from "./open_store.ts";
 import { DiskTombRaid } from "./tomb_scan.ts";
+import { rotSome } from "./rot_testing.ts";
 import { CrashDisk, settle, turn } from "./testing.ts";
 
 /** One version of a record: a value with its end of life, or no record. */
@@ -50,6 +51,8 @@ export interface CrashOptions {
   shadows?: boolean;
   /** Between two lives a device or its shadow is sometimes replaced by an empty one. */
   replaces?: boolean;
+  /** Between two lives bytes of one of a device and its shadow become others: of each block always on the same one. */
+  rots?: boolean;
   /** Records. */
   keyCount?: number;
   /** Largest value in bytes. */
@@ -220,7 +223,13 @@ export class CrashHistory {
     this.crashCount++;
     this.checkpointCount += this.store.checkpoint?.completedCount ?? 0;
     this.disk = this.disk.restarted();
+    this.#harm();
+  }
+
+  /** What befalls disks between two lives. */
+  #harm(): void {
     this.#replaceSome();
+    if (this.#options.rots) rotSome(this.disk, { ...this.#options, life: this.#lifeCount });
   }
 
   /** The other one has all that is safe. */
@@ -235,7 +244,7 @@ export class CrashHistory {
   async restart(): Promise<void> {
     await settle(this.clock, this.store.close());
     this.#allSafe();
-    this.#replaceSome();
+    this.#harm();
     await this.open();
     await this.check();
   }

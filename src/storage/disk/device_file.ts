@@ -14,7 +14,6 @@ import {
   BLOCK_SIZE_MIN_BYTES,
   DEVICE_SIZE_MIN_BYTES,
   type DeviceHeader,
-  encodeHeader,
   FORMAT_VERSION,
   FORMAT_VERSION_OF_CODED_RECORDS,
   FORMAT_VERSION_READABLE_BY,
@@ -23,9 +22,10 @@ import {
   ID_SIZE_BYTES,
   idText,
   KEY_FIELD_SIZE,
-  PAGE_SIZE_BYTES,
 } from "./layout.ts";
 import { readHead } from "./device_head.ts";
+import { areOfOneRun, beginRun, lastRunOf, writeHeader } from "./device_runs.ts";
+import { PageWriter } from "./flusher.ts";
 import { joinShadow } from "./shadow_fill.ts";
 import { ShadowedFile, splitShadow } from "./shadow_file.ts";
 import { repairShadow } from "./shadow_repair.ts";
@@ -90,6 +90,12 @@ interface Candidate {
   key: DeviceKey | undefined;
 }
 
+/** A device, and what its header is to say from now on. */
+interface ClaimedDevice extends OpenDevice {
+  sizeBytes: number;
+  key: DeviceKey | undefined;
+}
+
 /**
  * Opens all devices of a namespace, makes headers for new ones, and reads the partition pages.
  *
@@ -100,23 +106,15 @@ export async function openDevices(options: DeviceOptions, pages: PartitionPages)
   const candidates: Candidate[] = [];
   try {
     for (const place of placesOf(options)) candidates.push(await openCandidate(place, options));
-    const countBefore = Math.max(0, ...candidates.map(({ header }) => header?.deviceCount ?? 0));
-    const devices = await claim(candidates, options);
+    const { devices, runId } = gather(candidates, options);
     await loadPages(devices, pages, options);
-    judgeCompleteness(devices, { countBefore, pages, options });
+    await judgeCompleteness(devices, pages, options);
+    await claim(devices, { runId, options });
     return devices;
   } catch (error) {
     for (const { file } of candidates) await file.close().catch(() => {});
     throw error;
   }
-}
-
-/** Writes a header in place of its older copy, and syncs. */
-export async function writeHeader(device: OpenDevice, change: Partial<DeviceHeader>): Promise<void> {
-  const header = { ...device.header, ...change, sequence: device.header.sequence + 1 };
-  await device.file.write((header.sequence % 2) * PAGE_SIZE_BYTES, encodeHeader(header));
-  await device.file.sync();
-  device.header = header;
 }
 
 interface Place {
@@ -285,51 +283,64 @@ function checkHeader(
   }
 }
 
-/** Checks the devices against each other and gives new ones their headers. */
-async function claim(candidates: readonly Candidate[], options: DeviceOptions): Promise<OpenDevice[]> {
+/** Checks the devices against each other; changes nothing. */
+function gather(
+  candidates: readonly Candidate[],
+  options: DeviceOptions,
+): { devices: ClaimedDevice[]; runId: Uint8Array } {
   const known = candidates.filter(({ header }) => header !== undefined);
   checkSet(known);
   const setId = known[0]?.header?.setId ?? freshId(options.random);
   const blockSizeBytes = known[0]?.header?.blockSizeBytes ?? chooseBlockSize(options);
   checkRoom(candidates, blockSizeBytes);
-  const devices: OpenDevice[] = [];
   const runId = freshId(options.random);
   let firstBlock = 0;
-  for (const [index, { path, label, file, sizeBytes, header, key: knownKey }] of candidates.entries()) {
+  const devices = candidates.map(({ path, label, file, sizeBytes, header: known, key: knownKey }) => {
+    const header = known ?? freshHeader({ setId, blockSizeBytes, sizeBytes }, options);
+    const isNew = known === undefined;
+    const key = isNew ? freshKey(header, options) : knownKey;
     const blockCount = Math.floor((sizeBytes - HEADER_AREA_SIZE_BYTES) / blockSizeBytes);
-    const base = header ?? freshHeader({ setId, blockSizeBytes, sizeBytes }, options);
-    const isNew = header === undefined;
-    const key = isNew ? freshKey(base, options) : knownKey;
-    const cipher = key && new BlockCipher(options.compute, key.dataKey);
-    const device: OpenDevice = {
+    firstBlock += blockCount;
+    return {
       path,
       label,
       file,
-      header: base,
-      firstBlock,
+      header,
+      firstBlock: firstBlock - blockCount,
       blockCount,
       isNew,
-      cipher,
-      lastRunId: base.runId,
-      wasStoppedInOrder: (base.flags & HEADER_FLAG.STOPPED_IN_ORDER) !== 0,
-    };
-    if (!device.wasStoppedInOrder) await repairBlocks(device, options);
-    await writeHeader(device, {
-      runId,
-      deviceCount: candidates.length,
-      deviceIndex: index,
+      cipher: key && new BlockCipher(options.compute, key.dataKey),
+      lastRunId: lastRunOf(header).id,
+      wasStoppedInOrder: (header.flags & HEADER_FLAG.STOPPED_IN_ORDER) !== 0,
       sizeBytes,
-      flags: base.flags & ~HEADER_FLAG.STOPPED_IN_ORDER,
-      ...(key === undefined ? {} : { keyField: key.field }),
-    });
-    if (key?.isRewrapped) await endRotation(device, options);
-    devices.push(device);
-    firstBlock += blockCount;
-  }
-  return devices;
+      key,
+    };
+  });
+  return { devices, runId };
 }
 
-/** What the last run left different on a device and its shadow is made alike, before the header says that a new run began. */
+/** Makes devices and shadows alike, and says in the headers that a new run began. */
+async function claim(
+  devices: readonly ClaimedDevice[],
+  { runId, options }: { runId: Uint8Array; options: DeviceOptions },
+): Promise<void> {
+  for (const device of devices) if (!device.wasStoppedInOrder) await repairBlocks(device, options);
+  await beginRun(devices, {
+    runId,
+    changeOf: (index) => {
+      const { sizeBytes, key } = devices[index];
+      return {
+        deviceCount: devices.length,
+        deviceIndex: index,
+        sizeBytes,
+        ...(key === undefined ? {} : { keyField: key.field }),
+      };
+    },
+  });
+  for (const device of devices) if (device.key?.isRewrapped) await endRotation(device, options);
+}
+
+/** What the last run left different on a device and its shadow is made alike, before any header says that a new run began. */
 async function repairBlocks(
   { path, file, header, blockCount }: OpenDevice,
   { log, namespace }: DeviceOptions,
@@ -370,6 +381,8 @@ function freshHeader(
     cluster,
     keyField: new Uint8Array(KEY_FIELD_SIZE),
     runId: new Uint8Array(ID_SIZE_BYTES),
+    baseSequence: 0,
+    baseRunId: new Uint8Array(ID_SIZE_BYTES),
   };
 }
 
@@ -444,34 +457,52 @@ async function loadPages(
   pages: PartitionPages,
   { namespace, log }: DeviceOptions,
 ): Promise<void> {
-  const area = new Uint8Array(PARTITION_PAGES_END_BYTES);
   for (const { path, file, header, isNew } of devices) {
     if (isNew) continue;
-    await file.read(0, area);
-    const damagedCount = pages.load(area, header.deviceId);
+    const areas = [new Uint8Array(PARTITION_PAGES_END_BYTES)];
+    await file.read(0, areas[0]);
+    if (file.readShadow !== undefined) {
+      const area = new Uint8Array(PARTITION_PAGES_END_BYTES);
+      await file.readShadow(0, area).then(() => areas.push(area), () => {});
+    }
+    const damagedCount = pages.load(areas, header.deviceId);
     if (damagedCount === 0) continue;
     log.write("warning", "drv_ssd", `{${namespace}} "${path}": ${damagedCount} partition pages are damaged`);
   }
 }
 
-/** When a device is missing, or a new one stands in its place, so are its records: what is known of partitions is wrong. */
-function judgeCompleteness(
+/**
+ * When a device is missing, or a new one stands in its place, or one was not there in the last run, so are records: what
+ * is known of partitions is wrong. It is forgotten on the devices before any of their headers changes: after a power cut
+ * the headers say what is missing as long as the pages don't.
+ */
+async function judgeCompleteness(
   devices: readonly OpenDevice[],
-  { countBefore, pages, options }: { countBefore: number; pages: PartitionPages; options: DeviceOptions },
-): void {
-  const oldCount = devices.filter(({ isNew }) => !isNew).length;
-  if (oldCount === 0) return;
-  if (countBefore <= oldCount) {
+  pages: PartitionPages,
+  { namespace, log }: DeviceOptions,
+): Promise<void> {
+  const known = devices.filter(({ isNew }) => !isNew);
+  if (known.length === 0) return;
+  const headers = known.map(({ header }) => header);
+  const countBefore = Math.max(...headers.map(({ deviceCount }) => deviceCount));
+  const isOneRun = areOfOneRun(headers);
+  if (isOneRun && countBefore <= known.length) {
     // Nothing is missing; a device that was added gets the pages, too.
-    if (oldCount < devices.length) pages.markAllDirty();
+    if (known.length < devices.length) pages.markAllDirty();
     return;
   }
-  options.log.write(
+  const reason = isOneRun
+    ? `${known.length} of the ${countBefore} devices of the last start are here, ${
+      devices.length - known.length
+    } are new`
+    : "the devices were not all in use in the last run";
+  log.write(
     "warning",
     "drv_ssd",
-    `{${options.namespace}} ${oldCount} of the ${countBefore} devices of the last start are here, ` +
-      `${devices.length - oldCount} are new: records may be missing, partitions count as incomplete`,
+    `{${namespace}} ${reason}: records may be missing, partitions count as incomplete`,
   );
   pages.forgetAll();
   pages.markAllDirty();
+  await new PageWriter({ pages, devices: known }).write();
+  if (known.length < devices.length) pages.markAllDirty();
 }

@@ -77,10 +77,21 @@ export async function readHead(file: DiskFile): Promise<DeviceHead> {
 
 /** The newer sound copy of a header, undefined when there is none. */
 export function newestHeader(copies: Uint8Array): DeviceHeader | undefined {
-  const first = decodeHeader(copies.subarray(0, PAGE_SIZE_BYTES));
-  const second = decodeHeader(copies.subarray(PAGE_SIZE_BYTES, HEADERS_SIZE_BYTES));
-  if (first === undefined || second === undefined) return first ?? second;
-  return first.sequence > second.sequence ? first : second;
+  const [first, second] = headerCopies(copies);
+  return newestCopy(copies) === 1 ? second : first;
+}
+
+/** Which copy of a header is the newer sound one; 0 when there is none. */
+export function newestCopy(copies: Uint8Array): 0 | 1 {
+  const [first, second] = headerCopies(copies);
+  return (second?.sequence ?? -1) > (first?.sequence ?? -1) ? 1 : 0;
+}
+
+function headerCopies(copies: Uint8Array): [DeviceHeader | undefined, DeviceHeader | undefined] {
+  return [
+    decodeHeader(copies.subarray(0, PAGE_SIZE_BYTES)),
+    decodeHeader(copies.subarray(PAGE_SIZE_BYTES, HEADERS_SIZE_BYTES)),
+  ];
 }
 
 /** The page of a mark. */

@@ -412,7 +412,7 @@ describe("openDevices()", () => {
   it("takes the other copy of a header when one is torn, and a file whose first header was cut short", async () => {
     const disk = new CrashDisk(new TestRandom(1));
     const [{ header }] = await openFiles(disk);
-    disk.content("/a").fill(0x77, 4096 + 600, 8192);
+    disk.content("/a").fill(0, 0, 4096).fill(0x77, 4096 + 600, 8192);
     const [again] = await openFiles(disk);
     assert(again.isNew);
     await openFiles(disk);

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type OpenDevice, writeHeader } from "./device_file.ts";
+import type { OpenDevice } from "./device_file.ts";
+import { writeHeader } from "./device_runs.ts";
 import { FORMAT_VERSION } from "./layout.ts";
 
 /** See the head of the file. */

@@ -411,7 +411,7 @@ function inspectPages(
     });
   }
   const pages = new PartitionPages();
-  pages.load(area, deviceId);
+  pages.load([area], deviceId);
   const count = (wanted: string) => states.filter(({ state }) => state === wanted).length;
   return {
     pages: { sound: count("sound"), unused: count("unused"), damaged: count("damaged") },

@@ -59,6 +59,8 @@ const KEY_FIELD_AT = 160;
 /** Bytes of the header's key field; `device_key.ts` has its layout. */
 export const KEY_FIELD_SIZE = 80;
 const RUN_ID_AT = 240;
+const BASE_SEQUENCE_AT = 248;
+const BASE_RUN_ID_AT = 256;
 const TWO_TO_32 = 0x1_0000_0000;
 
 /** Flag bits of a device header. */
@@ -90,6 +92,10 @@ export interface DeviceHeader {
   flags: number;
   /** Random id of the run that used the device last, 8 bytes; zeros when the run knew of none. */
   runId: Uint8Array;
+  /** Of a run that has only begun: header sequence of the run before, else 0; `device_runs.ts` tells of it. */
+  baseSequence: number;
+  /** The same: id of the run before, 8 bytes, else zeros. */
+  baseRunId: Uint8Array;
   /** Name of the namespace. */
   namespace: string;
   /** Name of the cluster when the file was made. */
@@ -141,6 +147,8 @@ export function encodeHeader(header: DeviceHeader): Uint8Array {
   page.set(utf8(header.cluster).subarray(0, CLUSTER_SIZE), CLUSTER_AT);
   page.set(header.keyField, KEY_FIELD_AT);
   page.set(header.runId, RUN_ID_AT);
+  writeU64LE(page, BASE_SEQUENCE_AT, header.baseSequence);
+  page.set(header.baseRunId, BASE_RUN_ID_AT);
   sealPage(page, 12);
   return page;
 }
@@ -169,6 +177,8 @@ export function decodeHeader(page: Uint8Array): DeviceHeader | undefined {
     cluster: text(page, CLUSTER_AT, CLUSTER_SIZE),
     keyField: page.slice(KEY_FIELD_AT, KEY_FIELD_AT + KEY_FIELD_SIZE),
     runId: page.slice(RUN_ID_AT, RUN_ID_AT + ID_SIZE_BYTES),
+    baseSequence: readU64LE(page, BASE_SEQUENCE_AT),
+    baseRunId: page.slice(BASE_RUN_ID_AT, BASE_RUN_ID_AT + ID_SIZE_BYTES),
   };
 }
 
@@ -212,21 +222,25 @@ export function encodeUnitHeader(bytes: Uint8Array, place: BlockPlace, unit: Uni
 /**
  * The header of the unit at an offset of a block, undefined when none begins there.
  *
- * @param bytes the block
+ * @param bytes the block, or what it has from `startBytes` on
  */
 export function decodeUnitHeader(
   bytes: Uint8Array,
-  at: number,
+  offsetBytes: number,
   place: BlockPlace,
+  startBytes = 0,
 ): UnitHeader | undefined {
+  const at = offsetBytes - startBytes;
   if (readU32LE(bytes, at) !== UNIT_MAGIC) return undefined;
   if (readU32LE(bytes, at + 4) !== crc32c(bytes, at + 8, at + UNIT_HEADER_SIZE_BYTES)) return undefined;
   for (let index = 0; index < ID_SIZE_BYTES; index++) {
     if (bytes[at + 8 + index] !== place.deviceId[index]) return undefined;
   }
-  if (readU32LE(bytes, at + 16) !== place.block || readU32LE(bytes, at + 20) !== at) return undefined;
+  if (readU32LE(bytes, at + 16) !== place.block || readU32LE(bytes, at + 20) !== offsetBytes) {
+    return undefined;
+  }
   return {
-    offsetBytes: at,
+    offsetBytes,
     sequence: readU64LE(bytes, at + 24),
     recordBytes: readU32LE(bytes, at + 32),
     recordCount: readU32LE(bytes, at + 36),

@@ -20,6 +20,10 @@ export const PARTITION_PAGE_COUNT: number = Math.ceil(PARTITION_COUNT / ENTRIES_
 const PAGES_AT = 2 * PAGE_SIZE_BYTES;
 /** Tree ids have six bits in a flat record. */
 const TREE_ID_COUNT = 64;
+/** Of a page that was never written, in place of its sequence. */
+const UNUSED = -2;
+/** Of a page without a sound copy. */
+const DAMAGED = -1;
 
 /** A page as it goes to a device. */
 export interface PageWrite {
@@ -133,28 +137,36 @@ export class PartitionPages {
   }
 
   /**
-   * Takes over the pages of a device, as far as they are newer.
+   * Takes over the pages of a device, as far as they are newer. A page that its shadow has otherwise will be written anew.
    *
-   * @param area the first bytes of the device, up to the end of the pages
+   * @param areas the first bytes of the device, up to the end of the pages, and those of its shadow
    * @returns pages of which no sound copy was there although something was
    */
-  load(area: Uint8Array, deviceId: Uint8Array): number {
+  load(areas: readonly Uint8Array[], deviceId: Uint8Array): number {
     let damagedCount = 0;
     for (let page = 0; page < PARTITION_PAGE_COUNT; page++) {
-      let isSound = false;
-      let isUnused = true;
-      for (const copy of [0, 1]) {
-        const at = offsetOf(page, copy);
-        const bytes = area.subarray(at, at + PAGE_SIZE_BYTES);
-        if (isBlank(bytes)) continue;
-        isUnused = false;
-        if (!isPageOf(bytes, page, deviceId)) continue;
-        isSound = true;
-        this.#take(page, bytes);
-      }
-      if (!isSound && !isUnused) damagedCount++;
+      const sequences = areas.map((area) => this.#loadPage(page, area, deviceId));
+      if (Math.max(...sequences) === DAMAGED) damagedCount++;
+      if (sequences.some((sequence) => sequence !== sequences[0])) this.#dirty.add(page);
     }
     return damagedCount;
+  }
+
+  /** Takes over a page; its newest sequence, or {@linkcode UNUSED}, or {@linkcode DAMAGED}. */
+  #loadPage(page: number, area: Uint8Array, deviceId: Uint8Array): number {
+    let newest = UNUSED;
+    for (const copy of [0, 1]) {
+      const at = offsetOf(page, copy);
+      const bytes = area.subarray(at, at + PAGE_SIZE_BYTES);
+      if (isBlank(bytes)) continue;
+      if (!isPageOf(bytes, page, deviceId)) {
+        if (newest === UNUSED) newest = DAMAGED;
+        continue;
+      }
+      newest = Math.max(newest, readU64LE(bytes, 8));
+      this.#take(page, bytes);
+    }
+    return newest;
   }
 
   #take(page: number, bytes: Uint8Array): void {

@@ -7,16 +7,21 @@
  * | new | new | nothing is copied |
  * | new | has a header | shadow → device |
  * | has a header | new | device → shadow |
- * | both have one, of one device | | higher header sequence → the other; equal: nothing |
+ * | both have one, of one device and one run | | the newer header → the other; no blocks |
+ * | both have one, of one device | | the one that was in use later → the other; neither: refused |
  * | being filled | has its header | the filling goes on, in this direction whatever headers say |
  * | being filled | anything else | refused: the other one must have what is missing here |
  * | something else, or of another device | | refused: it is not ours to overwrite |
  *
  * The start may be interrupted at any moment, and the other one may be the only copy then. So before the first byte of
  * the content changes, a mark says on the side that is filled that it is, and where from; it goes last, when everything
- * is synced. Nobody uses a side with a mark, nor takes it for the source. A side whose content is equal already, as after
- * a start that was interrupted between its two headers, gets no more than the header: it remains a whole copy all the
- * time. What can't be read is never taken for empty.
+ * is synced. Nobody uses a side with a mark, nor takes it for the source. What can't be read is never taken for empty.
+ *
+ * Two sides of one run (`device_runs.ts`) have the same content, but for what the power has torn, which
+ * `shadow_repair.ts` puts together, and for damage. Whatever the sequences of their headers, none is filled from the
+ * other: each may be damaged where the other one is sound, and remains a whole copy all the time. Only a side that was
+ * not in use when the other one was is filled. Where the source is damaged the other one's bytes go, too: nobody knows
+ * whether they still count, because the tombstone of what was deleted since may be gone.
  *
  * @module
  */
@@ -28,8 +33,10 @@ import {
   encodeFillMark,
   FILL_MARK_AT_BYTES,
   HEADERS_SIZE_BYTES,
+  newestCopy,
   readHead,
 } from "./device_head.ts";
+import { areSidesOfOneRun, lastRunOf } from "./device_runs.ts";
 import { type DeviceHeader, HEADER_AREA_SIZE_BYTES, idText, PAGE_SIZE_BYTES } from "./layout.ts";
 import { ShadowedFile } from "./shadow_file.ts";
 
@@ -70,7 +77,9 @@ export async function joinShadow(first: Side, shadow: Side, options: JoinOptions
   const source = sourceOf(heads, [first, shadow]);
   if (source !== undefined) {
     const sides = [first, shadow];
-    await new Filling({ from: sides[source], to: sides[1 - source], head: heads[1 - source] }, options).run();
+    const [from, to] = [sides[source], sides[1 - source]];
+    if (isOneRun(heads)) await copyNewestHeader(from, to);
+    else await new Filling({ from, to, head: heads[1 - source] }, options).run();
   }
   return new ShadowedFile(first.file, shadow.file);
 }
@@ -92,8 +101,28 @@ function sourceOf(
   if (own.kind !== "ours") return other.kind === "ours" ? 1 : undefined;
   if (other.kind !== "ours") return 0;
   if (idText(own.header.deviceId) !== idText(other.header.deviceId)) throw twoDevices(sides);
-  if (own.header.sequence === other.header.sequence) return undefined;
-  return own.header.sequence > other.header.sequence ? 0 : 1;
+  const [ownSequence, otherSequence] = isOneRun(heads)
+    ? [own.header.sequence, other.header.sequence]
+    : [lastRunOf(own.header).sequence, lastRunOf(other.header).sequence];
+  if (ownSequence !== otherSequence) return ownSequence > otherSequence ? 0 : 1;
+  if (isOneRun(heads)) return undefined;
+  throw bothUsed(sides);
+}
+
+function isOneRun([own, other]: readonly [DeviceHead, DeviceHead]): boolean {
+  return own.kind === "ours" && other.kind === "ours" && areSidesOfOneRun(own.header, other.header);
+}
+
+/** Gives a side the other one's newest header, in the place of its own older copy: one that is sound is there at any time. */
+async function copyNewestHeader(from: Side, to: Side): Promise<void> {
+  const source = new Uint8Array(HEADERS_SIZE_BYTES);
+  const target = new Uint8Array(HEADERS_SIZE_BYTES);
+  await from.file.read(0, source);
+  await to.file.read(0, target);
+  const sourceAt = newestCopy(source) * PAGE_SIZE_BYTES;
+  const targetAt = (1 - newestCopy(target)) * PAGE_SIZE_BYTES;
+  await to.file.write(targetAt, source.subarray(sourceAt, sourceAt + PAGE_SIZE_BYTES));
+  await to.file.sync();
 }
 
 async function headOf({ path, file }: Side, other: Side): Promise<DeviceHead> {
@@ -120,6 +149,13 @@ function twoDevices([first, shadow]: readonly [Side, Side]): ConfigError {
   return new ConfigError(
     `"${shadow.path}" is no shadow of "${first.path}": they hold two different devices. Give each its own, or fill the ` +
       "first MiB of the one that is to be overwritten with zeros",
+  );
+}
+
+function bothUsed([first, shadow]: readonly [Side, Side]): ConfigError {
+  return new ConfigError(
+    `"${first.path}" and "${shadow.path}" were each used without the other one since they were last together. Decide which ` +
+      "of them counts, and fill the first MiB of the other one with zeros: it is filled anew then",
   );
 }
 
@@ -162,7 +198,7 @@ class Filling {
     await this.#copyRange(HEADERS_SIZE_BYTES, FILL_MARK_AT_BYTES);
     await this.#copyRange(FILL_MARK_AT_BYTES + PAGE_SIZE_BYTES, HEADER_AREA_SIZE_BYTES);
     await file.sync();
-    await this.#copyHeaders(head.header);
+    await this.#copyHeaders();
     if (!this.#isMarked) return;
     await file.write(FILL_MARK_AT_BYTES, new Uint8Array(PAGE_SIZE_BYTES));
     await file.sync();
@@ -220,10 +256,10 @@ class Filling {
   }
 
   /** The newer copy of the header first, each by itself: one that is sound is there at any time, if one was. */
-  async #copyHeaders({ sequence }: DeviceHeader): Promise<void> {
+  async #copyHeaders(): Promise<void> {
     const copies = new Uint8Array(HEADERS_SIZE_BYTES);
     await this.#readSource(0, copies);
-    const newest = sequence % 2;
+    const newest = newestCopy(copies);
     for (const copy of [newest, 1 - newest]) {
       const at = copy * PAGE_SIZE_BYTES;
       await this.#to.file.write(at, copies.subarray(at, at + PAGE_SIZE_BYTES));

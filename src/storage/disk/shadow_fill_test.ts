@@ -20,6 +20,8 @@ const CUTS_PER_OPERATION = 2;
 /** Of so many cuts one is followed by a second one, in the start after it. */
 const SECOND_CUT_EVERY = 13;
 
+let runCount = 0;
+
 /** A store on a disk, with records of which it is known what must be there. */
 class Machine {
   readonly clock = new TestClock();
@@ -47,7 +49,7 @@ class Machine {
       throw error;
     };
     const options = { ...testPorts, compute, settings, clock, disk, log, cluster: "c", onFailure };
-    const store = await settle(clock, openStore({ ...options, random: new TestRandom(7) }));
+    const store = await settle(clock, openStore({ ...options, random: new TestRandom(++runCount) }));
     await settle(clock, loadStore(store, { clock, log, compute }));
     this.it = new TestStore({ store, clock });
   }
@@ -169,7 +171,7 @@ describe("a start that fills one of a device and its shadow from the other", () 
   it("is refused when the other side has not what is missing", async () => {
     const machine = await lackingPair(FIRST, "new");
     const cuts = await machine.cutsDuring(() => machine.open());
-    const disk = cuts[cuts.length >> 1];
+    const disk = cuts[cuts.length >> 2];
     disk.place(SHADOW, new Uint8Array(SIZE_BYTES));
     const before = disk.content(FIRST).slice();
     const error = await assertRejects(() => new Machine(disk).open(), ConfigError);
@@ -213,5 +215,44 @@ describe("a start that fills one of a device and its shadow from the other", () 
         }
       }
     }
+  });
+
+  for (const isStopped of [true, false]) {
+    const before = isStopped ? "a stop" : "the power was gone";
+    it(`overwrites nothing that is whole on one of the two alone, whenever the power goes after ${before}`, async () => {
+      const machine = new Machine();
+      await machine.open();
+      machine.put(0, 60);
+      if (isStopped) await machine.close();
+      else await settle(machine.clock, machine.it.store.disk!.flush());
+      for (const [path, atBytes] of [[FIRST, 0], [FIRST, 8192], [SHADOW, 32_768]] as const) {
+        machine.disk.rot(path, { offset: MIB + atBytes, sizeBytes: 512 }, (bytes) => void bytes.fill(0));
+      }
+      const cuts = await machine.cutsDuring(async () => {
+        await machine.open();
+        await machine.close();
+      });
+      assert(cuts.length >= 12 * CUTS_PER_OPERATION, `${cuts.length} cuts`);
+      for (const [number, disk] of cuts.entries()) {
+        const again = new Machine(disk);
+        await again.open();
+        await again.assertHas(60, `cut ${number} of ${cuts.length}`);
+      }
+    });
+  }
+
+  it("is refused when each of the two was used without the other one", async () => {
+    const machine = new Machine();
+    await machine.open();
+    machine.put(0, 20);
+    await machine.close();
+    for (const path of [FIRST, SHADOW]) {
+      await machine.open(path);
+      machine.put(20, path === FIRST ? 30 : 40);
+      await machine.close();
+    }
+    const before = [FIRST, SHADOW].map((path) => machine.disk.content(path).slice());
+    await assertRejects(() => machine.open(), ConfigError, "were each used without the other one");
+    assertEquals([FIRST, SHADOW].map((path) => machine.disk.content(path)), before);
   });
 });

@@ -7,15 +7,15 @@
  * them: nobody waited for those in vain, and from now on they count. They are written where they are missing. Later starts
  * may fill one of the two from the other one, so that neither may have anything alone.
  *
- * Looked at are the blocks whose first pages differ, and the newest ones of the last run, of which only the later units
- * may.
+ * Looked at are the blocks whose first pages differ, and the newest ones of each kind of the last run, of which only the
+ * later units may.
  *
  * @module
  */
 
 import { copyBytes, equalBytes, isBlank } from "../../base/mod.ts";
 import type { DiskFile } from "../../port/mod.ts";
-import { type BlockContent, BlockWalk, findLives } from "./block_scan.ts";
+import { type BlockContent, BlockWalk, findUnits, joinContents } from "./block_scan.ts";
 import {
   alignToPage,
   decodeUnitHeader,
@@ -23,11 +23,13 @@ import {
   PAGE_SIZE_BYTES,
   SEQUENCE_STEP_OF_STARTS,
   storedSize,
+  UNIT_FLAG,
   UNIT_HEADER_SIZE_BYTES,
   type UnitHeader,
 } from "./layout.ts";
+import type { BlockBeginning } from "./torn_ends.ts";
 
-/** Of the newest blocks of the last run so many bytes are compared: more than may wait to be synced. */
+/** Of the newest blocks of each kind of the last run so many bytes are compared: more than may wait to be synced. */
 const COMPARED_MAX_BYTES = 128 * 1024 * 1024;
 /** First pages that are read at a time. */
 const READ_COUNT_MAX = 16;
@@ -73,8 +75,8 @@ class ShadowRepair {
   readonly #device: MirroredDevice;
   readonly #counts: RepairCounts = { toDevice: 0, toShadow: 0 };
   readonly #differing = new Set<number>();
-  /** Latest life of each block of which something is known. */
-  readonly #sequences = new Map<number, number>();
+  /** The latest beginning of each block of which something is known. */
+  readonly #beginnings: BlockBeginning[] = [];
 
   constructor(device: MirroredDevice) {
     this.#device = device;
@@ -105,19 +107,29 @@ class ShadowRepair {
     if (pages === undefined) return;
     const [own, other] = pages;
     if (isBlank(own) && isBlank(other)) return;
-    const sequences = pages.map((page) => decodeUnitHeader(page, 0, this.#place(block))?.sequence ?? 0);
-    this.#sequences.set(block, Math.max(...sequences));
+    const units = pages.map((page) => decodeUnitHeader(page, 0, this.#place(block)));
+    const latest = (units[1]?.sequence ?? 0) > (units[0]?.sequence ?? 0) ? units[1] : units[0];
+    if (latest !== undefined) {
+      this.#beginnings.push({ block, sequence: latest.sequence, flags: latest.flags });
+    }
     if (!equalBytes(own, 0, other, 0, PAGE_SIZE_BYTES)) this.#differing.add(block);
   }
 
-  /** The newest blocks of the last run, as many as may hold what was not synced. */
+  /**
+   * The newest blocks of the last run, as many of each kind as may hold what was not synced: those that defragmentation
+   * fills are open for longer.
+   */
   #newestBlocks(): number[] {
-    const sorted = [...this.#sequences].sort(([, a], [, b]) => b - a);
+    const sorted = this.#beginnings.sort((a, b) => b.sequence - a.sequence);
     const countMax = Math.ceil(COMPARED_MAX_BYTES / this.#device.blockSizeBytes);
-    const isOfLastRun = ([, sequence]: [number, number], place: number) =>
-      place === 0 || sorted[place - 1][1] - sequence < SEQUENCE_STEP_OF_STARTS;
-    const end = sorted.findIndex((block, place) => place >= countMax || !isOfLastRun(block, place));
-    return sorted.slice(0, end < 0 ? sorted.length : end).map(([block]) => block);
+    const end = sorted.findIndex(({ sequence }, place) =>
+      place > 0 && sorted[place - 1].sequence - sequence >= SEQUENCE_STEP_OF_STARTS
+    );
+    const lastRun = end < 0 ? sorted : sorted.slice(0, end);
+    const kinds = [UNIT_FLAG.DEFRAGMENTATION, 0].map((kind) =>
+      lastRun.filter(({ flags }) => (flags & UNIT_FLAG.DEFRAGMENTATION) === kind).slice(0, countMax)
+    );
+    return kinds.flat().map(({ block }) => block);
   }
 
   async #repair(block: number): Promise<void> {
@@ -126,11 +138,8 @@ class ShadowRepair {
     const [own, other] = both;
     if (equalBytes(own, 0, other, 0, own.length)) return;
     const place = this.#place(block);
-    const lives = both.map((bytes) => findLives(bytes, place).at(-1) ?? { sequence: 0, units: [] });
-    const sequence = Math.max(lives[0].sequence, lives[1].sequence);
-    if (sequence === 0) return;
-    const units = lives.map((life) => life.sequence === sequence ? life.units : []);
-    for (const unit of merged(units[0], units[1])) await this.#repairUnit(block, { unit, sequence, both });
+    const { sequence, units } = joinContents(both.map((bytes) => findUnits(bytes, place)));
+    for (const unit of units) if (!unit.isLost) await this.#repairUnit(block, { unit, sequence, both });
   }
 
   /** Puts a unit together from what is sound of it on the two, and writes it where it is not so. */
@@ -205,12 +214,6 @@ class ShadowRepair {
   #offsetOf(block: number): number {
     return HEADER_AREA_SIZE_BYTES + block * this.#device.blockSizeBytes;
   }
-}
-
-/** Units that are on one of the two, each once, in their order. */
-function merged(units: readonly UnitHeader[], others: readonly UnitHeader[]): UnitHeader[] {
-  const byOffset = new Map([...others, ...units].map((unit) => [unit.offsetBytes, unit]));
-  return [...byOffset.values()].sort((a, b) => a.offsetBytes - b.offsetBytes);
 }
 
 function endOf({ offsetBytes, recordBytes }: UnitHeader): number {

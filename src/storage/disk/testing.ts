@@ -20,6 +20,9 @@ export const testPorts: Pick<OpenStoreOptions, "compute" | "host"> = {
   host: { environment: () => undefined },
 };
 
+/** Changes bytes in place. */
+export type Harm = (bytes: Uint8Array) => void;
+
 interface FileState {
   bytes: PagedBytes;
   durable: PagedBytes;
@@ -88,6 +91,21 @@ export class CrashDisk implements Disk {
   blank(path: string): void {
     const { length } = this.#files.get(path)!.bytes;
     this.#files.set(path, { bytes: new PagedBytes(length), durable: new PagedBytes(length), unsynced: [] });
+  }
+
+  /** Bytes of a file become others by themselves: both those that are read now and those that are safe. */
+  rot(path: string, { offset, sizeBytes }: { offset: number; sizeBytes: number }, harm: Harm): void {
+    const { bytes, durable } = this.#files.get(path)!;
+    const part = new Uint8Array(sizeBytes);
+    durable.read(offset, part);
+    harm(part);
+    bytes.write(offset, part);
+    durable.write(offset, part);
+  }
+
+  /** Bytes of a file. */
+  sizeOf(path: string): number {
+    return this.#files.get(path)!.bytes.length;
   }
 
   open(path: string, options: { create?: boolean } = {}): Promise<DiskFile> {
