@@ -307,6 +307,16 @@ Deno.test("backup and restore say what is wrong with flags and files", async () 
     const replaced = await run(runBackup, ["-h", host, "-n", "test", "-o", `${directory}/there`, "-r"]);
     assertEquals([replaced.code, replaced.complaints], [0, ""]);
     await Deno.remove(`${directory}/there`);
+    await Deno.writeTextFile(
+      `${directory}/a.asb`,
+      "Version 3.1\n# namespace test\n# first-file\n* u L a.lua 2 --\n",
+    );
+    await Deno.writeTextFile(`${directory}/b.asb`, "Version 3.1\n# namespace nope\n");
+    const missing = await run(runRestore, ["-h", host, "-d", directory]);
+    assertEquals(missing.code, 1);
+    assertStringIncludes(missing.complaints, 'b.asb: the cluster has no namespace "nope"');
+    assertStringIncludes(missing.printed, "0 modules");
+    for (const name of ["a", "b"]) await Deno.remove(`${directory}/${name}.asb`);
     await Deno.writeTextFile(`${directory}/bad.asb`, "Version 3.1\n# namespace test\n+ x");
     const { code, complaints } = await run(runRestore, ["-h", host, "-d", directory]);
     assertEquals(code, 1);

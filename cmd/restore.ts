@@ -6,7 +6,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { open as openFile, readdir, stat } from "node:fs/promises";
 import process from "node:process";
 import { type AerieClient, connect, parseAddress } from "../src/client/mod.ts";
 import { attempt, createPlatform } from "../src/platform/mod.ts";
@@ -41,7 +41,8 @@ How records are written
       --help                    this text
 
 A restore that was interrupted is run again: what it has written is kept then, or written once more.
-Records that have expired since the backup are left out. Indexes are made after the records, modules at once.
+Records that have expired since the backup are left out. Modules are registered first, indexes made after the
+records. Before anything is changed the beginnings of all files are looked at, and whether their namespaces are there.
 Exit codes: 0 all was restored, 1 something failed, 2 wrong usage
 
 Examples
@@ -53,6 +54,8 @@ const FINE = 0;
 const FAILED = 1;
 const USAGE = 2;
 const READ_SIZE_BYTES = 1024 * 1024;
+/** Of each file so much is looked at before anything is restored. */
+const HEAD_SIZE_BYTES = 64 * 1024;
 
 /** Where text goes; the terminal by default. */
 export interface RestoreOutput {
@@ -119,6 +122,7 @@ async function restore(
     text: progressText(job, durationMs),
   }));
   try {
+    for (const path of paths) await checkFile(path, job);
     for (const path of paths) await restoreFile(path, job, (count) => bytes.read += count);
     await job.finish();
   } finally {
@@ -151,6 +155,25 @@ async function inputs({ directory, file }: RestoreFlags): Promise<string[]> {
   const names = entries.filter((name) => name.endsWith(".asb")).sort();
   if (names.length === 0) throw new Error(`${directory} holds no .asb files`);
   return names.map((name) => `${directory}/${name}`);
+}
+
+/** Looks at what a file begins with, before its first record: is it a backup, and can the cluster take it? */
+async function checkFile(path: string, job: RestoreJob): Promise<void> {
+  // What comes from standard input or a pipe can't be read twice.
+  if (path === "-" || !(await attempt("open", path, () => stat(path))).isFile()) return;
+  const file = await attempt("open", path, () => openFile(path));
+  const reader = new AsbReader();
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(HEAD_SIZE_BYTES), 0, HEAD_SIZE_BYTES, 0);
+    reader.push(buffer.subarray(0, bytesRead));
+    for (let item = reader.next(); item !== undefined && item.kind !== "record"; item = reader.next()) {
+      await job.check(item);
+    }
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  } finally {
+    await file.close();
+  }
 }
 
 async function restoreFile(

@@ -76,20 +76,28 @@ export async function readIndexes(
   return { indexes, skipped };
 }
 
+/** @throws {Error} when there are no indexes of the type of this one */
+export function checkIndex({ name, dataType }: AsbIndex): void {
+  if (wordOf(DATA_TYPES, dataType) === undefined) {
+    throw new Error(`index ${name} has the unknown type "${dataType}"`);
+  }
+}
+
+function wordOf(table: Readonly<Record<string, string>>, code: string): string | undefined {
+  return Object.keys(table).find((name) => table[name] === code);
+}
+
 /** Makes an index, unless it is there. */
 export async function createIndex(client: AerieClient, index: AsbIndex, namespace: string): Promise<void> {
-  const word = (table: Readonly<Record<string, string>>, code: string) =>
-    Object.keys(table).find((name) => table[name] === code);
-  const type = word(DATA_TYPES, index.dataType);
-  if (type === undefined) throw new Error(`index ${index.name} has the unknown type "${index.dataType}"`);
+  checkIndex(index);
   const options = [
     `namespace=${namespace}`,
     ...(index.set === "" ? [] : [`set=${index.set}`]),
     `indexname=${index.name}`,
-    ...(index.type === "N" ? [] : [`indextype=${word(INDEX_TYPES, index.type)}`]),
+    ...(index.type === "N" ? [] : [`indextype=${wordOf(INDEX_TYPES, index.type)}`]),
     ...(index.context === undefined ? [] : [`context=${index.context}`]),
     index.expression === undefined ? `bin=${index.bin}` : `exp=${index.expression}`,
-    `type=${type}`,
+    `type=${wordOf(DATA_TYPES, index.dataType)}`,
   ];
   await askInfo(client, `sindex-create:${options.join(";")}`);
 }

@@ -26,8 +26,8 @@ import {
 } from "../../src/client/mod.ts";
 import type { Clock } from "../../src/port/mod.ts";
 import { PARTICLE } from "../../src/wire/mod.ts";
-import type { AsbIndex, AsbItem, AsbRecord } from "./asb.ts";
-import { countRecords, createIndex, registerModule } from "./cluster_items.ts";
+import type { AsbIndex, AsbItem, AsbModule, AsbRecord } from "./asb.ts";
+import { checkIndex, countRecords, createIndex, registerModule } from "./cluster_items.ts";
 
 const BATCH_RECORDS_MAX = 128;
 const BATCH_SIZE_MAX_BYTES = 1024 * 1024;
@@ -101,6 +101,8 @@ export class RestoreJob {
   #nextSendMs = 0;
   readonly #digester: Digester;
   readonly #indexes: AsbIndex[] = [];
+  /** Modules that are registered once the namespace is known to be there. */
+  readonly #modules: AsbModule[] = [];
   readonly #running = new Set<Promise<void>>();
   #rows: BatchRow[] = [];
   #rowBytes = 0;
@@ -135,17 +137,36 @@ export class RestoreJob {
         return;
       case "module":
         if (!this.#policy.hasModules) return;
-        await registerModule(this.#client, item);
-        this.counts.modules++;
+        this.#modules.push(item);
+        // A module may be replaced by it: nothing is changed for a backup that has no place here.
+        if (this.#isChecked) await this.#registerModules();
         return;
       case "namespace":
+        return await this.check(item);
       case "first-file":
         return;
     }
   }
 
+  /**
+   * Looks whether the cluster can take an item; changes nothing.
+   *
+   * @throws {Error} when it can't
+   */
+  async check(item: AsbItem): Promise<void> {
+    const { namespace, hasRecords, hasIndexes } = this.#policy;
+    if (item.kind === "namespace" && (hasRecords || hasIndexes)) {
+      await this.#checkNamespace(namespace ?? item.name);
+    } else if (item.kind === "index" && hasIndexes) {
+      checkIndex(item);
+      await this.#checkNamespace(namespace ?? item.namespace);
+    }
+  }
+
   /** Writes what waits, then makes the indexes: over records that are there they are built in one go. */
   async finish(): Promise<void> {
+    for (const index of this.#indexes) await this.check(index);
+    await this.#registerModules();
     await this.#pace();
     this.#send();
     await this.settle();
@@ -176,6 +197,7 @@ export class RestoreJob {
       return;
     }
     await this.#checkNamespace(row.key.namespace);
+    if (this.#modules.length > 0) await this.#registerModules();
     this.#rows.push(row);
     this.#rowBytes += record.bins.reduce((sum, bin) => sum + bin.bytes.length + bin.name.length + 16, 64);
     if (this.#rows.length < BATCH_RECORDS_MAX && this.#rowBytes < BATCH_SIZE_MAX_BYTES) return;
@@ -221,6 +243,19 @@ export class RestoreJob {
       }
     }
     return { namespace, set, digest };
+  }
+
+  /** Whether modules may be registered: a namespace was found, or none is needed. */
+  get #isChecked(): boolean {
+    const { hasRecords, hasIndexes } = this.#policy;
+    return this.#namespaces.size > 0 || !(hasRecords || hasIndexes);
+  }
+
+  async #registerModules(): Promise<void> {
+    for (const module of this.#modules.splice(0)) {
+      await registerModule(this.#client, module);
+      this.counts.modules++;
+    }
   }
 
   async #checkNamespace(namespace: string): Promise<void> {

@@ -90,3 +90,42 @@ Deno.test("RestoreJob.take() says which namespaces there are when a record's is 
     'the cluster has no namespace "test"; it has users, orders',
   );
 });
+
+Deno.test("RestoreJob registers no module before it knows that the namespace is there", async () => {
+  const asked: string[] = [];
+  const client = {
+    infoAll: () => Promise.resolve(new Map([["A", "type=unknown"]])),
+    info: (command: string) => {
+      asked.push(command);
+      return Promise.resolve("users;orders");
+    },
+    batch: () => Promise.reject(new Error("nothing is written")),
+  } as unknown as AerieClient;
+  const module = { kind: "module", name: "a.lua", content: new Uint8Array(4) } as const;
+  const index = {
+    kind: "index",
+    namespace: "test",
+    set: "",
+    name: "i",
+    type: "N",
+    bin: "b",
+    dataType: "N",
+    context: undefined,
+    expression: undefined,
+  } as const;
+  const orders = [
+    [{ kind: "namespace", name: "test" }, module],
+    [module, index],
+    [module, recordOf(1)],
+  ] as const;
+  for (const items of orders) {
+    const clock = clockOfWaits();
+    const job = await RestoreJob.create({ client, policy, clock, workerCount: 4, recordsPerSecond: 0 });
+    const take = async () => {
+      for (const item of items) await job.take(item);
+      await job.finish();
+    };
+    await assertRejects(take, Error, 'the cluster has no namespace "test"');
+    assertEquals([job.counts.modules, asked.filter((command) => command.startsWith("udf-put"))], [0, []]);
+  }
+});

@@ -45,6 +45,11 @@ export interface StartReport {
   durationMs: number;
 }
 
+/** How many records and tombstones a store has, in words. */
+export function contentText({ objectCount, tombstoneCount }: NamespaceStore): string {
+  return `${objectCount} records and ${tombstoneCount} tombstones`;
+}
+
 /** Fills a store from its devices; resolves when it is complete. */
 export async function coldStart(options: ColdStartOptions): Promise<StartReport> {
   return await new ColdStart(options).run();
@@ -141,7 +146,9 @@ class ColdStart {
     if (copyCount > 0 || damageCount > 0) {
       const seconds = (durationMs / 1000).toFixed(1);
       this.#write(
-        `cold start done: ${recordCount} records of ${copyCount} copies in ${seconds} s, ${expiredCount} expired, ` +
+        `cold start done: ${
+          contentText(this.#store)
+        } of ${copyCount} copies in ${seconds} s, ${expiredCount} expired, ` +
           `${evictedCount} evicted, ${damageCount} damaged`,
       );
     }
@@ -170,7 +177,7 @@ class ColdStart {
     this.#progressMs = nowMs;
     const { blockCount, copyCount } = this.#loader;
     const pct = Math.floor(blockCount * 100 / this.#disk.blocks.count);
-    this.#write(`cold start: ${pct} % read, ${copyCount} copies, ${this.#store.index.entryCount} records`);
+    this.#write(`cold start: ${pct} % read, ${copyCount} copies, ${contentText(this.#store)}`);
   }
 
   #write(message: string): void {

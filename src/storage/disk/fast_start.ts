@@ -21,7 +21,7 @@ import { BAD_BLOCK_USE, type Checkpoint } from "./checkpoint.ts";
 import { FRAME_SIZE_BYTES } from "./checkpoint_frames.ts";
 import { CheckpointImage } from "./checkpoint_image.ts";
 import type { CheckpointMap, CompleteState } from "./checkpoint_map.ts";
-import { PROGRESS_PERIOD_MS, removeOver, type StartReport } from "./cold_start.ts";
+import { contentText, PROGRESS_PERIOD_MS, removeOver, type StartReport } from "./cold_start.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { EntryLinker } from "./entry_linker.ts";
 import { idText } from "./layout.ts";
@@ -161,7 +161,7 @@ class FastStart {
         `${removed?.evictedCount} evicted, ${damageCount} damaged`;
     this.#write(
       "info",
-      `fast start done: ${recordCount} records from the index checkpoint in ${
+      `fast start done: ${contentText(this.#store)} from the index checkpoint in ${
         (durationMs / 1000).toFixed(1)
       } s${replayed}`,
     );
