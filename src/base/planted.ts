@@ -69,6 +69,14 @@ export const PLANTED = {
   freedDeadBlock: false,
   /** Tombstones are removed whatever their age. */
   tombstoneTooYoung: false,
+  /** A node that slept answers clients at once. */
+  answersAfterSleep: false,
+  /** A node that comes into a cluster of others answers clients before its tables follow it. */
+  answersBeforeMerge: false,
+  /** Each node places copies by what it can do itself. */
+  ownCapabilitiesPlace: false,
+  /** Each node places copies as it prefers itself, whatever the others prefer. */
+  ownWishesPlace: false,
 };
 
 /** Name of a switch of {@linkcode PLANTED}. */

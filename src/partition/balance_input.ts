@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert } from "../base/mod.ts";
+import { assert, PLANTED } from "../base/mod.ts";
 import { CAPABILITY, type ExchangeMember, type ExchangeResult } from "../cluster/mod.ts";
 import { type ExchangeNamespace, type NodeId, REBALANCE_FLAG } from "../wire/mod.ts";
 import type { BalanceInput } from "./balance.ts";
@@ -44,16 +44,19 @@ export function* balanceInputSliced(
 ): Sliced<BalanceInput> {
   const { namespace, self, hashes } = options;
   const having = result.members.filter(({ namespaces }) => namespaces.has(namespace));
-  assert(having.some(({ node }) => node === self), "this node has the namespace");
+  const ours = having.find(({ node }) => node === self);
+  assert(ours !== undefined, "this node has the namespace");
   const hasLineages = (result.capabilities & CAPABILITY.LINEAGE) !== 0;
   const members: PlacementMember[] = [];
   const lineages = new Map<NodeId, LineageTable>();
   for (const member of having) {
     const own = member.namespaces.get(namespace)!;
-    members.push(placementMember(member, own));
+    const wished = PLANTED.ownWishesPlace ? ours.namespaces.get(namespace)! : own;
+    members.push(placementMember(member, own, wished));
     if (hasLineages) lineages.set(member.node, LineageTable.fromGroups(own.lineages ?? []));
     yield;
   }
+  const capabilities = PLANTED.ownCapabilitiesPlace ? ours.capabilities ?? 0 : result.capabilities;
   const factor = having[0].namespaces.get(namespace)!.replicationFactor ?? 1;
   return {
     succession: result.succession,
@@ -61,7 +64,7 @@ export function* balanceInputSliced(
     clusterKey: result.clusterKey,
     members,
     replicationFactor: Math.max(factor, 1),
-    features: placementFeatures(result.capabilities),
+    features: placementFeatures(capabilities),
     allOurs: result.allOurs,
     ...(hasLineages ? { lineages } : {}),
     ...(hashes === undefined ? {} : { hashes }),
@@ -69,16 +72,19 @@ export function* balanceInputSliced(
 }
 
 /** A node that does not know its host counts as being alone on one. */
-function placementMember(member: ExchangeMember, namespace: ExchangeNamespace): PlacementMember {
-  const { node, host } = member;
+function placementMember(
+  { node, host }: ExchangeMember,
+  namespace: ExchangeNamespace,
+  wished: ExchangeNamespace,
+): PlacementMember {
   const flags = namespace.rebalanceFlags ?? 0;
   return {
     node,
     rackId: namespace.rackId ?? 0,
     host: host === undefined ? `node ${node}` : `host ${host}`,
     isQuiesced: (flags & REBALANCE_FLAG.QUIESCED) !== 0,
-    prefersUniform: (flags & REBALANCE_FLAG.UNIFORM) !== 0,
-    activeRack: namespace.activeRack ?? 0,
+    prefersUniform: ((wished.rebalanceFlags ?? 0) & REBALANCE_FLAG.UNIFORM) !== 0,
+    activeRack: wished.activeRack ?? 0,
     versions: VersionTable.fromGroups(namespace.versions),
   };
 }

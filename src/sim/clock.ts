@@ -82,7 +82,7 @@ export class SimClock implements Clock {
   nextTurn(fn: () => void): void {
     this.#turns.push(fn);
     if (this.#turns.length > 1) return;
-    const delayUs = this.#simulation.random.between(TURN_MIN_US, TURN_MAX_US);
+    const delayUs = this.#simulation.random.between(TURN_MIN_US, this.#owner.turnMaxUs ?? TURN_MAX_US);
     this.#simulation.schedule(delayUs, EventKind.TURN, this.#owner, () => this.#runTurns());
   }
 

@@ -62,7 +62,9 @@ export function rot(disk: SimDisk, amount: number): void {
 
 /**
  * Reads, or writes and syncs, of data files fail; reads of all of them for less than it takes to give a device up. Of a
- * node that has lost a device the same one fails: without any it can't be filled, until an operator starts it anew.
+ * node that has lost a device the same one fails: without any it can't be filled, until an operator starts it anew. For
+ * the same reason what fails already goes on alone, in another way besides: a device that is dying must not take the other
+ * one with it.
  *
  * @param lost number of the device that is lost; -1 for none
  */
@@ -73,7 +75,9 @@ export function failDisk(
 ): LastingFault {
   const { conditions } = disk;
   const isSecond = disk.holds(SECOND_DATA_FILE) && amount % 4 !== 0;
-  conditions.faultyPrefix = !isSecond ? "/data/" : lost === 0 ? DATA_FILE : SECOND_DATA_FILE;
+  if (!conditions.failsReads && !conditions.failsWrites) {
+    conditions.faultyPrefix = !isSecond ? "/data/" : lost === 0 ? DATA_FILE : SECOND_DATA_FILE;
+  }
   conditions.writeFaultCode = ["EIO", "ENOSPC", "EROFS"][amount % 3];
   conditions.cutsWrites = amount % 2 === 0;
   if (kind === "bad-reads") conditions.failsReads = true;

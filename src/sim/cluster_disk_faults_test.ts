@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createCompute } from "../platform/mod.ts";
-import { failDisk, slowDisk } from "./cluster_disk_faults.ts";
+import { failDisk, killDevice, slowDisk } from "./cluster_disk_faults.ts";
 import { DATA_FILE, SECOND_DATA_FILE } from "./cluster_members.ts";
 import type { SimDisk } from "./disk.ts";
 import { SimWorld } from "./mod.ts";
@@ -36,10 +36,21 @@ describe("failDisk", () => {
       const disk = newDisk();
       disk.holds = () => true;
       const fault = { kind: "bad-reads", durationMs: 6000, atMs: 0, node: 0, other: 0 } as const;
-      assertEquals(failDisk(disk, { ...fault, amount: 3 }, lost).lastsMs, 6000);
+      const failing = failDisk(disk, { ...fault, amount: 3 }, lost);
+      assertEquals(failing.lastsMs, 6000);
       assertEquals(disk.conditions.faultyPrefix, second);
+      failing.undo();
       assertEquals(failDisk(disk, { ...fault, amount: 4 }, lost).lastsMs, 1800);
       assertEquals(disk.conditions.faultyPrefix, "/data/");
     }
+  });
+
+  it("failDisk() does not spread to the other device while one is dying", () => {
+    const disk = newDisk();
+    disk.holds = () => true;
+    const fault = { durationMs: 6000, atMs: 0, node: 0, other: 0 } as const;
+    killDevice(disk, { ...fault, kind: "dead-disk", amount: 2 }, -1);
+    failDisk(disk, { ...fault, kind: "bad-writes", amount: 4 }, -1);
+    assertEquals(disk.conditions.faultyPrefix, SECOND_DATA_FILE);
   });
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ExchangeResult } from "../cluster/mod.ts";
 import { defaultSettings, type Settings } from "../config/mod.ts";
 import { type AerieNode, createNode } from "../node/mod.ts";
 import type { PartitionTable } from "../partition/mod.ts";
@@ -41,14 +42,24 @@ const NODE_TURN_COUNT = 1;
 /** Memory for records of each node. */
 const DATA_SIZE_BYTES = 64 * 1024 * 1024;
 
-/** How far a node looks like a stock one to the others. */
-export interface StockLikeness {
+/** How a node differs from others: most look a little like a stock one. */
+export interface NodeTraits {
   /** It can do nothing that a stock node can't. */
   readonly isStockLike: boolean;
   /** It does not say what it is, either. */
   readonly tellsNothing: boolean;
   /** Bits of the capability word that it lacks in any case. */
   readonly withheld: number;
+  /** See `EventOwner`. */
+  readonly turnMaxUs: number | undefined;
+}
+
+/** A time in which a process stood still. */
+export interface Sleep {
+  readonly fromUs: number;
+  readonly untilUs: number;
+  /** The cluster that its tables followed. */
+  readonly committed: ExchangeResult | undefined;
 }
 
 /** One node of the cluster, running or not. */
@@ -67,6 +78,10 @@ export class ClusterMember {
   isCutOff = false;
   /** Times that it was started. */
   startCount = 0;
+  /** When its last process ended, in microseconds; -1 when none has. */
+  endedUs = -1;
+  /** The last time that its process stood still. */
+  sleep: Sleep | undefined;
   /** Logs of its processes, the last one last. */
   readonly #logs: (readonly string[])[] = [];
 
@@ -97,13 +112,15 @@ export class ClusterMember {
   }
 
   /** Starts a process with an empty node; does nothing when one runs. */
-  start(settings: Settings, options: StockLikeness): void {
+  start(settings: Settings, options: NodeTraits): void {
     if (this.process?.alive === true) return;
     const process = this.machine.start(this.id);
     process.promiseTurnCount = NODE_TURN_COUNT;
+    process.turnMaxUs = options.turnMaxUs;
     this.process = process;
     this.#logs.push(process.log.lines);
     this.node = undefined;
+    this.sleep = undefined;
     this.isWanted = true;
     this.startCount++;
     const { simulation } = this.machine.world;
@@ -117,7 +134,7 @@ export class ClusterMember {
   async #open(
     process: SimProcess,
     settings: Settings,
-    { isStockLike, tellsNothing, withheld }: StockLikeness,
+    { isStockLike, tellsNothing, withheld }: NodeTraits,
   ): Promise<AerieNode> {
     const node = await createNode({
       settings,
@@ -135,6 +152,7 @@ export class ClusterMember {
     const { process } = this;
     this.process = undefined;
     this.node = undefined;
+    this.endedUs = this.machine.world.simulation.nowUs;
     this.isWanted = false;
     if (silently) this.machine.cutPower();
     else process?.kill();
@@ -160,7 +178,13 @@ export class ClusterMember {
 
   /** Lets the process stand still. */
   freeze(durationMs: number): void {
-    this.process?.freeze(durationMs * 1000);
+    const { process } = this;
+    if (process === undefined) return;
+    const { nowUs } = this.machine.world.simulation;
+    const since = this.isFrozen ? this.sleep : undefined;
+    process.freeze(durationMs * 1000);
+    const { fromUs, committed } = since ?? { fromUs: nowUs, committed: this.node?.cluster.committed };
+    this.sleep = { fromUs, untilUs: process.frozenUntilUs, committed };
   }
 
   /** Whether the process stands still now. */
@@ -206,11 +230,12 @@ export class ClusterMembers {
   /** Starts a member that does not run. */
   start(member: ClusterMember): void {
     if (member.process?.alive === true) return;
-    const { stockLikeNode, stockTellsNothing = false, wishes } = this.#shape;
+    const { stockLikeNode, stockTellsNothing = false, wishes, turnMaxUs } = this.#shape;
     const isStockLike = member.index === stockLikeNode;
     const isEarlier = member.index === wishes?.earlierNode && !(wishes.isUpgraded && member.startCount > 0);
     const withheld = isEarlier ? EARLIER_WITHOUT : 0;
-    member.start(this.#settings(member), { isStockLike, tellsNothing: stockTellsNothing, withheld });
+    const traits = { isStockLike, tellsNothing: stockTellsNothing, withheld, turnMaxUs };
+    member.start(this.#settings(member), traits);
     this.#byProcess.set(member.process!.id, member);
   }
 

@@ -26,6 +26,7 @@ import {
   stateOf,
 } from "./cluster_history.ts";
 import { ClusterDevices, type DeviceCounts } from "./cluster_devices.ts";
+import { FenceWatch } from "./cluster_fence_watch.ts";
 import { checkIndexes, hasIndex } from "./cluster_indexes.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
 import { type ClusterMember, ClusterMembers, DATA_FOLDER } from "./cluster_members.ts";
@@ -130,6 +131,7 @@ class ClusterRun {
   readonly #clients: ClusterClients;
   readonly #invariants: ClusterInvariants;
   readonly #watch: ClusterWatch;
+  readonly #fences: FenceWatch;
   readonly #devices = new ClusterDevices();
   readonly #wall: ClusterWall;
   readonly #counters = new PhaseCounters();
@@ -175,6 +177,7 @@ class ClusterRun {
     this.#watch.onUnconfirmed = (name) => this.#checkUnconfirmed(name);
     this.#watch.onLeftOver = (name, generation) => this.#history.mayBeBuried(name, generation);
     this.#watch.disksFailed = () => this.#history.disksFailed || this.#rotten.size > 0;
+    this.#fences = new FenceWatch(this.#members.all);
     simulation.afterEvent = (event) => this.#afterEvent(event);
   }
 
@@ -253,6 +256,7 @@ class ClusterRun {
     if (member?.process !== owner) return;
     if (member.isUp) {
       this.#watch.watch(member);
+      this.#fences.watch(member);
       this.#strikes?.look(member);
     }
     this.#invariants.look(member);

@@ -30,6 +30,10 @@ const FILLER_SIZE_BYTES = 12_000;
 /** Pauses of migrations after each record: while they last there are copies that differ. */
 const MIGRATE_SLEEPS_US = [5000, 30_000, 100_000];
 
+/** Turns of nodes that are busy, in some runs. */
+const BUSY_CHANCE = 0.15;
+const TURNS_MAX_US = [1000, 5000];
+
 /** Share of the requests that are for a few records: those are written again and again while something happens to them. */
 const HOT_SHARE = 0.35;
 
@@ -278,6 +282,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     ...(random.fork("sleep").chance(0.5)
       ? { migrateSleepUs: random.fork("pause").pick(MIGRATE_SLEEPS_US) }
       : {}),
+    ...(random.fork("busy").chance(BUSY_CHANCE) ? { turnMaxUs: random.fork("turn").pick(TURNS_MAX_US) } : {}),
     ...(random.fork("hot").chance(0.75) ? { hotShare: HOT_SHARE } : {}),
     aimsAtPhases: true,
     strikesInPhases: true,

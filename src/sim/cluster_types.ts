@@ -141,6 +141,8 @@ export interface ClusterShape {
   readonly clockStepMs?: number;
   /** First pause before a replica is asked again, 1002 ms by default: longer than most calls may take. */
   readonly transactionRetryMs?: number;
+  /** Later turns of nodes come after so long at most, as in a busy process: requests come between slices of long work. */
+  readonly turnMaxUs?: number;
   /** Pause of a migration after each record, so that migrations last while clients work. */
   readonly migrateSleepUs?: number;
   /** Clients work on for so long after the faults of a safe epoch. */

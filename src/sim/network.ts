@@ -360,7 +360,9 @@ export class SimNetwork {
     const backUs = this.latencyUs(machine, process.machine);
     if (listener === undefined) {
       this.carry(machine, process.machine, backUs, EventKind.CONNECT, () => {
-        attempt.fail("ECONNREFUSED", "connection refused: nothing listens there");
+        this.#answer(process, () => {
+          attempt.fail("ECONNREFUSED", "connection refused: nothing listens there");
+        });
       });
       return;
     }
@@ -379,9 +381,18 @@ export class SimNetwork {
       if (!far.closed) listener.onConnection(far);
     });
     this.carry(machine, process.machine, backUs, EventKind.CONNECT, () => {
-      if (near.closed) attempt.fail("ECONNRESET", "the peer reset the connection");
-      else if (!process.alive || !attempt.succeed(near)) near.abandon();
+      this.#answer(process, () => {
+        if (near.closed) attempt.fail("ECONNRESET", "the peer reset the connection");
+        else if (!process.alive || !attempt.succeed(near)) near.abandon();
+      });
     });
+  }
+
+  /** A process learns what became of its connect; one that stands still does so when it goes on. */
+  #answer(process: SimProcess, tell: () => void): void {
+    const { simulation } = this;
+    if (process.frozenUntilUs <= simulation.nowUs) tell();
+    else simulation.schedule(0, EventKind.CONNECT, process, tell);
   }
 }
 

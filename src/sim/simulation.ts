@@ -44,6 +44,8 @@ export interface EventOwner {
    * takes a turn of the real event loop.
    */
   readonly promiseTurnCount?: number | undefined;
+  /** A later turn that it asks for comes after so many microseconds at most, when much else is to be done before. */
+  readonly turnMaxUs?: number | undefined;
 }
 
 /** What {@linkcode EventOwner.promiseTurnCount} has left undone is done before so much time passes without an event. */

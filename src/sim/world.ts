@@ -34,6 +34,8 @@ export class SimProcess implements EventOwner {
   frozenUntilUs = 0;
   /** Set to make the simulation faster; see {@linkcode EventOwner}. */
   promiseTurnCount: number | undefined = undefined;
+  /** Set to make its event loop a busy one; see {@linkcode EventOwner}. */
+  turnMaxUs: number | undefined = undefined;
   #host: SimHost;
   #alive = true;
 

@@ -153,6 +153,22 @@ describe("processes and machines", () => {
     await assertRejects(() => world.simulation.runUntilSettled(again), Error, "ECONNREFUSED");
   });
 
+  it("freeze() keeps a process from learning that it is connected, or refused", async () => {
+    for (const isRefused of [false, true]) {
+      const { world, serverProcess, seen, clientProcess } = await echoWorld(1);
+      if (isRefused) serverProcess.kill();
+      const { simulation } = world;
+      let answeredUs = 0;
+      const note = () => void (answeredUs = simulation.nowUs);
+      echoClient(clientProcess, seen, "server").then(note, note);
+      await simulation.runFor(0);
+      clientProcess.freeze(500_000);
+      const wakeUs = simulation.nowUs + 500_000;
+      await simulation.runFor(900);
+      assert(answeredUs >= wakeUs, `answered ${wakeUs - answeredUs} us too early`);
+    }
+  });
+
   it("start() after kill() serves at the same address", async () => {
     const { world, server, serverProcess, clientProcess, seen } = await echoWorld(1);
     serverProcess.kill();

@@ -13,6 +13,8 @@
  * @module
  */
 
+import { PLANTED } from "../../base/mod.ts";
+
 /** Why clients wait. */
 export type FenceReason = "slept" | "merged";
 
@@ -36,6 +38,7 @@ export class ClientFence {
 
   /** Clients must wait from now on. */
   raise(reason: FenceReason): void {
+    if (reason === "slept" ? PLANTED.answersAfterSleep : PLANTED.answersBeforeMerge) return;
     this.#reasons.add(reason);
   }
 
