@@ -28,7 +28,7 @@
  * have been. Copies that certainly are not what the other one was have gone different ways.
  *
  * The lists are in memory alone. After a start a copy claims to be incomplete: it contains nothing then, and is merged by
- * time. Source: clustering reference, sections 10.3 to 10.6 and 13.1; docs/cluster.md.
+ * time, also when it was in a merge by policy that others remember. Source: clustering reference, sections 10.3 to 10.6 and 13.1; docs/cluster.md.
  *
  * @module
  */
@@ -105,12 +105,22 @@ function areRivals(one: MergingCopy, other: MergingCopy): boolean {
   const otherId = lineageId(other.low, other.high);
   if (oneId === otherId) return false;
   if (one.lineage.kindred.includes(otherId) || other.lineage.kindred.includes(oneId)) return false;
+  if (isUnknown(one.lineage) || isUnknown(other.lineage)) return false;
   if (one.lineage.rivals.includes(otherId) || other.lineage.rivals.includes(oneId)) return true;
   if (((one.high | other.high) & VERSION_BIT.SUBSET) !== 0) return false;
   if (!mayHaveForgotten(one.lineage, otherId) && !mayHaveForgotten(other.lineage, oneId)) return true;
   if (isRivalOfPast(one, other) || isRivalOfPast(other, one)) return true;
   const known = new Set([...one.lineage.contained, ...one.lineage.kindred]);
   return [...other.lineage.contained, ...other.lineage.kindred].some((id) => known.has(id));
+}
+
+/**
+ * Whether a copy was loaded at a start and has been in no merge since. A start may find what was removed before it, such as
+ * a tombstone that had reached its age, whose generation says nothing beside that of a record made anew.
+ */
+function isUnknown({ contained, kindred, rivals, forgotten }: CopyLineage): boolean {
+  if (contained.length > 0 || kindred.length > 0 || rivals.length > 0 || forgotten.length === 0) return false;
+  return forgotten === ANYTHING_FORGOTTEN || forgotten.every((byte) => byte === 0xff);
 }
 
 /** Whether one copy's merge by policy began with what the other was: the other has gone on by itself before it ended. */

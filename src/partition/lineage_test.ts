@@ -325,6 +325,19 @@ describe("a balance with lineages", () => {
     assertEquals(form(nodes, 6).mergeRules[PARTITION] & MERGE_RULE.BY_TIME, 0);
   });
 
+  it("goes on by time when one of the nodes was started anew before the merge has ended", () => {
+    const nodes = makeNodes(2);
+    form(nodes, 1);
+    for (const [index, node] of nodes.entries()) form([node], 2 + index);
+    assertEquals(form(nodes, 4).mergeRules[PARTITION], MERGE_RULE.MERGES);
+    const [first, second] = nodes;
+    const kept = new VersionTable(second.table.versions);
+    const restarted = { ...second, table: new PartitionTable({ load: () => kept, save: () => {} }) };
+    const byTime = MERGE_RULE.MERGES | MERGE_RULE.BY_TIME;
+    assertEquals(form([first, restarted], 5).mergeRules[PARTITION], byTime);
+    assertEquals(form([first, restarted], 6).mergeRules[PARTITION], byTime);
+  });
+
   it("merges nothing with what a handed-off copy had, when the cluster changes before the answer", () => {
     const nodes = makeNodes(4);
     const whole = form(nodes, 1);
