@@ -230,6 +230,10 @@ export interface ReplicaCheck {
   readonly hasStockLike: boolean;
   /** What is on devices alone. */
   readonly stored?: StoredBytes | undefined;
+  /** Beside a member that tells no delta: whether a replica may have a record that the others don't know. */
+  readonly mayBeStray?: (name: string) => boolean;
+  /** Hears of each record that some replicas have alone, as they may. */
+  readonly noteStray?: (name: string) => void;
 }
 
 /**
@@ -256,9 +260,13 @@ export function checkReplicas(members: readonly ClusterMember[], options: Replic
       throw new Error(`Copies of ${name} in partition ${partition} differ: ${text}`);
     }
     // Where no delta tells what a replica has alone, nothing removes what the others have lost by time or truncation.
-    const mayBeAlone = options.hasStockLike && (name.startsWith("t") || mayBeTruncated(name)) &&
+    // What a write in doubt has left on one of them stays there, too.
+    const mayBeAlone = options.hasStockLike &&
+      (name.startsWith("t") || mayBeTruncated(name) || options.mayBeStray?.(name) === true) &&
       list.every(({ member }) => isReplica(member, partition));
-    if (holders !== replicas && !mayBeAlone) {
+    if (holders === replicas) continue;
+    if (mayBeAlone) options.noteStray?.(name);
+    else {
       throw new Error(
         `Record ${name} of partition ${partition} is on ${holders}, its replicas are ${replicas}: ${text}`,
       );

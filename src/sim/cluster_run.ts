@@ -138,6 +138,8 @@ class ClusterRun {
   readonly #checks: SafeCounts = { unknown: 0, stale: 0 };
   /** What each record was at the last moment of full replication. */
   readonly #states = new Map<string, RecordState>();
+  /** Records that some replicas had alone then, where nobody tells them. */
+  #strays: ReadonlySet<string> = new Set();
   #history: EpochHistory;
   #wholeMsMax = 0;
   #faultCount = 0;
@@ -443,8 +445,15 @@ class ClusterRun {
     const { conflictPolicy: policy, stockLikeNode } = this.#schedule.shape;
     checkPlacement(members);
     const stored = await this.#readStored();
-    const after = checkReplicas(members, { names, hasStockLike: stockLikeNode >= 0, stored });
     const inDoubt = (key: string) => this.#history.isInDoubt(key);
+    const strays = new Set<string>();
+    const after = checkReplicas(members, {
+      names,
+      hasStockLike: stockLikeNode >= 0,
+      stored,
+      mayBeStray: (name) => inDoubt(name) || this.#strays.has(name),
+      noteStray: (name) => void strays.add(name),
+    });
     checkTruncated(members, after, names);
     const markMs = truncationMark(members[0]);
     if (before !== undefined) {
@@ -466,6 +475,7 @@ class ClusterRun {
     for (const key of keys) {
       this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
     }
+    this.#strays = strays;
   }
 
   /** What nodes have on their devices alone. */
@@ -490,7 +500,9 @@ class ClusterRun {
     const isFarApart = this.#wall.spreadMs > CLOCK_SPREAD_MAX_MS;
     const mayReturn = key.startsWith("t") &&
       (hadSleeper || hadSplit || hasFiles || isFarApart || this.#hadQuiesced);
-    if (mayReturn || (stockLikeNode >= 0 && (hadSleeper || hadSplit))) {
+    // What a replica had alone is read there, and comes back with it when it becomes the master.
+    const isStray = this.#strays.has(key);
+    if (mayReturn || isStray || (stockLikeNode >= 0 && (hadSleeper || hadSplit))) {
       this.#states.set(key, last);
       return;
     }

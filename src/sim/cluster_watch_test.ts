@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { afterEach, describe, it } from "@std/testing/bdd";
 import { partitionId, plantBug, ResultCode } from "../base/mod.ts";
 import { EntryRef } from "../storage/mod.ts";
@@ -7,6 +7,7 @@ import type { ReplicaWrite } from "../transaction/mod.ts";
 import { TestCluster } from "../transaction/peer_testing.ts";
 import { writeInteger } from "../transaction/testing.ts";
 import { INFO2 } from "../wire/mod.ts";
+import { checkReplicas, digestKey } from "./cluster_copies.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 
@@ -16,7 +17,7 @@ const partition = partitionId(digest);
 const put = { record: RECORD, info2: INFO2.WRITE, ops: [writeInteger("a", 5)] };
 
 /** A cluster whose nodes are watched, what was found, and the generations of what merges removed. */
-function watched(): { cluster: TestCluster; found: string[]; heard: number[] } {
+function watched(): { cluster: TestCluster; members: ClusterMember[]; found: string[]; heard: number[] } {
   const cluster = new TestCluster({ nodeCount: 3 });
   const found: string[] = [];
   const simulation = { fail: (error: Error) => found.push(error.message) };
@@ -40,7 +41,7 @@ function watched(): { cluster: TestCluster; found: string[]; heard: number[] } {
   const heard: number[] = [];
   watch.onLeftOver = (_name, generation) => void heard.push(generation);
   for (const member of members) watch.watch(member);
-  return { cluster, found, heard };
+  return { cluster, members, found, heard };
 }
 
 const entry = new EntryRef();
@@ -143,5 +144,41 @@ describe("ClusterWatch", () => {
     const version = { lastUpdateMs: entry.lastUpdateMs + 1, generation: 4 };
     store.bury(digest, 0, entry, { origin: "migration", version });
     assertEquals(heard, [4]);
+  });
+});
+
+describe("checkReplicas()", () => {
+  /** One replica alone has a record; gives the names that are told as stray. */
+  function check(options: { hasStockLike: boolean; mayBeStray: boolean }): string[] {
+    const { cluster, members } = watched();
+    cluster.run(cluster.master(RECORD), put);
+    for (
+      const { store } of members.filter(({ store }) =>
+        store !== cluster.proles(RECORD)[0].test.namespace.store
+      )
+    ) {
+      if (store.find(digest, 0, entry)) store.remove(digest, 0, entry, "migration");
+    }
+    const { hasStockLike, mayBeStray } = options;
+    const noted: string[] = [];
+    checkReplicas(members, {
+      names: new Map([[digestKey(digest), "k1"]]),
+      hasStockLike,
+      mayBeStray: () => mayBeStray,
+      noteStray: (name) => void noted.push(name),
+    });
+    return noted;
+  }
+
+  it("allows what a write in doubt left on one replica beside a member that tells no delta, and tells it", () => {
+    assertEquals(check({ hasStockLike: true, mayBeStray: true }), ["k1"]);
+  });
+
+  it("throws when one replica alone has a record for another reason, or all members tell deltas", () => {
+    for (
+      const options of [{ hasStockLike: true, mayBeStray: false }, { hasStockLike: false, mayBeStray: true }]
+    ) {
+      assertThrows(() => check(options), Error, "its replicas are");
+    }
   });
 });
