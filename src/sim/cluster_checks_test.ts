@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers";
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { CITRUSLEAF_EPOCH_S } from "../base/mod.ts";
 import { createCompute } from "../platform/mod.ts";
+import { SIM_WALL_START_MS } from "./clock.ts";
 import { checkPolicy, compareCopies, type RecordCopy } from "./cluster_copies.ts";
 import { ClusterInvariants } from "./cluster_invariants.ts";
 import type { ClusterMember } from "./cluster_members.ts";
@@ -89,7 +91,9 @@ describe("ClusterInvariants", () => {
 
 describe("checkPolicy", () => {
   const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
-  const member = { id: "A1", machine: world.addMachine("m") } as unknown as ClusterMember;
+  const RAID_AGE_S = 45;
+  const store = { settings: { tombRaiderEligibleAge: RAID_AGE_S } };
+  const member = { id: "A1", machine: world.addMachine("m"), store } as unknown as ClusterMember;
   const copy = (generation: number, lastUpdateMs: number, byte = 0): RecordCopy => ({
     member,
     generation,
@@ -122,6 +126,15 @@ describe("checkPolicy", () => {
     );
     assertThrows(() => check([high, late], high, "last-update-time"), Error, "k1 is not what the policy");
     assertThrows(() => check([high, late], undefined, "generation"), Error, "it is gone");
+  });
+
+  it("lets tombstones go when they are old enough to be forgotten, and nothing else", () => {
+    const nowMs = SIM_WALL_START_MS - CITRUSLEAF_EPOCH_S * 1000;
+    const aged = (ageS: number, isTombstone = true) => ({ ...copy(4, nowMs - ageS * 1000), isTombstone });
+    check([aged(RAID_AGE_S), aged(90)], undefined, "generation");
+    for (const kept of [[aged(20)], [aged(90, false)], [aged(20), aged(90)]]) {
+      assertThrows(() => check(kept, undefined, "last-update-time"), Error, "it is gone");
+    }
   });
 
   it("wants a copy that another one covered to be better than the others, if it stays", () => {

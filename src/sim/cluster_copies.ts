@@ -181,14 +181,26 @@ function withoutTreeId(bytes: Uint8Array): Uint8Array {
 }
 
 /** Whether some clock says, or soon will, that the record has expired: nodes may have removed it. */
-export function mayBeExpired({ voidTime, member }: RecordCopy, members: readonly ClusterMember[]): boolean {
-  if (voidTime === 0) return false;
-  const { nowUs } = member.machine.world.simulation;
+export function mayBeExpired({ voidTime }: RecordCopy, members: readonly ClusterMember[]): boolean {
+  return voidTime !== 0 && latestS(members) + EXPIRY_SLACK_S >= voidTime;
+}
+
+/** Whether some node may take a copy for a tombstone that is old enough to be forgotten. */
+function mayBeForgotten(
+  { isTombstone, lastUpdateMs }: RecordCopy,
+  members: readonly ClusterMember[],
+): boolean {
+  const { tombRaiderEligibleAge: ageS } = members[0].store.settings;
+  return isTombstone && latestS(members) + EXPIRY_SLACK_S >= lastUpdateMs / 1000 + ageS;
+}
+
+/** The latest time that any node's clock has shown, in seconds of the records' epoch. */
+function latestS(members: readonly ClusterMember[]): number {
+  const { nowUs } = members[0].machine.world.simulation;
   const ahead = members.map(({ machine: { wall } }) =>
     Math.max(wallAheadMs(wall, nowUs), wall.mostAheadMs ?? 0)
   );
-  const latestS = (SIM_WALL_START_MS + nowUs / 1000 + Math.max(...ahead)) / 1000 - CITRUSLEAF_EPOCH_S;
-  return latestS + EXPIRY_SLACK_S >= voidTime;
+  return (SIM_WALL_START_MS + nowUs / 1000 + Math.max(...ahead)) / 1000 - CITRUSLEAF_EPOCH_S;
 }
 
 /** Order in which copies win under a policy: the best one first. */
@@ -351,6 +363,8 @@ export function checkPolicy(
     if (found !== undefined && [best, latest].some((copy) => copy !== undefined && sameCopy(found, copy))) {
       continue;
     }
+    const isForgotten = found === undefined && [best, latest].every((copy) => mayBeForgotten(copy, members));
+    if (isForgotten) continue;
     // The one that won a first step may have won the next by the other rule.
     const wonSteps = options.hadBothRules?.(key) && found !== undefined &&
       merged.some((copy) => sameCopy(found, copy)) &&
