@@ -7,7 +7,7 @@
  * | any | cluster changed | exchanging | forget the last round, forbid migrations, send own data to all |
  * | any | orphaned | orphaned | forbid migrations |
  * | any in the round | data of a member | same | store, acknowledge; again when the acknowledgement was lost |
- * | exchanging | acknowledged by all, received from all, nothing wrong | ready-to-commit | tell the principal |
+ * | exchanging | acknowledged by all, received from all, nothing wrong | ready-to-commit | tell the principal, and the node that others may commit |
  * | exchanging | tick | same | send data again to those that have not acknowledged |
  * | any but orphaned | ready, at the principal | same | remember; when all are ready, commit everywhere |
  * | ready-to-commit | commit of the principal | rest | commit |
@@ -299,6 +299,7 @@ export class Exchange {
         return;
       }
       this.#state = "ready-to-commit";
+      this.#effects.push({ kind: "ready", succession: round.succession });
       round.ready.add(this.#self);
       this.#tellReady();
     }

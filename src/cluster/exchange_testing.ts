@@ -120,6 +120,8 @@ export class ExchangeLab {
       case "forbid-migrations":
         node.migrationsAllowed = false;
         break;
+      case "ready":
+        break;
       case "send":
         this.#send(node, effect.to, effect.message);
         break;

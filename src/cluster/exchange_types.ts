@@ -133,6 +133,11 @@ export type ExchangeEffect =
   }
   | { readonly kind: "send"; readonly to: readonly NodeId[]; readonly message: ExchangeMessage }
   | {
+    /** From now on others may commit the cluster of these members, before this node hears of it. */
+    readonly kind: "ready";
+    readonly succession: readonly NodeId[];
+  }
+  | {
     /** Publish the cluster key, rebalance, allow migrations, tell the others. */
     readonly kind: "commit";
     readonly result: ExchangeResult;

@@ -4,7 +4,7 @@
  * | Reason | From | Until |
  * | ------ | ---- | ----- |
  * | slept | the heartbeat finds that the node stood still for longer than the node timeout | a majority of the present cluster has confirmed it, and the tables follow that cluster |
- * | merged | half of a new cluster or more was in another one than this node | the tables follow the new cluster |
+ * | merged | half of a new cluster or more was in another one than this node, and the others may commit it: this node is ready to | the tables follow a new cluster |
  *
  * The second one lasts milliseconds. Without it a node that comes back after a cut would answer by what it knew on its
  * own when clients have heard already that it is a member again: they would read what was superseded long ago, and lose

@@ -3,7 +3,7 @@
  * another event's effects waits. What has to happen elsewhere is the host's.
  *
  * A change of the cluster, in order: the cluster changed or was lost (`onPause`) → the host tells what the node has
- * (`own`) → exchange → `onCommit`, or after a long time without a cluster `onBlocked`.
+ * (`own`) → exchange → `onReady` → `onCommit`, or after a long time without a cluster `onBlocked`.
  *
  * @module
  */
@@ -44,6 +44,8 @@ export interface MembershipHost {
   onPause(): void;
   /** What this node tells in an exchange. */
   own(): ExchangeOwn;
+  /** Others may commit the cluster of these members from now on, before this node hears of it. */
+  onReady(succession: readonly NodeId[]): void;
   /** All members know the same: balance. */
   onCommit(result: ExchangeResult): void;
   /** The node is in no cluster. */
@@ -229,6 +231,8 @@ export class Membership {
         return;
       case "send":
         return host.send(effect.to, effect.message);
+      case "ready":
+        return host.onReady(effect.succession);
       case "commit":
         return host.onCommit(effect.result);
       case "block-clients":

@@ -211,7 +211,8 @@ export class ClusterRuntime extends CommittedCluster {
         setPayload: (payload) => this.#setPayload(payload),
         onPause: () => this.#onPause(),
         own: () => this.#exchangeOwn(),
-        onCommit: (result) => this.#onCommit(result),
+        onReady: (succession) => this.#onReady(succession),
+        onCommit: (result) => this.#rebalancer.begin(result),
         onOrphaned: () => this.#tell((listener) => listener.onOrphaned?.()),
         onBlocked: () => this.#onBlocked(),
         onTurn: (nowMs) => {
@@ -510,11 +511,11 @@ export class ClusterRuntime extends CommittedCluster {
     };
   }
 
-  #onCommit(result: ExchangeResult): void {
-    this.#rebalancer.begin(result);
-    const fellows = this.committed?.succession ?? result.succession;
-    const others = result.succession.filter((node) => !fellows.includes(node));
-    if (others.length * 2 >= result.succession.length) this.fence.raise("merged");
+  /** The others may serve by the new cluster before the commit reaches this node. */
+  #onReady(succession: readonly NodeId[]): void {
+    const fellows = this.committed?.succession ?? succession;
+    const others = succession.filter((node) => !fellows.includes(node));
+    if (others.length * 2 >= succession.length) this.fence.raise("merged");
   }
 
   /** The tables follow the balance of a committed exchange. */
