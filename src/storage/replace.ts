@@ -87,6 +87,7 @@ const TREE_ID_BITS = 0xfc;
 const entryHere = new EntryRef();
 const NO_BINS = new BinTable();
 const NO_BYTES = new Uint8Array(0);
+const TRUNCATION = { origin: "truncate" } as const;
 
 /**
  * Stores a record from another node, unless the one that is here is better. Publishes the change.
@@ -221,7 +222,8 @@ export function isLeftOver(store: NamespaceStore, entry: EntryRef, isSuperseded:
 
 /**
  * Removes what a copy has alone beside one that has everything: it was deleted or expired there. A device keeps a
- * tombstone, hardly newer, because a start would find the record again, unless that ends by itself; a tombstone stays.
+ * tombstone, hardly newer, because a start would find the record again, unless that ends by itself or a truncation
+ * covers it; a tombstone stays.
  *
  * @returns false when it stays: there is no room for the tombstone
  */
@@ -231,6 +233,7 @@ export function removeLeftOver(
   at: number,
   entry: EntryRef,
 ): boolean {
+  if (store.isTruncated(entry)) return store.expunge(digest, at, entry, TRUNCATION);
   const endsByItself = entry.voidTime !== 0 && (entry.flags & ENTRY_FLAG.OUTLIVED) === 0;
   const { keepsOldCopies } = store.space;
   if (keepsOldCopies && entry.isTombstone) return true;

@@ -255,6 +255,20 @@ describe("removeLeftOver()", () => {
   });
 });
 
+describe("removeLeftOver() of a truncated record", () => {
+  it("leaves no tombstone: a start passes over what the mark covers", async () => {
+    const test = new RestartedStore();
+    await test.open();
+    const { it: store } = test;
+    store.put(1);
+    store.store.truncateLutMs = store.store.nowMs();
+    const entry = new EntryRef();
+    assert(store.store.find(testDigest(1), 0, entry));
+    assert(removeLeftOver(store.store, testDigest(1), 0, entry));
+    assertEquals(store.store.find(testDigest(1), 0, entry), false);
+  });
+});
+
 describe("RecordCompression.addOrder()", () => {
   it("is undone by expand(), for records of any size and kind", () => {
     const compression = new RecordCompression(
