@@ -4,7 +4,7 @@
  * | when | what |
  * | ---- | ---- |
  * | it stood still for longer than the node timeout | it is in another cluster by now, or a majority of the one that it knew was in that one still when it woke |
- * | half of a committed cluster or more was in another one | its tables follow that cluster |
+ * | half of a cluster or more was in another one, and others may have committed it: the node is ready to, or has | its tables follow that cluster |
  *
  * Looked at whenever bytes of a client are about to be run. Most of what such a node says is what it should say; that it
  * may say it at all is the fault.
@@ -55,7 +55,7 @@ export class FenceWatch {
   /** Why a node should let its clients wait; undefined when it need not. */
   #whyNot(member: ClusterMember): string | undefined {
     const { cluster } = member.node!;
-    // So it is whenever a committed cluster is not followed yet.
+    // So it is as long as an exchange is not followed yet.
     if (!cluster.migrationsAllowed && isMerging(member)) {
       return "half of its new cluster or more was in another one, which its tables do not follow yet";
     }
@@ -90,11 +90,12 @@ function nameOf({ id }: ClusterMember, clusterKey: number): string {
   return `${id} ${clusterKey}`;
 }
 
-/** Whether an exchange is committed that tables do not follow yet, with half of its members or more from elsewhere. */
+/** Whether others may follow an exchange that this node does not follow yet, with half of its members or more from elsewhere. */
 function isMerging({ node }: ClusterMember): boolean {
   const { cluster } = node!;
   const { exchange, clustering, committed } = cluster;
-  if (committed === undefined || exchange.state !== "rest") return false;
+  const mayBeCommitted = exchange.state === "rest" || exchange.state === "ready-to-commit";
+  if (committed === undefined || !mayBeCommitted) return false;
   if (exchange.clusterKey === committed.clusterKey || exchange.clusterKey !== clustering.clusterKey) {
     return false;
   }
