@@ -1,27 +1,31 @@
 /**
- * Files. What reads and writes at offsets is `node:fs/promises`, which Deno has too; it is loaded when the first such
- * file is opened. Under Deno small whole files, all that a node in memory needs, go through Deno's own interface.
+ * Files, by Deno's own interface or by `node:fs/promises`. What reads and writes at offsets is loaded when the first such
+ * file is opened: a node in memory needs small whole files alone.
  *
  * @module
  */
-import type { Disk } from "../port/mod.ts";
+import type { Disk, DiskFile, DiskOpenOptions } from "../port/mod.ts";
 import { isDeno } from "./builtin.ts";
 import { attempt } from "./disk_error.ts";
 
 /** What a runtime does with whole files and folders; errors are the runtime's own. */
 export type WholeFiles = Omit<Disk, "open">;
 
-const atOffsets = () => import("./node_disk.ts");
+const nodeDisk = () => import("./node_disk.ts");
 
 async function wholeFiles(): Promise<WholeFiles> {
-  return isDeno ? (await import("./deno_disk.ts")).denoFiles : (await atOffsets()).nodeFiles;
+  return isDeno ? (await import("./deno_disk.ts")).denoFiles : (await nodeDisk()).nodeFiles;
+}
+
+async function openFile(path: string, options: DiskOpenOptions): Promise<DiskFile> {
+  const { openFile } = isDeno ? await import("./deno_file.ts") : await nodeDisk();
+  return await openFile(path, options);
 }
 
 /** Files of the machine. */
 export function createDisk(): Disk {
   return {
-    open: (path, options = {}) =>
-      attempt("open", path, async () => (await atOffsets()).openFile(path, options)),
+    open: (path, options = {}) => attempt("open", path, () => openFile(path, options)),
     readFile: (path, sizeMaxBytes) =>
       attempt("read", path, async () => (await wholeFiles()).readFile(path, sizeMaxBytes)),
     replaceFile: (path, content) =>

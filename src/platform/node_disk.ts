@@ -1,5 +1,5 @@
 /**
- * Files by `node:fs/promises`, which Deno has too.
+ * Files by `node:fs/promises`, under Node; `deno_file.ts` says why not under Deno, which has it too.
  *
  * @module
  */
