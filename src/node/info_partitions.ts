@@ -33,7 +33,7 @@ function partitionInfo({ node }: InfoContext): string {
 
 function rowOf({ settings, partitions, store }: Namespace, partition: number): string {
   const { balance, effectiveReplicationFactor, versions } = partitions;
-  const tombstoneCount = store.partitionTombstoneCounts[partition];
+  const tombstoneCount = store.counts.partitionTombstones[partition];
   const place = balance?.selfPlace[partition] ?? 0;
   const master = partitions.workingMaster(partition);
   const isMaster = partitions.role(partition) === ROLE.MASTER;

@@ -45,7 +45,7 @@ function countByRole(
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     const entryCount = store.index.partitionEntryCounts[partition];
     if (entryCount === 0) continue;
-    const tombstoneCount = store.partitionTombstoneCounts[partition];
+    const tombstoneCount = store.counts.partitionTombstones[partition];
     const role = partitions.role(partition);
     const count = counts[role === ROLE.MASTER ? "master" : role === ROLE.PROLE ? "prole" : "none"];
     count[0] += entryCount - tombstoneCount;
@@ -87,7 +87,7 @@ function lifeStatistics({ store }: Namespace): Statistic[] {
     ["stop_writes", store.stopWrites],
     ["hwm_breached", supervision.hwmBreached],
     ["current_time", Math.floor(store.nowMs() / 1000)],
-    ["non_expirable_objects", store.nonExpirableCount],
+    ["non_expirable_objects", store.counts.nonExpirable],
     ["expired_objects", supervision.expiredObjects],
     ["evicted_objects", supervision.evictedObjects],
     ["evict_ttl", supervision.evictTtlS],

@@ -133,7 +133,7 @@ class History {
     );
     this.queries.records.clock.readCostMs = 0.3;
     // What a device does whose records nobody has read: this subscriber comes before the indexes.
-    if (hidesOld) this.queries.namespace.store.subscribe((change) => void (change.old = undefined));
+    if (hidesOld) this.queries.namespace.store.changes.subscribe((change) => void (change.old = undefined));
   }
 
   get #nowMs(): number {

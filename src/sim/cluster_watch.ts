@@ -89,7 +89,7 @@ export class ClusterWatch {
     };
     this.#watchTable(member);
     this.#watchLeftOver(member);
-    member.store.subscribe((change) => this.#fail(member, () => this.#checkChange(member, change)));
+    member.store.changes.subscribe((change) => this.#fail(member, () => this.#checkChange(member, change)));
   }
 
   /** A tombstone that comes from another node is stored as it is; a merge makes its own for what it removes alone. */

@@ -342,13 +342,14 @@ class Server {
   /** What must hold at any moment. */
   check(): void {
     for (const { store, inFlight } of this.node?.namespaces ?? []) {
-      const { index, tombstoneCount, objectCount, sets, nonExpirableCount } = store;
+      const { index, tombstoneCount, objectCount, sets } = store;
+      const { nonExpirable } = store.counts;
       let inSets = 0;
       for (const set of sets) inSets += set.objects;
       expect(objectCount >= 0 && tombstoneCount >= 0, `${objectCount} objects, ${tombstoneCount} tombstones`);
       expect(objectCount <= this.#keys.length, `${objectCount} objects, but only ${this.#keys.length} keys`);
       expect(inSets === objectCount, `${inSets} objects in sets, ${objectCount} in all`);
-      expect(nonExpirableCount <= objectCount, `${nonExpirableCount} objects of ${objectCount} never expire`);
+      expect(nonExpirable <= objectCount, `${nonExpirable} objects of ${objectCount} never expire`);
       const inPartitions = index.partitionEntryCounts.reduce((sum, count) => sum + count, 0);
       expect(
         inPartitions === index.entryCount,

@@ -178,7 +178,7 @@ export class NamespaceIndexes {
     this.#builds.delete(index);
     this.#indexes.splice(this.#indexes.indexOf(index), 1);
     this.#bySetId.length = 0;
-    if (this.#indexes.length === 0) this.#store.unsubscribe(this.#onChange);
+    if (this.#indexes.length === 0) this.#store.changes.unsubscribe(this.#onChange);
     index.isReady = false;
     this.#runner.start({ step: () => index.tree.dispose(DISPOSED_PER_SLICE) ? undefined : SLICE_PAUSE_MS });
     this.followSettings();
@@ -216,7 +216,7 @@ export class NamespaceIndexes {
   }
 
   #add(index: SecondaryIndex): void {
-    if (this.#indexes.length === 0) this.#store.subscribe(this.#onChange);
+    if (this.#indexes.length === 0) this.#store.changes.subscribe(this.#onChange);
     this.#indexes.push(index);
     this.#bySetId.length = 0;
     this.#build(index);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EntryRef } from "./entry.ts";
+import { ENTRY_FLAG, type EntryRef } from "./entry.ts";
 import type { FlatRecord } from "./flat.ts";
 
 /**
@@ -35,4 +35,10 @@ export function isNewer(record: FlatRecord, entry: EntryRef, orderMs: number): b
   if (lastUpdateMs !== entry.lastUpdateMs) return lastUpdateMs > entry.lastUpdateMs;
   if (generation !== entry.generation) return generation > entry.generation;
   return record.voidTime > entry.voidTime;
+}
+
+/** Whether a copy of an entry's record, or one that is older still, would outlive a new version. */
+export function isOutlived(entry: EntryRef, voidTime: number): boolean {
+  if (voidTime === 0) return false;
+  return entry.voidTime === 0 || entry.voidTime > voidTime || (entry.flags & ENTRY_FLAG.OUTLIVED) !== 0;
 }

@@ -8,9 +8,12 @@
  * @module
  */
 
+import { assert, copyBytes } from "../base/mod.ts";
 import type { Clock } from "../port/mod.ts";
 import { type BackgroundTask, SLICE_PAUSE_MS } from "./background.ts";
+import { EntryRef } from "./entry.ts";
 import { UNIT_SIZE_BYTES } from "./flat.ts";
+import { NO_LOCATION } from "./space.ts";
 import type { NamespaceStore } from "./store.ts";
 
 /** Slots and records that are walked before the time is asked for, and the bytes after which it is asked anyway. */
@@ -32,7 +35,7 @@ export class DefragmentationTask implements BackgroundTask {
   /** @param store whose blocks */
   constructor(store: NamespaceStore) {
     this.#store = store;
-    this.#move = (location) => store.relocate(location);
+    this.#move = (location) => relocate(store, location);
   }
 
   /** Whether there may be something to do. */
@@ -75,4 +78,28 @@ export class DefragmentationTask implements BackgroundTask {
     const wanted = Math.ceil(arena.blockCountMax * SCARCE_PCT / 100);
     return arena.freeBlockCount < Math.min(SCARCE_BLOCK_COUNT_MAX, wanted);
   }
+}
+
+const entry = new EntryRef();
+
+/**
+ * Moves a record out of a block in memory that is being emptied.
+ *
+ * @param location where it is
+ * @returns false when there is no room elsewhere
+ */
+export function relocate(store: NamespaceStore, location: number): boolean {
+  const { arena, flat: record } = store;
+  const bytes = arena.block(location);
+  const at = arena.offset(location);
+  record.open(bytes, at);
+  const units = record.sizeUnits;
+  const isCurrent = store.index.find(bytes, record.digestAt, entry) && entry.location === location;
+  assert(isCurrent, "Every record in memory is the one its entry points at");
+  const target = arena.allocate(units);
+  if (target === NO_LOCATION) return false;
+  copyBytes(bytes, at, arena.block(target), arena.offset(target), units * UNIT_SIZE_BYTES);
+  entry.setLocation(target, units);
+  arena.release(location, units);
+  return true;
 }

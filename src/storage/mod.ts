@@ -7,6 +7,7 @@
  */
 export * from "./arena.ts";
 export * from "./background.ts";
+export { relocate } from "./defragmentation.ts";
 export * from "./device.ts";
 export * from "./disk/mod.ts";
 export * from "./entry.ts";
@@ -14,6 +15,7 @@ export * from "./flat.ts";
 export { measureFlat } from "./flat_check.ts";
 export { withoutIndexes } from "./flat_index.ts";
 export * from "./index.ts";
+export * from "./record_write.ts";
 export * from "./replace.ts";
 export * from "./sets.ts";
 export * from "./size_histograms.ts";

@@ -128,7 +128,7 @@ export class NsupCycle implements BackgroundTask {
   }
 
   #finish(endMs: number): void {
-    const { supervision, settings, nonExpirableCount } = this.#store;
+    const { supervision, settings, counts } = this.#store;
     const removed = this.#expired + this.#evicted;
     supervision.expiredObjects += this.#expired;
     supervision.evictedObjects += this.#evicted;
@@ -138,7 +138,7 @@ export class NsupCycle implements BackgroundTask {
     const tookTooLong = settings.nsupPeriod > 0 && supervision.nsupCycleMs > settings.nsupPeriod * 1000;
     this.#write(
       tookTooLong ? "warning" : removed > 0 ? "info" : "debug",
-      `nsup-done: non-expirable ${nonExpirableCount} expired ${this.#expired} evicted ${this.#evicted} ` +
+      `nsup-done: non-expirable ${counts.nonExpirable} expired ${this.#expired} evicted ${this.#evicted} ` +
         `evict-ttl ${this.#isEvicting ? supervision.evictTtlS : 0} total-ms ${
           Math.round(supervision.nsupCycleMs)
         }` +

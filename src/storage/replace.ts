@@ -34,7 +34,8 @@ import { encodeFlat, type FlatRecord, UNIT_SIZE_BYTES } from "./flat.ts";
 import { measured, measureFlat } from "./flat_check.ts";
 import { withSoundIndexes } from "./flat_index.ts";
 import type { SetInfo } from "./sets.ts";
-import { type NamespaceStore, nextGeneration } from "./store.ts";
+import { nextGeneration } from "./record_write.ts";
+import type { NamespaceStore } from "./store.ts";
 
 /** What became of a record from another node. */
 export const REPLACED = {

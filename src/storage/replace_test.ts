@@ -59,7 +59,7 @@ describe("replaceRecord()", () => {
     source.put(1, { set: "people", ttlS: 100 });
     const target = new TestStore();
     const origins: string[] = [];
-    target.store.subscribe(({ origin, old }) => origins.push(`${origin} ${old?.length}`));
+    target.store.changes.subscribe(({ origin, old }) => origins.push(`${origin} ${old?.length}`));
     assertEquals(replace(target, flatOf(source, 1), { origin: "migration" }), REPLACED.APPLIED);
     assertEquals(flatOf(target, 1), flatOf(source, 1));
     assertEquals(target.store.sets.byName("people")?.objects, 1);

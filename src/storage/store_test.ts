@@ -4,7 +4,8 @@ import { fromHex, PARTITION_COUNT, partitionId, ResultCode, toHex, utf8 } from "
 import { EntryRef } from "./entry.ts";
 import { FlatRecord, flatSizeUnits, UNIT_SIZE_BYTES } from "./flat.ts";
 import { SetTable } from "./sets.ts";
-import { nextGeneration } from "./store.ts";
+import { relocate } from "./defragmentation.ts";
+import { nextGeneration } from "./record_write.ts";
 import { testDigest, TestRandom, testSettings, TestStore } from "./testing.ts";
 
 interface Expected {
@@ -21,11 +22,11 @@ function checkCounts(it: TestStore, expected: ReadonlyMap<number, Expected>): vo
   const live = records.filter(([, record]) => !record.tombstone);
   assertEquals(store.objectCount, live.length);
   assertEquals(store.tombstoneCount, records.length - live.length);
-  assertEquals(store.nonExpirableCount, live.filter(([, record]) => !record.expires).length);
+  assertEquals(store.counts.nonExpirable, live.filter(([, record]) => !record.expires).length);
   assertEquals(store.arena.usedUnits, records.reduce((sum, [, record]) => sum + record.sizeUnits, 0));
   const tombstones = new Uint32Array(PARTITION_COUNT);
   for (const [number, record] of records) if (record.tombstone) tombstones[partitionId(testDigest(number))]++;
-  assertEquals(store.partitionTombstoneCounts, tombstones);
+  assertEquals(store.counts.partitionTombstones, tombstones);
   for (const set of store.sets) {
     const own = records.filter(([, record]) => record.set === set.name);
     assertEquals(set.objects, own.filter(([, record]) => !record.tombstone).length);
@@ -43,7 +44,7 @@ describe("NamespaceStore", () => {
     const random = new TestRandom(12);
     const expected = new Map<number, Expected>();
     const published = new Map<string, string>();
-    it.store.subscribe(({ digest, digestAt, old, new: after }) => {
+    it.store.changes.subscribe(({ digest, digestAt, old, new: after }) => {
       const key = toHex(digest, digestAt, digestAt + 20);
       assertEquals(old === undefined ? undefined : toHex(old), published.get(key));
       if (after === undefined) published.delete(key);
@@ -124,7 +125,7 @@ describe("NamespaceStore", () => {
     assert(store.find(testDigest(1), 0, entry));
     const { location, lastUpdateMs, generation, voidTime, setId } = entry;
     const { usedUnits } = store.arena;
-    assert(store.relocate(location));
+    assert(relocate(store, location));
     assert(store.find(testDigest(1), 0, entry));
     assert(entry.location !== location);
     assertEquals([entry.lastUpdateMs, entry.generation, entry.voidTime, entry.setId], [

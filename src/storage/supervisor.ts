@@ -169,7 +169,7 @@ export class NamespaceSupervisor {
   /** Without other nodes, shadows and devices that are lost damage is met when records are asked for, which is soon enough. */
   #lookForDamage(): void {
     const { disk, mender } = this.#store;
-    if (disk === undefined || disk.damagedBlocks.size === 0) return;
+    if (disk === undefined || disk.damage.blocks.size === 0) return;
     if (mender === undefined && !disk.hasShadows && !disk.watch.hasFailed) return;
     if (this.#damageWalk !== undefined && this.#runner.isRunning(this.#damageWalk)) return;
     this.#damageWalk = new DamageWalk(this.#store);

@@ -57,7 +57,7 @@ describe("expiry", () => {
       else it.put(number);
     }
     const origins = new Map<string, number>();
-    store.subscribe((change) => {
+    store.changes.subscribe((change) => {
       assertEquals(change.new, undefined);
       assert(change.old !== undefined);
       origins.set(change.origin, (origins.get(change.origin) ?? 0) + 1);
@@ -72,7 +72,7 @@ describe("expiry", () => {
     assertEquals(store.supervision.expiredObjects, 1000);
     assertEquals(store.supervision.nsupCycleDeletedPct.toFixed(2), "33.33");
     assert(store.supervision.nsupCycleMs > 0);
-    assertEquals(store.nonExpirableCount, 1000);
+    assertEquals(store.counts.nonExpirable, 1000);
     assertEquals(it.lines("nsup-done: non-expirable 1000 expired 1000 evicted 0").length, 1);
   });
 

@@ -12,7 +12,8 @@ import { BinTable } from "../record/mod.ts";
 import { PARTICLE } from "../wire/mod.ts";
 import { EntryRef } from "./entry.ts";
 import { LOADED, type RecordDevice } from "./device.ts";
-import { NamespaceStore, nextGeneration } from "./store.ts";
+import { nextGeneration } from "./record_write.ts";
+import { NamespaceStore } from "./store.ts";
 
 /** Wall time at which every {@linkcode TestClock} starts: 2025-11-05, 500,000,000 s after 2010. */
 export const TEST_WALL_START_MS = 1_762_304_000_000;

@@ -97,7 +97,7 @@ export class RecordMender {
   #renew({ store }: Namespace, entry: EntryRef, waiter: Waiter = NOBODY): Loaded {
     const { location } = entry;
     if (!restoreTombstone(store, entry)) return LOADED.FAILED;
-    store.disk?.noteMended(location, "the index");
+    store.disk?.damage.noteMended(location, "the index");
     return store.loadHere(entry, waiter);
   }
 }
@@ -241,7 +241,7 @@ class Mending implements PeerTask, RwAsk {
     const outcome = restoreRecord(store, range, entryHere);
     if (outcome !== REPLACED.APPLIED) return false;
     this.#peers.noteLastUpdate(range);
-    store.disk?.noteMended(this.#options.location, `node ${nodeIdForLog(from)}`);
+    store.disk?.damage.noteMended(this.#options.location, `node ${nodeIdForLog(from)}`);
     this.#end();
     return true;
   }
@@ -262,7 +262,7 @@ class Mending implements PeerTask, RwAsk {
     this.isHopeless = true;
     this.dueMs = this.#peers.clock.monotonicMs() + HOPELESS_MS;
     this.#peers.timer.add(this);
-    namespace.store.disk?.noteUnmended(location);
+    namespace.store.disk?.damage.noteUnmended(location);
     this.#wakeAll();
   }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ResultCode } from "../base/mod.ts";
+import { relocate } from "../storage/mod.ts";
 import { TestRandom } from "../storage/testing.ts";
 import { INFO1, INFO2, OP, PARTICLE } from "../wire/mod.ts";
 import { integerHex, TestNamespace, type TestRequest, writeInteger } from "./testing.ts";
@@ -106,7 +107,7 @@ describe("transactions on a device that answers pending", () => {
     const read = ns.start({ record: 1, info1: INFO1.READ | INFO1.GET_ALL });
     assert(store.find(digestOf(ns), 0, ns.namespace.entry));
     const before = ns.namespace.entry.location;
-    assert(store.relocate(before));
+    assert(relocate(store, before));
     while (ns.clock.step());
     assertEquals(moved.reply?.generation, 2);
     assertEquals(read.reply?.code, ResultCode.OK);

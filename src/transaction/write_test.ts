@@ -343,7 +343,7 @@ describe("runDelete()", () => {
     assertEquals([store.tombstoneCount, store.objectCount, ns.read(1).code], [1, 0, ResultCode.NOT_FOUND]);
     assertEquals(store.sets.byName("s")!.tombstones, 1);
     assertEquals(ns.write(1, [ONE], { set: "s" }).generation, 4);
-    assertEquals([store.tombstoneCount, store.objectCount, store.nonExpirableCount], [0, 1, 1]);
+    assertEquals([store.tombstoneCount, store.objectCount, store.counts.nonExpirable], [0, 1, 1]);
   });
 
   it("checks the stored key", () => {

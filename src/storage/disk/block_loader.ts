@@ -10,6 +10,7 @@ import type { Clock } from "../../port/mod.ts";
 import { flatDigestAt, FlatRecord } from "../flat.ts";
 import { WARM_COUNT_MAX } from "../index.ts";
 import type { NamespaceStore } from "../store.ts";
+import { Adoption } from "./adoption.ts";
 import {
   type BlockContent,
   type BlockVisitor,
@@ -109,6 +110,7 @@ export class BlockLoader {
   readonly #options: BlockLoaderOptions;
   readonly #store: NamespaceStore;
   readonly #disk: DiskSpace;
+  readonly #adoption: Adoption;
   readonly #record = new FlatRecord();
   // Offsets of records, and of their digests, that were found and not yet taken over.
   readonly #found = new Uint32Array(WARM_COUNT_MAX);
@@ -121,6 +123,7 @@ export class BlockLoader {
     this.#options = options;
     this.#store = options.store;
     this.#disk = options.store.disk!;
+    this.#adoption = new Adoption(options.store);
     this.#sliceEndMs = options.clock.monotonicMs() + START_SLICE_MS;
   }
 
@@ -242,7 +245,7 @@ export class BlockLoader {
       isFromShadow: true,
       ...(kept === undefined ? {} : { kept }),
     });
-    this.#disk.noteShadowRead(block);
+    this.#disk.damage.noteShadowRead(block);
   }
 
   /** A block as it is on the shadow, undefined when it can't be read. */
@@ -277,7 +280,7 @@ export class BlockLoader {
       const at = this.#found[place];
       record.open(bytes, at);
       if (record.treeId !== pages.treeId(partitionId(bytes, record.digestAt))) continue;
-      this.#store.adopt(record, blocks.locationOf(block, at), origin);
+      this.#adoption.adopt(record, blocks.locationOf(block, at), origin);
     }
     this.#foundCount = 0;
   }

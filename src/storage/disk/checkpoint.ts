@@ -389,8 +389,8 @@ export class Checkpoint implements BackgroundTask {
     assert(store.index.pageCount <= this.#frames.pageCount, "All pages are written");
     return {
       frame,
-      nonExpirableCount: store.nonExpirableCount,
-      partitionTombstoneCounts: store.partitionTombstoneCounts,
+      nonExpirableCount: store.counts.nonExpirable,
+      partitionTombstoneCounts: store.counts.partitionTombstones,
       sets: [...store.sets],
       blockSequences: blocks.sequence,
       blockUsedBytes,

@@ -110,8 +110,8 @@ class CheckpointTest {
       entries: store.index.entryCount,
       partitions: [...store.index.partitionEntryCounts],
       tombstones: store.tombstoneCount,
-      partitionTombstones: [...store.partitionTombstoneCounts],
-      nonExpirable: store.nonExpirableCount,
+      partitionTombstones: [...store.counts.partitionTombstones],
+      nonExpirable: store.counts.nonExpirable,
       sets: [...store.sets].map(({ name, objects, tombstones, dataUsedBytes }) => [
         name,
         objects,

@@ -156,7 +156,7 @@ describe("a store with compression", () => {
     const test = new CodedStore();
     await test.open({ compression: "lz4", kind: "memory" });
     const sizes: [number | undefined, number | undefined][] = [];
-    test.it.store.subscribe((change) => sizes.push([change.old?.length, change.new?.length]));
+    test.it.store.changes.subscribe((change) => sizes.push([change.old?.length, change.new?.length]));
     test.it.put(1, { sizeBytes: 1000 });
     test.it.put(1, { sizeBytes: 2000 });
     assertEquals(sizes.map(([old, now]) => [(old ?? 0) >= 1000, now! >= 1000]), [[false, true], [

@@ -34,9 +34,9 @@ export class DamageWalk implements BackgroundTask, Waiter {
   /** @param store whose blocks; it has devices. Those that are to be looked at are taken off its list */
   constructor(store: NamespaceStore) {
     this.#store = store;
-    const { damagedBlocks } = store.disk!;
-    this.#blocks = new Set(damagedBlocks);
-    damagedBlocks.clear();
+    const { blocks } = store.disk!.damage;
+    this.#blocks = new Set(blocks);
+    blocks.clear();
   }
 
   /** See {@linkcode Waiter}. */

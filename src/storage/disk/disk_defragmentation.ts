@@ -159,7 +159,7 @@ export class DiskDefragmentationTask implements BackgroundTask, BlockVisitor {
     }
     if (!isEmpty && (!this.#isFull || this.#isDamaged)) sparse.giveUp(block);
     // All that could be read was moved: what is left can't be.
-    if (!isEmpty && (!this.#isFull || this.#isDamaged)) this.#space.damagedBlocks.add(block);
+    if (!isEmpty && (!this.#isFull || this.#isDamaged)) this.#space.damage.blocks.add(block);
     this.#space.endEmptying(block);
     if (this.#isScarce) this.#space.sealAll();
     return isEmpty || !this.#isFull;

@@ -10,21 +10,23 @@
  * @module
  */
 
-import { assert, CorruptionError, PLANTED, readU32 } from "../../base/mod.ts";
+import { assert, PLANTED, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
 import type { ChangeOrigin, Clock, Compute, Log, Random, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
-import { EntryRef } from "../entry.ts";
-import { flatDigestAt, FlatRecord, flatSizeUnits, UNIT_SIZE_BYTES } from "../flat.ts";
+import { FlatRecord, UNIT_SIZE_BYTES } from "../flat.ts";
 import type { PrimaryIndex } from "../index.ts";
 import { NO_LOCATION, OVERLOADED, type RecordSpace } from "../space.ts";
 import { BlockCache } from "./block_cache.ts";
 import { BlockReader, notExpandable } from "./block_reader.ts";
 import { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
+import { CommitHolds } from "./commit_holds.ts";
+import { DamageNotes } from "./damage_notes.ts";
 import type { OpenDevice } from "./device_file.ts";
 import { writeHeader } from "./device_runs.ts";
 import { DEVICE_STATE, DeviceWatch } from "./device_watch.ts";
 import { DiskReports } from "./disk_reports.ts";
+import { Evacuation } from "./evacuation.ts";
 import { Flusher, PageWriter } from "./flusher.ts";
 import type { DurableWaiter, FlushUnit } from "./flush_unit.ts";
 import { FormatUpgrade } from "./format_upgrade.ts";
@@ -49,22 +51,6 @@ const DEVICE_WORD_AT = 24;
 const RESERVED_BLOCK_COUNT = 2;
 /** Writes for other nodes may go so far beyond `max-write-cache`: they were accepted by a master already. */
 const REPLICA_CACHE_FACTOR = 4;
-
-/** Units of one transaction that replies wait for, before those that are synced already are sorted out. */
-const HOLD_COUNT_MAX = 64;
-
-/** Changes that somebody waits for. */
-const IS_ACKNOWLEDGED: Readonly<Record<ChangeOrigin, boolean>> = {
-  "client": true,
-  "replica": true,
-  "xdr": true,
-  "migration": false,
-  "expiry": false,
-  "eviction": false,
-  "truncate": false,
-  "cold-start": false,
-  "tomb-raider": false,
-};
 
 /** What a space stands on. */
 export interface DiskSpaceOptions {
@@ -102,8 +88,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly sparse: SparseQueue;
   /** Faults, counted and reported. */
   readonly reports: DiskReports;
-  /** Blocks in which damage was met that can't be told to be of one record; `damage_walk.ts` takes them. */
-  readonly damagedBlocks: Set<number> = new Set();
+  /** What was found damaged. */
+  readonly damage: DamageNotes;
   /** Reads of single records. */
   readonly reader: BlockReader;
   /** Compresses records, and expands them. */
@@ -124,8 +110,8 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   isFromDevice = false;
   /** Records that were found in memory when they were asked for. */
   cacheHitCount = 0;
-  /** Units that must be synced before the present transaction may be answered. */
-  readonly holds: FlushUnit[] = [];
+  /** What must be synced before the present transaction may be answered. */
+  readonly holds: CommitHolds;
   /** Header of a record that background work looks at. */
   readonly scanned: FlatRecord = new FlatRecord();
   /** Which devices can be used. */
@@ -143,8 +129,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly #streams: readonly WriteStream[];
   readonly #moves: readonly WriteStream[];
   readonly #pendingUnits: Uint16Array;
-  readonly #evacuated = new Set<FlushUnit>();
-  readonly #entry = new EntryRef();
+  readonly #evacuation: Evacuation;
   readonly #cache: BlockCache;
   readonly #pageWriter: PageWriter;
   #position = 0;
@@ -166,6 +151,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     this.#cache = new BlockCache(blocks, () => this.#keepsAll ? Infinity : settings.postWriteCache);
     this.sparse = new SparseQueue(blocks, settings.defragLwmPct);
     this.reports = new DiskReports(options);
+    this.damage = new DamageNotes(blocks, this.reports);
     this.compression = new RecordCompression(settings, options.compute);
     this.upgrade = new FormatUpgrade(
       options.devices,
@@ -173,7 +159,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     );
     const { onFailure } = options;
     const onFault = (error: Error, block: number) => this.watch.onReadFault(blocks.deviceOf[block], error);
-    const onMended = (block: number) => this.noteShadowRead(block);
+    const onMended = (block: number) => this.damage.noteShadowRead(block);
     this.reader = new BlockReader({
       blocks,
       compression: this.compression,
@@ -196,12 +182,29 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       reports: this.reports,
       evacuate: (device) => this.#evacuate(device),
       onLoss: (device) => {
-        this.#noteLost(device);
+        this.damage.noteLost(device);
         this.onLoss?.(device);
       },
     });
     this.#streams = options.devices.map((_, device) => this.#makeStream(device, RESERVED_BLOCK_COUNT, 0));
     this.#moves = options.devices.map((_, device) => this.#makeStream(device, 0, UNIT_FLAG.DEFRAGMENTATION));
+    this.holds = new CommitHolds({
+      blocks,
+      streams: this.#streams,
+      flushers: this.flushers,
+      pendingUnits: this.#pendingUnits,
+    });
+    this.#evacuation = new Evacuation({
+      blocks,
+      index: () => this.index!,
+      append: (source, at, units) => {
+        const stream = this.#streamFor(source, at, units);
+        return stream === undefined ? NO_LOCATION : this.#appendTo(stream, source, at, units);
+      },
+      release: (location, units) => this.release(location, units),
+      afterSync: (waiter) => this.afterSync(waiter),
+      onDurable: (units) => this.#onDurable(units),
+    });
     pages.onDirty = () => this.flushers[0].kick();
     if (pages.isDirty) this.flushers[0].kick();
   }
@@ -309,7 +312,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     if (stream === undefined) return NO_LOCATION;
     const location = this.#appendTo(stream, source, 0, units);
     assert(location !== NO_LOCATION, "There is room where there was a moment ago");
-    if (this.commits && IS_ACKNOWLEDGED[origin]) this.#hold(stream);
+    if (this.commits) this.holds.holdAppended(stream, origin);
     return location;
   }
 
@@ -350,33 +353,6 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     return this.blocks.devices.some(({ file }) => file.readShadow !== undefined);
   }
 
-  /** Damaged records of a block were read from the shadow; the walk over damaged blocks stores them anew. */
-  noteShadowRead(block: number): void {
-    this.damagedBlocks.add(block);
-    this.reports.mended(this.blocks.deviceOf[block], "its shadow");
-  }
-
-  /**
-   * The records of a device are to be stored elsewhere, each as it is asked for: also those that are in memory still,
-   * which this node tells others to have.
-   */
-  #noteLost(device: number): void {
-    const { firstBlock, blockCount } = this.blocks.devices[device];
-    for (let block = firstBlock; block < firstBlock + blockCount; block++) {
-      if (this.blocks.usedBytes[block] > 0) this.damagedBlocks.add(block);
-    }
-  }
-
-  /** A record that could not be read at a place was stored anew. */
-  noteMended(location: number, from: string): void {
-    this.reports.mended(this.blocks.deviceOf[this.blocks.blockOf(location)], from);
-  }
-
-  /** Nobody has the record that can't be read at a place. */
-  noteUnmended(location: number): void {
-    this.reports.unmended(this.blocks.deviceOf[this.blocks.blockOf(location)]);
-  }
-
   /** Counts a record that was found at the start as current. */
   claim(location: number, units: number): void {
     this.blocks.addUse(this.blocks.blockOf(location), units);
@@ -405,7 +381,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       this.at = blocks.offsetOf(location);
       this.isFromDevice = false;
       this.cacheHitCount++;
-      if (this.commits) this.#holdPending(block, this.at);
+      if (this.commits) this.holds.holdPending(block, this.at);
       return isCompressed(bytes, this.at) ? this.#expandHere(block) : LOADED.HERE;
     }
     if (this.watch.states[blocks.deviceOf[block]] === DEVICE_STATE.FAILED) return LOADED.FAILED;
@@ -434,7 +410,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
 
   /** The units that must be synced before what was done since the last call may be told; the list is emptied by the caller. */
   takeHolds(): readonly FlushUnit[] {
-    return this.holds.splice(0);
+    return this.holds.units.splice(0);
   }
 
   /**
@@ -489,18 +465,6 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     for (const [device, { file }] of this.blocks.devices.entries()) {
       if (!this.flushers[device].isClosed) await file.sync();
     }
-  }
-
-  /** A record that is whole is not the one that the index says. */
-  reportMismatch(location: number, { expected, found }: { expected: string; found: string }): void {
-    const { blocks } = this;
-    const block = blocks.blockOf(location);
-    const offsetBytes = blocks.deviceOffset(block) + blocks.offsetOf(location);
-    const device = blocks.device(block).path;
-    this.reports.readFault(
-      new CorruptionError({ device, offsetBytes, expected, found }),
-      blocks.deviceOf[block],
-    );
   }
 
   /** After the scan at the start: sorts the blocks by what is in them. */
@@ -566,37 +530,6 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       (origin === "client" || pendingBytes > maxWriteCache * REPLICA_CACHE_FACTOR);
   }
 
-  /** The reply of the present transaction waits for the unit that was appended to last. */
-  #hold(stream: WriteStream): void {
-    const device = this.#streams.indexOf(stream);
-    const unit = stream.unit ?? this.#lastSealed[device];
-    if (unit !== undefined && !unit.isDurable && !this.holds.includes(unit)) this.#addHold(unit);
-    this.flushers[device].kick();
-  }
-
-  /** Background jobs take nothing: what is synced meanwhile leaves the list here. */
-  #addHold(unit: FlushUnit): void {
-    if (PLANTED.ackBeforeFlush) return;
-    if (this.holds.length >= HOLD_COUNT_MAX) {
-      this.holds.splice(0, Infinity, ...this.holds.filter(({ isDurable }) => !isDurable));
-    }
-    this.holds.push(unit);
-  }
-
-  /** The reply of the present transaction shows something that may not be synced yet. */
-  #holdPending(block: number, offsetBytes: number): void {
-    if (this.blocks.state[block] !== DISK_BLOCK.OPEN && this.#pendingUnits[block] === 0) return;
-    const device = this.blocks.deviceOf[block];
-    const { unit } = this.#streams[device];
-    const isOpen = unit?.block === block && unit.startBytes <= offsetBytes;
-    const pending = isOpen ? unit : this.flushers[device].pendingUnit(block, offsetBytes);
-    if (pending === undefined || pending.isMove || this.holds.includes(pending)) return;
-    this.#addHold(pending);
-    if (isOpen) this.flushers[device].kick();
-  }
-
-  readonly #lastSealed: (FlushUnit | undefined)[] = [];
-
   #makeStream(device: number, reservedBlockCount: number, unitFlags: number): WriteStream {
     return new WriteStream({
       blocks: this.blocks,
@@ -604,7 +537,6 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       unitFlags,
       reservedBlockCount,
       onSealed: (unit) => {
-        if (unitFlags === 0) this.#lastSealed[device] = unit;
         this.#pendingUnits[unit.block]++;
         this.flushers[device].add(unit);
       },
@@ -640,42 +572,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   #evacuate(device: number): boolean {
     this.#streams[device].close();
     this.#moves[device].close();
-    const flusher = this.flushers[device];
-    const units = flusher.takeAll();
-    for (const unit of units) this.#evacuated.add(unit);
-    const moved = units.filter((unit) => this.#moveUnit(unit));
-    for (const unit of units) {
-      if (moved.includes(unit)) continue;
-      this.#evacuated.delete(unit);
-      flusher.add(unit);
-    }
-    const end = () => {
-      for (const unit of moved) this.#evacuated.delete(unit);
-      this.#onDurable(moved);
-    };
-    if (!this.afterSync({ onDurable: end })) end();
-    return moved.length === units.length;
-  }
-
-  /** Appends what is current in a unit that was not written to other devices; whether all of it found room. */
-  #moveUnit({ block, startBytes, endBytes, recordCount }: FlushUnit): boolean {
-    const { blocks, index } = this;
-    const bytes = blocks.bytes[block]!;
-    const entry = this.#entry;
-    let at = startBytes + UNIT_HEADER_SIZE_BYTES;
-    for (let count = 0; count < recordCount && at < endBytes; count++) {
-      const units = flatSizeUnits(bytes, at);
-      const location = blocks.locationOf(block, at);
-      if (index!.find(bytes, flatDigestAt(at), entry) && entry.location === location) {
-        const stream = this.#streamFor(bytes, at, units);
-        if (stream === undefined) return false;
-        entry.setLocation(this.#appendTo(stream, bytes, at, units), units);
-        index!.touch(entry.handle);
-        this.release(location, units);
-      }
-      at += storedSize(units);
-    }
-    return true;
+    return this.#evacuation.run(this.flushers[device]);
   }
 
   #onClosed(block: number): void {
@@ -722,7 +619,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     let first = Infinity;
     for (const { firstPosition } of this.flushers) first = Math.min(first, firstPosition);
     // What was moved to another device counts as not synced until the copies are.
-    for (const { firstPosition } of this.#evacuated) first = Math.min(first, firstPosition);
+    for (const { firstPosition } of this.#evacuation.units) first = Math.min(first, firstPosition);
     for (const streams of [this.#streams, this.#moves]) {
       for (const { unit } of streams) if (unit !== undefined) first = Math.min(first, unit.firstPosition);
     }

@@ -12,7 +12,8 @@
 import { DIGEST_SIZE_BYTES } from "../../base/mod.ts";
 import { ENTRY_FLAG, EntryRef, WORD } from "../entry.ts";
 import { PAGE_ENTRY_COUNT, type PrimaryIndex } from "../index.ts";
-import { isOutlived, type NamespaceStore } from "../store.ts";
+import { isOutlived } from "../copy_order.ts";
+import type { NamespaceStore } from "../store.ts";
 import { DISK_BLOCK } from "./blocks.ts";
 import type { DiskSpace } from "./disk_space.ts";
 
@@ -94,7 +95,7 @@ export class EntryLinker {
         continue;
       }
       count++;
-      this.#store.countEntry(entry, -1);
+      this.#store.counts.adjustEntry(entry, -1);
       entry.copyDigest(this.#digest, 0);
       this.#index.remove(this.#digest, 0);
     }
@@ -124,13 +125,13 @@ export class EntryLinker {
   }
 
   #count(entry: EntryRef): void {
-    this.#store.countEntry(entry, 1);
+    this.#store.counts.adjustEntry(entry, 1);
     if ((entry.flags & ENTRY_FLAG.UNCONFIRMED) === 0) this.#disk.claim(entry.location, entry.sizeUnits);
     else this.#unconfirmed.push(entry.handle);
   }
 
   #uncount(entry: EntryRef): void {
-    this.#store.countEntry(entry, -1);
+    this.#store.counts.adjustEntry(entry, -1);
     if ((entry.flags & ENTRY_FLAG.UNCONFIRMED) === 0) this.#disk.release(entry.location, entry.sizeUnits);
   }
 

@@ -124,7 +124,8 @@ class FastStart {
       "warning",
       `the index checkpoint "${checkpoint.path}" is not used: ${reason}. All blocks are read`,
     );
-    this.#store.forgetEntries();
+    this.#store.index.clear();
+    this.#store.counts.clear();
     await checkpoint.discard();
     return undefined;
   }
@@ -265,9 +266,10 @@ class FastStart {
       const usedBytes = state.blockUsedBytes[block];
       if (usedBytes !== BAD_BLOCK_USE) blocks.restoreUse(block, usedBytes);
     }
-    store.nonExpirableCount = state.nonExpirableCount;
-    store.partitionTombstoneCounts.set(state.partitionTombstoneCounts);
-    store.tombstoneCount = state.partitionTombstoneCounts.reduce((sum, count) => sum + count, 0);
+    const { counts } = store;
+    counts.nonExpirable = state.nonExpirableCount;
+    counts.partitionTombstones.set(state.partitionTombstoneCounts);
+    counts.tombstones = state.partitionTombstoneCounts.reduce((sum, count) => sum + count, 0);
     for (const [place, { objects, tombstones, dataUsedBytes }] of state.sets.entries()) {
       Object.assign(store.sets.byId(this.#setIds[place + 1])!, { objects, tombstones, dataUsedBytes });
     }
@@ -275,7 +277,7 @@ class FastStart {
     for (const handle of this.#dropped) {
       store.index.moveTo(entry, handle);
       entry.copyDigest(this.#digest, 0);
-      store.countEntry(entry, -1);
+      store.counts.adjustEntry(entry, -1);
       this.#disk.release(entry.location, entry.sizeUnits);
       store.index.remove(this.#digest, 0);
     }

@@ -214,7 +214,7 @@ describe("a file with a shadow", () => {
         test.clock.advance(5);
       }
       supervisor.stop();
-      assertEquals(test.it.store.disk!.damagedBlocks.size, 0);
+      assertEquals(test.it.store.disk!.damage.blocks.size, 0);
       await test.close();
       test.disk.content(SHADOW).fill(0);
       await test.open();

@@ -40,6 +40,8 @@ export class WriteStream {
   block = -1;
   /** The unit that is being filled. */
   unit: FlushUnit | undefined;
+  /** The unit that was filled last. */
+  lastSealed: FlushUnit | undefined;
   readonly #options: WriteStreamOptions;
   #fill = 0;
   readonly #range = { seed: 0, offsetBytes: 0 };
