@@ -32,6 +32,7 @@ import { ClusterInvariants } from "./cluster_invariants.ts";
 import { type ClusterMember, ClusterMembers, DATA_FOLDER } from "./cluster_members.ts";
 import { checkPlacement, isMisplaced } from "./cluster_placement.ts";
 import { hasMigrations, isQuiesced, PhaseCounters } from "./cluster_phases.ts";
+import { RetryWatch } from "./cluster_retry_watch.ts";
 import { Strikes } from "./cluster_strikes.ts";
 import { checkTruncated, isTruncated, truncationMark, whyNotTruncated } from "./cluster_truncation.ts";
 import type { ClusterSchedule, Epoch } from "./cluster_types.ts";
@@ -132,6 +133,7 @@ class ClusterRun {
   readonly #invariants: ClusterInvariants;
   readonly #watch: ClusterWatch;
   readonly #fences: FenceWatch;
+  readonly #retries = new RetryWatch();
   readonly #devices = new ClusterDevices();
   readonly #wall: ClusterWall;
   readonly #counters = new PhaseCounters();
@@ -259,6 +261,7 @@ class ClusterRun {
     if (member.isUp) {
       this.#watch.watch(member);
       this.#fences.watch(member);
+      this.#retries.watch(member);
       this.#strikes?.look(member);
     }
     this.#invariants.look(member);

@@ -70,12 +70,13 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   dueMs = Infinity;
   /** The record. */
   readonly record: WrittenRecord;
+  /** When it began, in monotonic milliseconds. */
+  readonly beginMs: number;
   /** How it ended; undefined while it runs. */
   resultCode: number | undefined;
   readonly #peers: PeerTransactions;
   readonly #note: WriteNote;
   readonly #deferral: Deferral;
-  readonly #beginMs: number;
   readonly #deadlineMs: number;
   /** The flat record without padding; undefined of a record that is gone, and until its bytes were read. */
   #flat: Uint8Array | undefined;
@@ -103,7 +104,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     this.record = options.record;
     this.#note = options.note;
     this.#deferral = options.deferral;
-    const nowMs = this.#beginMs = peers.clock.monotonicMs();
+    const nowMs = this.beginMs = peers.clock.monotonicMs();
     this.#deadlineMs = nowMs + options.note.budgetMs;
     this.#retryMs = options.record.namespace.service.transactionRetryMs;
     this.#retryAtMs = nowMs + this.#retryMs;
@@ -186,7 +187,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
       if (!this.#done.includes(from)) this.#done = [...this.#done, from];
       const { service, peerStats } = this.record.namespace;
       if (service.enableHealthCheck) {
-        peerStats.noteReplicaTime(from, this.#peers.clock.monotonicMs() - this.#beginMs);
+        peerStats.noteReplicaTime(from, this.#peers.clock.monotonicMs() - this.beginMs);
       }
       if (this.#waiting().length === 0) this.#end(ResultCode.OK);
     } else if (resultCode === ResultCode.GENERATION) {
