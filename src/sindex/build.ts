@@ -2,6 +2,9 @@
  * The walk that builds an index over the records that are there already, in slices. Its place is a digest; records that
  * come or change meanwhile are taken in by the index itself, whether the walk has passed them or not.
  *
+ * A record that can't be read, because its device fails, is passed over. The index is ready without it, and the walk comes
+ * again after a while, until it has read them all.
+ *
  * @module
  */
 
@@ -15,6 +18,10 @@ import { ValueIndex } from "./secondary_index.ts";
 
 /** Records between two looks at the clock. */
 const RECORDS_PER_CLOCK_READ = 16;
+
+/** Pause before a walk that comes again for what could not be read, doubling. */
+const AGAIN_MIN_MS = 5000;
+const AGAIN_MAX_MS = 600_000;
 
 /** What a build needs. */
 export interface BuildOptions {
@@ -41,6 +48,9 @@ export class IndexBuild implements BackgroundTask, Waiter {
   #deadlineMs = 0;
   #isCancelled = false;
   #waits = false;
+  #unreadCount = 0;
+  #againMs = 0;
+  #againPauseMs = AGAIN_MIN_MS;
 
   /** @param index is not ready */
   constructor(index: SecondaryIndex, options: BuildOptions) {
@@ -57,6 +67,8 @@ export class IndexBuild implements BackgroundTask, Waiter {
   /** See {@linkcode BackgroundTask.step}. */
   step(clock: Clock, deadlineMs: number): number | undefined {
     if (this.#isCancelled) return undefined;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < this.#againMs) return this.#againMs - nowMs;
     const { index } = this;
     this.#deadlineMs = deadlineMs;
     this.#waits = index instanceof ValueIndex && index.needsGeometry && !hasGeometry(this);
@@ -72,11 +84,22 @@ export class IndexBuild implements BackgroundTask, Waiter {
       this.#partition++;
       if ((this.#partition & 0xff) === 0 && clock.monotonicMs() >= deadlineMs) break;
     }
-    index.loadPct = Math.floor(this.#partition * 100 / PARTITION_COUNT);
+    if (!index.isReady) index.loadPct = Math.floor(this.#partition * 100 / PARTITION_COUNT);
     if (this.#partition < PARTITION_COUNT) return SLICE_PAUSE_MS;
+    if (!index.isReady) index.loadMs = Math.round(clock.monotonicMs() - this.#startMs);
     index.isReady = true;
-    index.loadMs = Math.round(clock.monotonicMs() - this.#startMs);
-    return undefined;
+    index.hasGaps = this.#unreadCount > 0;
+    return index.hasGaps ? this.#comeAgain(clock) : undefined;
+  }
+
+  /** Begins at the first record again, later; the pause until then. */
+  #comeAgain(clock: Clock): number {
+    const pauseMs = this.#againPauseMs;
+    this.#againPauseMs = Math.min(AGAIN_MAX_MS, pauseMs * 2);
+    this.#againMs = clock.monotonicMs() + pauseMs;
+    this.#partition = 0;
+    this.#unreadCount = 0;
+    return pauseMs;
   }
 
   /** See {@linkcode Waiter}: what was asked for is here until this call returns. */
@@ -100,6 +123,7 @@ export class IndexBuild implements BackgroundTask, Waiter {
         return false;
       }
       if (loaded === LOADED.HERE) add(this.index, entry);
+      else this.#unreadCount++;
     }
     entry.copyDigest(this.#after, 0);
     this.#isInside = true;

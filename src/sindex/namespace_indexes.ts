@@ -227,6 +227,7 @@ export class NamespaceIndexes {
     for (const index of this.#indexes) {
       this.#builds.get(index)?.cancel();
       index.isReady = false;
+      index.hasGaps = false;
       index.loadPct = 0;
       this.#build(index);
     }
@@ -316,7 +317,7 @@ export class NamespaceIndexes {
     oldKeys.clear();
     newKeys.clear();
     if (index instanceof ValueIndex) {
-      if (wasIn && isIn && this.#isBinUnchanged(index)) return;
+      if (wasIn && isIn && !index.hasGaps && this.#isBinUnchanged(index)) return;
     } else if (wasIn && isIn) {
       return;
     }

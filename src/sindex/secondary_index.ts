@@ -2,7 +2,8 @@
  * One index: what it is of, its entries, and how far it is built.
  *
  * States: building → ready. While it is built every change of a record is taken in as well, so that a record is in it
- * wholly or not at all, and the walk that builds it adds what is not there yet.
+ * wholly or not at all, and the walk that builds it adds what is not there yet. An index can be ready and have gaps: then
+ * the walk comes again, and a change of a record does not mean that what it had before is in the index.
  *
  * @module
  */
@@ -38,6 +39,8 @@ export abstract class SecondaryIndex {
   name: string;
   /** Whether queries may use it. */
   isReady = false;
+  /** Whether the walk has passed records that it could not read. */
+  hasGaps = false;
   /** How much of the records the walk that builds it has seen, in whole percent. */
   loadPct = 0;
   /** How long it took to build, in ms. */
@@ -51,6 +54,11 @@ export abstract class SecondaryIndex {
     this.name = names.name;
     this.key = names.key;
     this.tree = new IndexTree(parts.pool, parts.primary);
+  }
+
+  /** Every record that is there is in it. */
+  get isWhole(): boolean {
+    return this.isReady && !this.hasGaps;
   }
 
   /** Different values, by estimate. */
@@ -89,7 +97,7 @@ export abstract class SecondaryIndex {
       isThere = true;
       // A value of both is there already, unless the walk that builds the index has still to come to the record.
       if (order === 0) fromIndex++;
-      if (order === 0 && this.isReady) wasThere = true;
+      if (order === 0 && this.isWhole) wasThere = true;
       else if (tree.insert(key)) this.#cardinality.add(key.high, key.low);
       else if (order === 0) wasThere = true;
       toIndex++;
