@@ -120,6 +120,8 @@ export class Strikes {
   readonly #epoch: Epoch;
   /** Nodes that have lost their data, or were away, since the last moment of full replication. */
   readonly #failed: Set<ClusterMember>;
+  /** Nodes that can't read all that they have now, whether they have met it yet or not. */
+  readonly #losing = new Set<ClusterMember>();
   readonly #undo = new Set<() => void>();
   readonly #waits: PhaseWaits;
   /** A node was cut off for a phase that only a merge brings on, or has just come back. */
@@ -230,11 +232,13 @@ export class Strikes {
 
   #failDisk(fault: PlannedFault, member: ClusterMember): void {
     this.#targets.noteDiskFault();
-    this.#breakDisk(failDisk(member.machine.disk, fault, lostDevice(member)));
+    if (fault.kind === "bad-reads") this.#losing.add(member);
+    this.#breakDisk(member, failDisk(member.machine.disk, fault, lostDevice(member)));
   }
 
-  #breakDisk({ lastsMs, undo }: LastingFault): void {
+  #breakDisk(member: ClusterMember, { lastsMs, undo }: LastingFault): void {
     this.#undoLater(lastsMs, () => {
+      this.#losing.delete(member);
       this.#targets.noteTrouble(WRITE_AGAIN_MS);
       undo();
     });
@@ -245,14 +249,19 @@ export class Strikes {
     this.#targets.noteDiskFault();
     const kill = () => {
       this.#targets.noteTrouble();
-      this.#breakDisk(killDevice(member.machine.disk, fault, lostDevice(member)));
+      this.#losing.add(member);
+      this.#breakDisk(member, killDevice(member.machine.disk, fault, lostDevice(member)));
     };
     if (fault.amount % 4 === 0) return kill();
     this.deathCount++;
     member.die(false);
     this.#undoLater(ALONE_AWAY_MS, () => {
       this.#start(member);
-      this.#whenUp(member, { isWhole: fault.amount % 4 !== 1, act: kill });
+      // Another node may have failed meanwhile.
+      const act = () => {
+        if (this.#mayLose(member)) kill();
+      };
+      this.#whenUp(member, { isWhole: fault.amount % 4 !== 1, act });
     });
   }
 
@@ -402,15 +411,18 @@ export class Strikes {
       members.all.every((one) => one.startCount === 0 || (one.isUp && !one.isFrozen && !isQuiesced(one)));
   }
 
-  /** In a whole cluster all that failed is made good, but for damage that nobody has met. */
+  /**
+   * In a whole cluster all that failed is made good, but for damage that nobody has met. One whose nodes don't miss the one
+   * that is being left behind yet is not whole.
+   */
   #forgetFailed(): void {
-    if (!this.#targets.isWhole()) return;
+    if (this.#leftBehind.isAny || !this.#targets.isWhole()) return;
     this.#failToRotten();
   }
 
   #failToRotten(): void {
     this.#failed.clear();
-    for (const member of this.#targets.rotten) this.#failed.add(member);
+    for (const member of [...this.#targets.rotten, ...this.#losing]) this.#failed.add(member);
   }
 
   /** Whether acknowledged writes survive when this node goes too. */

@@ -12,6 +12,9 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 const compute = createCompute();
 const FREEZE: PlannedFault = { atMs: 100, kind: "freeze", node: 0, other: 0, durationMs: 200, amount: 0 };
 
+const LEAVES_BEHIND: PlannedFault = { ...FREEZE, atMs: 0, phase: "duplicate resolution" };
+const KILL: PlannedFault = { ...FREEZE, atMs: 500, kind: "kill", node: 1 };
+
 /** One node that does nothing, and an epoch of one fault. */
 function makeStrikes(fault: PlannedFault) {
   const world = new SimWorld({ seed: 1, settle, compute });
@@ -34,36 +37,40 @@ function makeStrikes(fault: PlannedFault) {
   return { world, process, strikes, troubleMs };
 }
 
-/** Three nodes of one cluster, the first of which is left behind 400 ms from now. */
-function makeLeftBehind() {
+/** Three nodes of one cluster that looks whole, and an epoch; the first node is left behind 400 ms after its start. */
+function makeLeftBehind(faults: readonly PlannedFault[] = [LEAVES_BEHIND]) {
   const world = new SimWorld({ seed: 1, settle, compute });
   const all = ["a", "b", "c"].map((self) => ({
     isUp: true,
     machine: world.addMachine(self),
     partitions: {},
+    store: {},
+    die: () => void died.push(self),
     node: {
       cluster: { self, clusterKey: 1, committed: { succession: ["c", "b", "a"], members: [] }, own: {} },
       namespaces: [{ settings: { migrateSleep: 0 } }],
     },
   }));
-  const wait: PlannedFault = { ...FREEZE, atMs: 0, phase: "duplicate resolution" };
+  const died: string[] = [];
   const nothing = () => {};
   const strikes = new Strikes({
     world,
-    members: { up: all, all },
+    members: { up: all, all, start: () => {} },
     clients: [],
     replicationFactor: 2,
     rotten: new Set<ClusterMember>(),
     leavesBehind: true,
     strikesInPhases: true,
     nodeTimeoutMs: 1000,
+    counters: { note: nothing },
     isWhole: () => true,
+    noteDiskFault: nothing,
     noteTrouble: nothing,
     holdDoubts: nothing,
     noteLeftBehind: nothing,
     truncate: nothing,
-  } as unknown as StrikeTargets, { kind: "safe", durationMs: 9000, faults: [wait] });
-  return { world, all, strikes };
+  } as unknown as StrikeTargets, { kind: "safe", durationMs: 9000, faults });
+  return { world, all, strikes, died };
 }
 
 describe("Strikes", () => {
@@ -83,6 +90,31 @@ describe("Strikes", () => {
     away.node.cluster.clusterKey = 2;
     await simulation.runFor(100);
     assertEquals(strikes.isStriking, false);
+  });
+
+  it("kills no node while another one is being left behind, though nobody misses that one yet", async () => {
+    const { world: { simulation }, all, strikes, died } = makeLeftBehind([LEAVES_BEHIND, KILL]);
+    strikes.start();
+    await simulation.runFor(3000);
+    assertEquals(died, []);
+    for (const { node } of all.slice(1)) {
+      node.cluster = { ...node.cluster, clusterKey: 2, committed: { succession: ["c", "b"], members: [] } };
+    }
+    all[0].node.cluster.clusterKey = 2;
+    await simulation.runFor(1000);
+    assertEquals(died, ["b"]);
+  });
+
+  it("kills no node while another one can't read a device, though that one has not met it yet", async () => {
+    for (const kind of ["dead-disk", "bad-reads"] as const) {
+      const reads: PlannedFault = { ...FREEZE, kind, durationMs: 1800, amount: 4 };
+      const { world: { simulation }, strikes, died } = makeLeftBehind([reads, KILL]);
+      strikes.start();
+      await simulation.runFor(1800);
+      assertEquals(died, [], kind);
+      await simulation.runFor(1000);
+      assertEquals(died, ["b"], kind);
+    }
   });
 
   it("notes trouble when a node that stood still goes on, before the node does anything", async () => {
