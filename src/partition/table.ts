@@ -303,6 +303,12 @@ export class PartitionTable {
     return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.BY_TIME) !== 0;
   }
 
+  /** Whether they are merged by `conflict-resolution-policy`. */
+  mergesByPolicy(partition: number): boolean {
+    const rules = this.balance?.mergeRules[partition] ?? 0;
+    return (rules & (MERGE_RULE.MERGES | MERGE_RULE.BY_TIME)) === MERGE_RULE.MERGES;
+  }
+
   /**
    * Whether what this node alone has of a partition may lose yet: copies are to be merged, or another one contains this one,
    * and this node has not received the result.

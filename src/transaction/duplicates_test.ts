@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { afterEach, describe, it } from "@std/testing/bdd";
 import { partitionId, plantBug, ResultCode } from "../base/mod.ts";
 import { MERGE_RULE } from "../partition/mod.ts";
-import { OVERLOADED } from "../storage/mod.ts";
+import { OVERLOADED, replaceRecord } from "../storage/mod.ts";
 import { testDigest } from "../storage/testing.ts";
 import { INFO1, INFO2 } from "../wire/mod.ts";
 import { TestCluster, type TestPeer } from "./peer_testing.ts";
@@ -200,5 +200,31 @@ describe("DuplicateResolution", () => {
     plantBug("dupResMergesWrongly");
     const { it, master } = merged();
     assertEquals(it.run(master, put(RECORD, 7)).generation, 2);
+  });
+});
+
+describe("ReplicaRepairs", () => {
+  it("takes no newer copy that has lost a merge by policy from a replica that has not got the result yet", () => {
+    const it = new TestCluster({ nodeCount: 2 });
+    for (const { number } of it.peers) it.form(10 + number, { members: [number] });
+    const ahead = it.merge(99, { dryRun: true, record: RECORD });
+    const [master, other] = ahead.master === 0 ? it.peers : [...it.peers].reverse();
+    for (const value of [1, 2, 3]) it.run(master, put(RECORD, value));
+    it.clock.advance(10);
+    it.run(other, put(RECORD, 4));
+    it.merge(99, { dryRun: false, record: RECORD });
+    const { namespace } = master.test;
+    const digest = testDigest(RECORD);
+    namespace.partitions.isProvisional = () => false;
+    master.peers.repairs.add({ namespace, digest, partition: partitionId(digest) }, [other.node]);
+    it.clock.advance(5000);
+    assertEquals([master.version(RECORD)?.generation, other.version(RECORD)?.generation], [3, 1]);
+    const bytes = master.flat(RECORD)!;
+    const { store } = other.test.namespace;
+    const range = { bytes, at: 0, end: bytes.length };
+    replaceRecord(store, range, { rule: "successor", origin: "migration", waiter: { wake: () => {} } });
+    assertEquals(master.peers.repairs.count, 1);
+    it.clock.advance(16_000);
+    assertEquals([master.peers.repairs.count, other.version(RECORD)?.generation], [0, 3]);
   });
 });

@@ -18,7 +18,7 @@ import {
   ResultCode,
   toHex,
 } from "../base/mod.ts";
-import { EntryRef, replaceRecord, type Waiter } from "../storage/mod.ts";
+import { EntryRef, REPLACED, replaceRecord, type Waiter } from "../storage/mod.ts";
 import { type NodeId, RW_OPERATION, type RwMessage } from "../wire/mod.ts";
 import type { Namespace } from "./context.ts";
 import { CopyRequest } from "./copy_request.ts";
@@ -221,7 +221,10 @@ class Repair implements RwAsk, Waiter {
     if (message.resultCode === ResultCode.GENERATION) this.#takeCopy(from);
   }
 
-  /** A replica has a newer copy, which is the better one: nobody waits for ours. */
+  /**
+   * A replica has a newer copy, which is the better one: nobody waits for ours. Unless copies were merged by policy: what the
+   * replica has may be a loser that has not been replaced there yet.
+   */
   #takeCopy(from: NodeId): void {
     const { namespace, digest } = this.#record;
     this.#copy?.cancel();
@@ -235,11 +238,13 @@ class Repair implements RwAsk, Waiter {
         const { partition } = this.#record;
         if (!partitions.isReplica(partition) && partitions.admit(partition) !== ResultCode.OK) return;
         this.#peers.noteLastUpdate(range);
-        replaceRecord(namespace.store, range, {
-          rule: "replica",
+        const replaced = replaceRecord(namespace.store, range, {
+          rule: partitions.mergesByPolicy(partition) ? "policy" : "replica",
           origin: "replica",
           waiter: NOBODY,
         });
+        // Ours is sent again, until the node takes it or has it from the merge.
+        if (replaced === REPLACED.LOCAL_BETTER) return;
         // The others may lack what was taken over, too.
         this.want(partitions.otherReplicas(partition));
       },
