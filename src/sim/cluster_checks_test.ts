@@ -158,7 +158,10 @@ describe("checkPolicy", () => {
     const copies = [high, late, between];
     assertThrows(() => check(copies, between, "generation"), Error, "k1 is not what the policy");
     check(copies, between, "generation", { hadBothRules: () => true });
-    const worse = copy(2, 15);
+    const third = copy(2, 15);
+    assertThrows(() => check([between, third], third, "generation", { hadBothRules: () => true }));
+    check([...copies, third], third, "generation", { hadBothRules: () => true });
+    const worse = copy(1, 5);
     assertThrows(
       () => check([...copies, worse], worse, "generation", { hadBothRules: () => true }),
       Error,

@@ -319,6 +319,26 @@ function checkOwnership(members: readonly ClusterMember[]): void {
 }
 
 /**
+ * Whether a copy may be what is left when copies meet in steps, some by policy and some by time: each that is better by both
+ * rules lost by one of them to a third copy, which lost by the other one.
+ */
+function mayWinSteps(
+  found: RecordCopy,
+  copies: readonly RecordCopy[],
+  byPolicy: (left: RecordCopy, right: RecordCopy) => number,
+): boolean {
+  const byTime = compareCopies("last-update-time");
+  const isBest = (copy: RecordCopy) => byPolicy(copy, found) < 0 && byTime(copy, found) < 0;
+  const hasLost = (copy: RecordCopy) =>
+    copies.some((third) =>
+      (byTime(third, copy) < 0 && byPolicy(found, third) < 0) ||
+      (byPolicy(third, copy) < 0 && byTime(found, third) < 0)
+    );
+  return copies.some((copy) => sameCopy(found, copy)) &&
+    copies.every((copy) => !isBest(copy) || hasLost(copy));
+}
+
+/**
  * After a split: each record is the best of the copies that there were before the network healed, but for those that
  * others covered: a copy that was left behind has nothing that was acknowledged and is not in a later one.
  *
@@ -365,11 +385,7 @@ export function checkPolicy(
     }
     const isForgotten = found === undefined && [best, latest].every((copy) => mayBeForgotten(copy, members));
     if (isForgotten) continue;
-    // The one that won a first step may have won the next by the other rule.
-    const wonSteps = options.hadBothRules?.(key) && found !== undefined &&
-      merged.some((copy) => sameCopy(found, copy)) &&
-      !merged.some((copy) => order(copy, found) < 0 && byTime(copy, found) < 0);
-    if (wonSteps) continue;
+    if (options.hadBothRules?.(key) && found !== undefined && mayWinSteps(found, merged, order)) continue;
     // A covered copy may have gone its own way since, and is merged then.
     const isCovered = list.some((copy) => copy.isCovered && found !== undefined && sameCopy(found, copy));
     if (isCovered && (merged.length === 0 || order(found!, best) < 0 || byTime(found!, latest) < 0)) continue;
