@@ -570,6 +570,8 @@ export class Strikes {
     // It counts as failed from now on, though the others have not noticed yet.
     member.isWanted = false;
     this.#undoLater(durationMs, () => {
+      // What there was when a split ends is known by then.
+      if (this.#ended && this.#epoch.kind === "split") return void (member.isWanted = true);
       if (member.process === process) member.die(false);
       this.#undoLater(ALONE_AWAY_MS, () => this.#start(member));
     });

@@ -38,10 +38,11 @@ function makeStrikes(fault: PlannedFault) {
 }
 
 /** Three nodes of one cluster that looks whole, and an epoch; the first node is left behind 400 ms after its start. */
-function makeLeftBehind(faults: readonly PlannedFault[] = [LEAVES_BEHIND]) {
+function makeLeftBehind(faults: readonly PlannedFault[] = [LEAVES_BEHIND], kind: "safe" | "split" = "safe") {
   const world = new SimWorld({ seed: 1, settle, compute });
   const all = ["a", "b", "c"].map((self) => ({
     isUp: true,
+    isWanted: true,
     machine: world.addMachine(self),
     partitions: {},
     store: {},
@@ -69,7 +70,7 @@ function makeLeftBehind(faults: readonly PlannedFault[] = [LEAVES_BEHIND]) {
     holdDoubts: nothing,
     noteLeftBehind: nothing,
     truncate: nothing,
-  } as unknown as StrikeTargets, { kind: "safe", durationMs: 9000, faults });
+  } as unknown as StrikeTargets, { kind, durationMs: 9000, faults });
   return { world, all, strikes, died };
 }
 
@@ -114,6 +115,19 @@ describe("Strikes", () => {
       assertEquals(died, [], kind);
       await simulation.runFor(1000);
       assertEquals(died, ["b"], kind);
+    }
+  });
+
+  it("lets no lonely node die when a split ends: what there was then is compared with what remains", async () => {
+    for (const kind of ["split", "safe"] as const) {
+      const lonely: PlannedFault = { ...FREEZE, kind: "lonely", durationMs: 3000 };
+      const { world: { simulation }, all: [alone], strikes, died } = makeLeftBehind([lonely], kind);
+      strikes.start();
+      await simulation.runFor(1000);
+      assertEquals(alone.isWanted, false);
+      strikes.end();
+      assertEquals(died, kind === "split" ? [] : ["a"]);
+      assertEquals(alone.isWanted, kind === "split");
     }
   });
 
