@@ -107,7 +107,7 @@ describe("checkPolicy", () => {
     before: RecordCopy[],
     after: RecordCopy | undefined,
     policy: "generation" | "last-update-time",
-    more: { hadBothRules?: () => boolean } = {},
+    more: Partial<Parameters<typeof checkPolicy>[1]> = {},
   ) =>
     checkPolicy(
       { before: new Map([["d", before]]), after: new Map(after === undefined ? [] : [["d", [after]]]) },
@@ -135,6 +135,19 @@ describe("checkPolicy", () => {
     for (const kept of [[aged(20)], [aged(90, false)], [aged(20), aged(90)]]) {
       assertThrows(() => check(kept, undefined, "last-update-time"), Error, "it is gone");
     }
+  });
+
+  it("lets go what one node alone has, in doubt, where the others' copies are truncated", () => {
+    const [alone, truncated] = [copy(1, 20), copy(9, 10)];
+    const after = (before: RecordCopy[], inDoubt: boolean) =>
+      check(before, undefined, "last-update-time", {
+        inDoubt: () => inDoubt,
+        isTruncated: (_name, { lastUpdateMs }) => lastUpdateMs <= 10,
+      });
+    after([alone, truncated], true);
+    assertThrows(() => after([alone, truncated], false), Error, "it is gone");
+    assertThrows(() => after([alone], true), Error, "it is gone");
+    assertThrows(() => after([alone, copy(1, 20), truncated], true), Error, "it is gone");
   });
 
   it("wants a copy that another one covered to be better than the others, if it stays", () => {

@@ -377,6 +377,9 @@ export function checkPolicy(
     if (found === undefined && merged.length === 0) continue;
     // Copies may have been merged before the truncation came, which then removed the best one.
     if (found === undefined && !list.includes([...all].sort(order)[0])) continue;
+    // What one node alone has, in doubt, may be left behind with it; the copies that the others went on from are truncated.
+    const isAlone = merged.length === 1 && list.length < all.length && inDoubt(name);
+    if (found === undefined && isAlone) continue;
     const [best] = [...merged].sort(order);
     // Where it is in doubt whether copies went different ways the later one stays.
     const [latest] = [...merged].sort(byTime);
