@@ -10,7 +10,7 @@
  * @module
  */
 
-import { assert, PLANTED, readU32 } from "../../base/mod.ts";
+import { assert, readU32 } from "../../base/mod.ts";
 import type { StorageSettings } from "../../config/mod.ts";
 import type { ChangeOrigin, Clock, Compute, Log, Random, Timer } from "../../port/mod.ts";
 import { LOADED, type Loaded, type RecordDevice, type Waiter } from "../device.ts";
@@ -19,6 +19,7 @@ import type { PrimaryIndex } from "../index.ts";
 import { NO_LOCATION, OVERLOADED, type RecordSpace } from "../space.ts";
 import { BlockCache } from "./block_cache.ts";
 import { BlockReader, notExpandable } from "./block_reader.ts";
+import { BlockTurnover } from "./block_turnover.ts";
 import { DISK_BLOCK, DiskBlocks } from "./blocks.ts";
 import { CommitHolds } from "./commit_holds.ts";
 import { DamageNotes } from "./damage_notes.ts";
@@ -124,13 +125,11 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   readonly flushers: readonly Flusher[];
   readonly #settings: StorageSettings;
   readonly #clock: Clock;
-  readonly #keepsAll: boolean;
   readonly #random: Random;
   readonly #streams: readonly WriteStream[];
   readonly #moves: readonly WriteStream[];
-  readonly #pendingUnits: Uint16Array;
+  readonly #turnover: BlockTurnover;
   readonly #evacuation: Evacuation;
-  readonly #cache: BlockCache;
   readonly #pageWriter: PageWriter;
   #position = 0;
   #flushTimer: Timer | undefined;
@@ -140,16 +139,22 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     const { settings, clock, pages } = options;
     this.#settings = settings;
     this.#clock = clock;
-    this.#keepsAll = settings.kind === "memory";
+    const keepsAll = settings.kind === "memory";
     this.#random = options.random;
     this.pages = pages;
     const blocks = this.blocks = new DiskBlocks(options.devices);
     this.recordUnitsMax = Math.floor(
       (blocks.blockSizeBytes - UNIT_HEADER_SIZE_BYTES - TRAILER_SIZE_BYTES) / UNIT_SIZE_BYTES,
     );
-    this.#pendingUnits = new Uint16Array(blocks.count);
-    this.#cache = new BlockCache(blocks, () => this.#keepsAll ? Infinity : settings.postWriteCache);
     this.sparse = new SparseQueue(blocks, settings.defragLwmPct);
+    this.#turnover = new BlockTurnover({
+      blocks,
+      cache: new BlockCache(blocks, () => keepsAll ? Infinity : settings.postWriteCache),
+      sparse: this.sparse,
+      position: () => this.#position,
+      durablePosition: () => this.durablePosition,
+      onPressure: () => this.onPressure?.(),
+    });
     this.reports = new DiskReports(options);
     this.damage = new DamageNotes(blocks, this.reports);
     this.compression = new RecordCompression(settings, options.compute);
@@ -192,7 +197,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       blocks,
       streams: this.#streams,
       flushers: this.flushers,
-      pendingUnits: this.#pendingUnits,
+      pendingUnits: this.#turnover.pendingUnits,
     });
     this.#evacuation = new Evacuation({
       blocks,
@@ -203,7 +208,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       },
       release: (location, units) => this.release(location, units),
       afterSync: (waiter) => this.afterSync(waiter),
-      onDurable: (units) => this.#onDurable(units),
+      onDurable: (units) => this.#turnover.noteDurable(units),
     });
     pages.onDirty = () => this.flushers[0].kick();
     if (pages.isDirty) this.flushers[0].kick();
@@ -345,7 +350,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     const { blocks } = this;
     const block = blocks.blockOf(location);
     blocks.dropUse(block, units);
-    if (blocks.state[block] === DISK_BLOCK.CLOSED) this.#consider(block);
+    if (blocks.state[block] === DISK_BLOCK.CLOSED) this.#turnover.consider(block);
   }
 
   /** Whether a device has a shadow, from which damaged records are read. */
@@ -483,7 +488,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
   /** Defragmentation gives a block up, or is done with it. */
   endEmptying(block: number): void {
     this.blocks.state[block] = DISK_BLOCK.CLOSED;
-    this.#consider(block);
+    this.#turnover.consider(block);
   }
 
   /** Writes all that is left, marks the devices as stopped in order, and closes them. */
@@ -537,10 +542,10 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       unitFlags,
       reservedBlockCount,
       onSealed: (unit) => {
-        this.#pendingUnits[unit.block]++;
+        this.#turnover.noteSealed(unit);
         this.flushers[device].add(unit);
       },
-      onClosed: (block) => this.#onClosed(block),
+      onClosed: (block) => this.#turnover.noteClosed(block),
     });
   }
 
@@ -560,7 +565,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
         const isWritten = units.length > 0 || wasFaulty;
         // A device that was faulty may lack pages that the others have.
         if (isWritten && this.watch.onWritten(device)) pages.markAllDirty();
-        this.#onDurable(units);
+        this.#turnover.noteDurable(units);
       },
       onFault: (error) => this.watch.onWriteFault(device, error),
       onSlow: (durationMs) => this.reports.slow(device, durationMs),
@@ -573,45 +578,6 @@ export class DiskSpace implements RecordSpace, RecordDevice {
     this.#streams[device].close();
     this.#moves[device].close();
     return this.#evacuation.run(this.flushers[device]);
-  }
-
-  #onClosed(block: number): void {
-    this.blocks.state[block] = DISK_BLOCK.CLOSED;
-    if (this.#pendingUnits[block] === 0) this.#settle(block);
-    this.onPressure?.();
-  }
-
-  #onDurable(units: readonly FlushUnit[]): void {
-    for (const unit of units) {
-      unit.settle();
-      const left = --this.#pendingUnits[unit.block];
-      if (left === 0 && this.blocks.state[unit.block] === DISK_BLOCK.CLOSED) this.#settle(unit.block);
-    }
-    this.#settleWaiting();
-  }
-
-  /** All of a closed block is synced. */
-  #settle(block: number): void {
-    this.#cache.add(block);
-    this.#consider(block);
-  }
-
-  /** A closed block may be empty or sparse now. */
-  #consider(block: number): void {
-    if (this.#pendingUnits[block] > 0) return;
-    if (this.blocks.usedBytes[block] === 0) {
-      this.#cache.drop(block);
-      this.sparse.forget(block);
-      this.blocks.wait(block, PLANTED.freedDeadBlock ? 0 : this.#position);
-      this.#settleWaiting();
-      this.onPressure?.();
-    } else if (this.sparse.consider(block)) {
-      this.onPressure?.();
-    }
-  }
-
-  #settleWaiting(): void {
-    this.blocks.settleWaiting(this.durablePosition);
   }
 
   /** Number of the append up to which everything is synced; without syncs (`disable-odsync`), written. */
