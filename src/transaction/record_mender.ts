@@ -11,7 +11,8 @@
  * | all have answered, nobody has one | hopeless for a while: readers get an error, never "not found" |
  * | not all have answered in time | the same |
  *
- * A tombstone is made anew from its entry. A record that is written meanwhile needs no mending any more. A change of the cluster begins everything anew.
+ * A tombstone is made anew from its entry. What is left of a copy that was given up is not mended. A record that is written
+ * meanwhile needs no mending any more. A change of the cluster begins everything anew.
  *
  * @module
  */
@@ -75,10 +76,14 @@ export class RecordMender {
   }
 
   #mend(namespace: Namespace, entry: EntryRef, waiter: Waiter | undefined): Loaded {
-    if (entry.isTombstone) return this.#renew(namespace, entry, waiter);
-    if (namespace.partitions.clusterSize <= 1) return LOADED.FAILED;
+    const { partitions } = namespace;
     const digest = new Uint8Array(20);
     entry.copyDigest(digest, 0);
+    // What is left of a copy that was given up is about to be removed; made anew, a start would find it.
+    const isGivenUp = partitions.balance !== undefined && !partitions.versions.exists(partitionId(digest));
+    if (isGivenUp) return LOADED.FAILED;
+    if (entry.isTombstone) return this.#renew(namespace, entry, waiter);
+    if (partitions.clusterSize <= 1) return LOADED.FAILED;
     const name = nameOf(namespace, digest);
     let mending = this.#mendings.get(name);
     if (mending === undefined) {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { ResultCode } from "../base/mod.ts";
+import { partitionId, ResultCode } from "../base/mod.ts";
 import { EntryRef, LOADED, replaceRecord } from "../storage/mod.ts";
 import { testDigest } from "../storage/testing.ts";
 import { INFO2 } from "../wire/mod.ts";
@@ -51,6 +51,27 @@ describe("RecordMender", () => {
     assertEquals([entry.isTombstone, entry.generation, entry.lastUpdateMs], [true, generation, lastUpdateMs]);
     assertEquals(master.flat(RECORD), it.proles(RECORD)[0].flat(RECORD));
     assertEquals(it.takeSent(), []);
+  });
+
+  it("mends nothing that is left of a copy that was given up, tombstone or not", () => {
+    for (const isDeleted of [true, false]) {
+      const it = new TestCluster();
+      const [other] = it.others(RECORD);
+      const { store, partitions } = other.test.namespace;
+      const master = it.master(RECORD);
+      it.run(master, { record: RECORD, info2: INFO2.WRITE, ops: [writeInteger("a", 5)] });
+      if (isDeleted) it.run(master, { record: RECORD, info2: INFO2.WRITE | INFO2.DELETE });
+      const flat = master.flat(RECORD)!;
+      const range = { bytes: flat, at: 0, end: flat.length };
+      replaceRecord(store, range, { rule: "replica", origin: "replica", waiter: NOBODY });
+      partitions.versions.setWords(partitionId(testDigest(RECORD)), 0, 0);
+      const entry = new EntryRef();
+      assert(store.find(testDigest(RECORD), 0, entry));
+      const { location } = entry;
+      it.takeSent();
+      assertEquals(store.mender!.mend(entry, NOBODY), LOADED.FAILED);
+      assertEquals([entry.location, it.takeSent()], [location, []]);
+    }
   });
 
   it("takes the version that was lost from a node that is no replica any more", () => {
