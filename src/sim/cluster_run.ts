@@ -355,6 +355,7 @@ class ClusterRun {
       nodeTimeoutMs: this.#schedule.shape.heartbeatIntervalMs * this.#schedule.shape.heartbeatTimeoutCount,
       strikesInPhases: this.#schedule.shape.strikesInPhases === true,
       leavesBehind: this.#schedule.shape.leavesBehind === true,
+      isPatient: this.#schedule.shape.isPatient === true,
       noteLeftBehind: () => void (this.#hadLeftBehind = true),
       noteDiskFault: () => void (this.#history.disksFailed = true),
       noteTrouble: (lastsMs?: number) => this.#calm.noteTrouble(lastsMs),

@@ -287,6 +287,7 @@ function makeShape(random: SeededRandom, { min, max }: { min: number; max: numbe
     aimsAtPhases: true,
     strikesInPhases: true,
     leavesBehind: true,
+    isPatient: true,
     replacesDisks: true,
     calmWorkMs: CALM_WORK_MS,
     partitionCount: pickLikely(random.fork("partitions"), PARTITION_COUNTS),

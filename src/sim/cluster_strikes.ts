@@ -8,6 +8,7 @@ import { failDisk, killDevice, type LastingFault, mendDisk, rot, slowDisk } from
 import { LeftBehind } from "./cluster_left_behind.ts";
 import { CLUSTER_FABRIC_PORT, type ClusterMember, type ClusterMembers } from "./cluster_members.ts";
 import {
+  canMeet,
   isInPhase,
   isInQuiescedPlace,
   isQuiesced,
@@ -76,6 +77,9 @@ const STICK_BREAK_SHARE = 0.9;
 const BUDGET_WAIT_MS = 9000;
 const BUDGET_LOOK_MS = 100;
 
+/** Phases that come where there is one copy of each record, too. */
+const PHASES_OF_ONE_COPY: readonly ClusterPhase[] = ["paxos", "exchange", "migration", "hand-off"];
+
 /** What strikes act on. */
 export interface StrikeTargets {
   readonly world: SimWorld;
@@ -90,6 +94,7 @@ export interface StrikeTargets {
   readonly strikesInPhases: boolean;
   /** See `ClusterShape`. */
   readonly leavesBehind: boolean;
+  readonly isPatient: boolean;
   /** A node that is not heard for so long is left behind. */
   readonly nodeTimeoutMs: number;
   /** Whether the cluster is whole and has as many copies of everything as it should. */
@@ -143,6 +148,9 @@ export class Strikes {
       strikeIn: (fault, member) => this.#strikeNow(fault, member),
       strikeAnyway: (fault) => this.#strike(fault, this.#nowMs() + BUDGET_WAIT_MS),
       provoke: (phase, choice) => this.#provoke(phase, choice),
+      isComing: (phase) =>
+        targets.isPatient && phase === "duplicate resolution" &&
+        (this.#leftBehind.isAny || this.#isLeftBehind),
     });
   }
 
@@ -188,7 +196,7 @@ export class Strikes {
 
   #begin(fault: PlannedFault): void {
     if (this.#ended) return;
-    const { phase } = fault;
+    const phase = this.#phaseOf(fault);
     if (phase === undefined || !this.#targets.strikesInPhases) {
       return this.#await(fault, { sinceMs: this.#nowMs(), isProvoked: false });
     }
@@ -199,6 +207,15 @@ export class Strikes {
       }
     }
     this.#waits.add(fault, phase);
+  }
+
+  /** Instead of a phase that can't come another one is waited for. */
+  #phaseOf({ phase, kind, amount }: PlannedFault): ClusterPhase | undefined {
+    const { replicationFactor, isPatient } = this.#targets;
+    if (!isPatient || phase === undefined) return phase;
+    const isAlone = replicationFactor === 1 &&
+      (phase === "replica write" || (phase === "duplicate resolution" && this.#epoch.kind === "safe"));
+    return isAlone || !canMeet(kind, phase) ? PHASES_OF_ONE_COPY[amount % PHASES_OF_ONE_COPY.length] : phase;
   }
 
   #await(fault: PlannedFault, wait: { readonly sinceMs: number; isProvoked: boolean }): void {
@@ -304,21 +321,30 @@ export class Strikes {
     });
   }
 
-  /** Brings a phase on by what costs no copies: the cluster is made anew, or a node gives its masterships up. */
-  #provoke(phase: ClusterPhase, choice: number): void {
-    if (phase === "replica write") return;
-    this.#targets.noteTrouble();
+  /**
+   * Brings a phase on by what costs no copies: the cluster is made anew, or a node gives its masterships up. False when
+   * a node should be left behind, which may be possible soon: making the cluster anew would put that off.
+   */
+  #provoke(phase: ClusterPhase, choice: number): boolean {
     const { up } = this.#targets.members;
     const member = up[choice % Math.max(1, up.length)];
-    if (member === undefined) return;
-    if (this.#targets.leavesBehind && phase === "duplicate resolution") this.#slowMigrations();
-    if (this.#targets.strikesInPhases && this.#epoch.kind === "split" && needsCopies(phase)) {
-      return this.#provokeMerge(member, choice);
-    }
-    if (this.#targets.leavesBehind && phase === "duplicate resolution") {
-      if (this.#leftBehind.isAny || this.#leaveBehind(member, choice)) return;
-    }
-    // In some epochs nobody is quiesced: what has expired is judged there alone.
+    if (phase === "replica write" || member === undefined) return true;
+    const { leavesBehind, strikesInPhases, replicationFactor, isPatient } = this.#targets;
+    const isMerge = leavesBehind && phase === "duplicate resolution";
+    const isSplit = strikesInPhases && this.#epoch.kind === "split";
+    const isLeaving = isMerge && !isSplit && !this.#leftBehind.isAny;
+    const isRefused = isLeaving && !this.#leaveBehind(member, choice);
+    if (isRefused && isPatient && replicationFactor > 1 && up.length > 2) return false;
+    this.#targets.noteTrouble();
+    // Where it is refused they would put off the moment at which it is not.
+    if (isMerge && (!isRefused || !isPatient)) this.#slowMigrations();
+    if (isSplit && needsCopies(phase)) this.#provokeMerge(member, choice);
+    else if (!isMerge || !this.#leftBehind.isAny) this.#disturb(phase, member);
+    return true;
+  }
+
+  /** In some epochs nobody is quiesced: what has expired is judged there alone. */
+  #disturb(phase: ClusterPhase, member: ClusterMember): void {
     const { amount } = this.#epoch.faults[0];
     const mayQuiesce = this.#targets.strikesInPhases ? amount % 4 !== 0 : amount % 2 === 0;
     if (phase === "paxos" || phase === "exchange" || !mayQuiesce) member.node!.cluster.recluster();

@@ -151,6 +151,8 @@ export interface ClusterShape {
   readonly aimsAtPhases?: boolean;
   /** They strike in an event of that phase, and wait for it longer. */
   readonly strikesInPhases?: boolean;
+  /** Faults wait longer for a merge that is on its way, and for no phase that can't come. */
+  readonly isPatient?: boolean;
   /** A node is left behind in safe epochs too, where that brings a phase on; sets are truncated while one is away. */
   readonly leavesBehind?: boolean;
   /** A damaged disk is replaced by an empty one between two epochs. */

@@ -16,6 +16,10 @@ const WAIT_MAX_MS = 7500;
 /** Without its phase something is done that brings it on, after this time and again at these intervals. */
 const PROVOKE_AFTER_MS = 400;
 const PROVOKE_AGAIN_MS = 2200;
+/** What could not be done now is tried again soon, and a phase that is on its way is waited for longer. */
+const PROVOKE_SOON_MS = 300;
+const COMING_WAIT_MS = 1000;
+const COMING_COUNT_MAX = 4;
 
 /** Events of its phase that a fault lets go by, and for how long it is so patient. */
 const PASS_COUNTS = [0, 0, 0, 2, 6, 20];
@@ -28,8 +32,10 @@ export interface WaitTargets {
   strikeIn(fault: PlannedFault, member: ClusterMember): boolean;
   /** Lets a fault happen whose phase has not come. */
   strikeAnyway(fault: PlannedFault): void;
-  /** Brings a phase on. */
-  provoke(phase: ClusterPhase, choice: number): void;
+  /** Brings a phase on; false when that costs too much now. */
+  provoke(phase: ClusterPhase, choice: number): boolean;
+  /** Whether what was done for a phase is under way still. */
+  isComing(phase: ClusterPhase): boolean;
 }
 
 interface Wait {
@@ -56,9 +62,7 @@ export class PhaseWaits {
     const wait: Wait = { fault, phase, sinceUs: simulation.nowUs, passCount, isCalled: false };
     this.#waits.add(wait);
     this.#later(PROVOKE_AFTER_MS, () => this.#provoke(wait));
-    this.#later(WAIT_MAX_MS, () => {
-      if (this.#waits.delete(wait)) this.#targets.strikeAnyway(fault);
-    });
+    this.#later(WAIT_MAX_MS, () => this.#giveUp(wait, COMING_COUNT_MAX));
   }
 
   /** Nothing strikes any more. */
@@ -85,8 +89,19 @@ export class PhaseWaits {
 
   #provoke(wait: Wait): void {
     if (!this.#waits.has(wait)) return;
-    this.#targets.provoke(wait.phase, wait.fault.other);
-    this.#later(PROVOKE_AGAIN_MS, () => this.#provoke(wait));
+    const isDone = this.#targets.provoke(wait.phase, wait.fault.other);
+    this.#later(isDone ? PROVOKE_AGAIN_MS : PROVOKE_SOON_MS, () => this.#provoke(wait));
+  }
+
+  /** The fault strikes without its phase, unless that is about to come. */
+  #giveUp(wait: Wait, leftCount: number): void {
+    if (!this.#waits.has(wait)) return;
+    if (leftCount > 0 && this.#targets.isComing(wait.phase)) {
+      this.#later(COMING_WAIT_MS, () => this.#giveUp(wait, leftCount - 1));
+      return;
+    }
+    this.#waits.delete(wait);
+    this.#targets.strikeAnyway(wait.fault);
   }
 
   #later(delayMs: number, fn: () => void): void {

@@ -13,7 +13,10 @@ function makeMember() {
   return { peers, member: { isUp: true, node: { peers } } as unknown as ClusterMember };
 }
 
-function makeWaits(mayStrike: () => boolean = () => true) {
+function makeWaits(
+  mayStrike: () => boolean = () => true,
+  phase: { isDone?: () => boolean; isComing?: () => boolean } = {},
+) {
   const simulation = new Simulation({ seed: 1, settle: () => Promise.resolve() });
   const seen: string[] = [];
   const note = (what: string) => void seen.push(`${what} at ${simulation.nowUs / 1000}`);
@@ -24,7 +27,11 @@ function makeWaits(mayStrike: () => boolean = () => true) {
       return mayStrike();
     },
     strikeAnyway: () => note("strikes anyway"),
-    provoke: () => note("provokes"),
+    provoke: () => {
+      note("provokes");
+      return phase.isDone?.() ?? true;
+    },
+    isComing: () => phase.isComing?.() ?? false,
   });
   waits.add(FAULT, "replica write");
   return { simulation, seen, waits };
@@ -71,5 +78,22 @@ describe("PhaseWaits", () => {
       "provokes at 7000",
       "strikes anyway at 7500",
     ]);
+  });
+
+  it("tries again soon what could not be done", async () => {
+    let leftCount = 2;
+    const { simulation, seen } = makeWaits(undefined, { isDone: () => leftCount-- <= 0 });
+    await simulation.runFor(3000);
+    assertEquals(seen, ["provokes at 400", "provokes at 700", "provokes at 1000"]);
+  });
+
+  it("waits longer for a phase that is on its way, but not for ever", async () => {
+    for (const [comesForMs, strikesAtMs] of [[8000, 8500], [Infinity, 11_500]]) {
+      const { simulation, seen } = makeWaits(undefined, {
+        isComing: () => simulation.nowUs / 1000 < comesForMs,
+      });
+      await simulation.runFor(20_000);
+      assertEquals(seen.at(-1), `strikes anyway at ${strikesAtMs}`);
+    }
   });
 });
