@@ -92,7 +92,7 @@ describe("ClusterInvariants", () => {
 describe("checkPolicy", () => {
   const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
   const RAID_AGE_S = 45;
-  const store = { settings: { tombRaiderEligibleAge: RAID_AGE_S } };
+  const store = { settings: { tombRaiderEligibleAge: RAID_AGE_S }, space: { keepsOldCopies: true } };
   const member = { id: "A1", machine: world.addMachine("m"), store } as unknown as ClusterMember;
   const copy = (generation: number, lastUpdateMs: number, byte = 0): RecordCopy => ({
     member,
@@ -107,11 +107,11 @@ describe("checkPolicy", () => {
     before: RecordCopy[],
     after: RecordCopy | undefined,
     policy: "generation" | "last-update-time",
-    more: Partial<Parameters<typeof checkPolicy>[1]> = {},
+    { name = "k1", ...more }: Partial<Parameters<typeof checkPolicy>[1]> & { name?: string } = {},
   ) =>
     checkPolicy(
       { before: new Map([["d", before]]), after: new Map(after === undefined ? [] : [["d", [after]]]) },
-      { policy, members: [member], names: new Map([["d", "k1"]]), inDoubt: () => false, ...more },
+      { policy, members: [member], names: new Map([["d", name]]), inDoubt: () => false, ...more },
     );
 
   it("wants the copy with the highest generation, or the latest one, and none that is neither", () => {
@@ -164,6 +164,14 @@ describe("checkPolicy", () => {
     }
     const worse = covered(8, 15);
     assertThrows(() => check([high, late, worse], worse, "generation"), Error, "k1 is not what the policy");
+  });
+
+  it("lets a tombstone of what may have expired count for nothing beside what has not", () => {
+    const [over, record, worse] = [{ ...copy(3, 30), isTombstone: true }, copy(2, 20), copy(1, 10)];
+    check([over, record, worse], record, "generation", { name: "t1" });
+    for (const [name, found] of [["k1", record], ["t1", worse]] as const) {
+      assertThrows(() => check([over, record, worse], found, "generation", { name }), Error, "is not what");
+    }
   });
 
   it("takes a copy that won in steps by one rule each, when there were steps", () => {

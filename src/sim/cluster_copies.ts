@@ -386,6 +386,10 @@ export function checkPolicy(
     if (found !== undefined && [best, latest].some((copy) => copy !== undefined && sameCopy(found, copy))) {
       continue;
     }
+    // A tombstone of what has expired may be on one replica alone, for an older copy on its device, and counts for nothing.
+    const lasting = name.startsWith("t") ? merged.filter((copy) => !isOver(copy)) : [];
+    const winners = [[...lasting].sort(order)[0], [...lasting].sort(byTime)[0]];
+    if (found !== undefined && winners.some((copy) => copy !== undefined && sameCopy(found, copy))) continue;
     const isForgotten = found === undefined && [best, latest].every((copy) => mayBeForgotten(copy, members));
     if (isForgotten) continue;
     if (options.hadBothRules?.(key) && found !== undefined && mayWinSteps(found, merged, order)) continue;
