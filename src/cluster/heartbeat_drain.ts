@@ -1,6 +1,7 @@
 /**
  * Waits until all that had arrived at the sockets of a heartbeat is delivered: until a turn of the event loop brings
- * nothing more.
+ * nothing more. The first turn says nothing: it may have been due already when the process stood still, so that it comes
+ * before the sockets are looked at.
  *
  * @module
  */
@@ -33,7 +34,7 @@ export class HeartbeatDrain {
   start(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#turn(HEARTBEAT_DRAIN_TURN_COUNT_MAX);
+    this.#options.clock.nextTurn(() => this.#turn(HEARTBEAT_DRAIN_TURN_COUNT_MAX));
   }
 
   /** No call follows. */
