@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { costsCopies, damages, isSplit, secondOf, struckBy } from "./cluster_fault_kinds.ts";
 import { failDisk, killDevice, type LastingFault, mendDisk, rot, slowDisk } from "./cluster_disk_faults.ts";
 import { LeftBehind } from "./cluster_left_behind.ts";
 import { CLUSTER_FABRIC_PORT, type ClusterMember, type ClusterMembers } from "./cluster_members.ts";
@@ -751,58 +752,7 @@ function needsCopies(phase: ClusterPhase): boolean {
   return phase === "migration" || phase === "hand-off" || phase === "duplicate resolution";
 }
 
-/** The second of two nodes that a fault strikes. */
-function secondOf(
-  { other }: PlannedFault,
-  member: ClusterMember,
-  up: readonly ClusterMember[],
-): ClusterMember {
-  return up[(up.indexOf(member) + 1 + (other % Math.max(1, up.length - 1))) % up.length];
-}
-
-/** Nodes that a fault strikes: one, two, or all of them. */
-function struckBy(
-  fault: PlannedFault,
-  member: ClusterMember,
-  up: readonly ClusterMember[],
-): readonly ClusterMember[] {
-  switch (fault.kind) {
-    case "slow":
-    case "cut-bytes":
-    case "halves":
-    case "join":
-    case "truncate":
-    case "recluster":
-    case "blackout":
-      return up;
-    case "stall":
-    case "blink":
-    case "clog":
-    case "stick":
-      return [member, secondOf(fault, member, up)];
-    default:
-      return [member];
-  }
-}
-
 /** Number of a device that a node has lost; -1 for none. */
 function lostDevice({ store }: ClusterMember): number {
   return store.disk?.watch.states.indexOf(DEVICE_STATE.FAILED) ?? -1;
-}
-
-/** Whether a fault cuts the network between nodes. */
-function isSplit({ kind }: PlannedFault): boolean {
-  return kind === "isolate" || kind === "halves" || kind === "partial" || kind === "one-way";
-}
-
-/** Whether a node loses its records, or others go on without it. */
-function costsCopies(fault: PlannedFault): boolean {
-  const { kind } = fault;
-  return kind === "lonely" || kind === "kill" || kind === "vanish" || kind === "stop" || kind === "sleep" ||
-    kind === "bad-reads" || kind === "dead-disk" || damages(fault);
-}
-
-/** Whether what a disk has kept is damaged. */
-function damages({ kind }: PlannedFault): boolean {
-  return kind === "corrupt" || kind === "rot";
 }
