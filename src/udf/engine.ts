@@ -27,8 +27,8 @@ import { SIGNATURE } from "./trampoline.ts";
 
 /** Instructions between two counts. */
 const COUNT_INTERVAL = 1000;
-/** The same when the state is large: then single instructions may be slow. */
-const COUNT_INTERVAL_LARGE = 100;
+/** The same when the state is large: then single instructions may be slow, as a comparison of long texts is. */
+const COUNT_INTERVAL_LARGE = 20;
 const LARGE_STATE_SIZE_BYTES = 2 * 1024 * 1024;
 /** Bytes of new memory that cost as much as an instruction. */
 const BYTES_PER_INSTRUCTION = 128;
@@ -141,7 +141,7 @@ export class LuaEngine {
     state.spent = 0;
     state.stopped = undefined;
     state.deadlineMs = isOurs ? Infinity : this.#clock.monotonicMs() + UDF_CALL_TIME_MAX_MS;
-    lua.lua_sethook(L, this.#hook, MASK_COUNT, COUNT_INTERVAL);
+    lua.lua_sethook(L, this.#hook, MASK_COUNT, isLarge(state) ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL);
     lua.lua_settop(L, 0);
     lua.lua_pushcclosure(L, this.#entry, 0);
     try {
@@ -216,13 +216,13 @@ export class LuaEngine {
 
   #onCount(L: number): void {
     const state = this.active!;
-    const isLarge = state.usedBytes > LARGE_STATE_SIZE_BYTES;
+    const interval = isLarge(state) ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL;
     if (state.stopped !== undefined) return this.#stop(L, state, state.stopped);
-    // Large states count in small steps from the second count on, and so may count too much once: never too little.
-    state.spent += isLarge ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL;
+    // A state that becomes large counts in small steps from then on, a coroutine of it from its second count on.
+    state.spent += interval;
     if (state.spent > UDF_INSTRUCTION_COUNT_MAX) return this.#stop(L, state, STOPPED_TEXT);
     if (this.#clock.monotonicMs() > state.deadlineMs) return this.#stop(L, state, SLOW_TEXT);
-    this.#countEvery(L, isLarge ? COUNT_INTERVAL_LARGE : COUNT_INTERVAL);
+    this.#countEvery(L, interval);
   }
 
   /** Sets the interval of counts; setting it walks the whole call stack, so it is set only when it changes. */
@@ -251,7 +251,18 @@ export class LuaEngine {
       state.spent += growth / BYTES_PER_INSTRUCTION;
     }
     const moved = this.lua.realloc(at, newSize);
-    if (moved !== 0) state.usedBytes += growth;
+    if (moved === 0) return 0;
+    const wasLarge = isLarge(state);
+    state.usedBytes += growth;
+    if (!wasLarge && isLarge(state) && state.stopped === undefined) {
+      // What had not been counted yet is, at most.
+      state.spent += COUNT_INTERVAL;
+      this.#countEvery(state.L, COUNT_INTERVAL_LARGE);
+    }
     return moved;
   }
+}
+
+function isLarge({ usedBytes }: LuaState): boolean {
+  return usedBytes > LARGE_STATE_SIZE_BYTES;
 }
