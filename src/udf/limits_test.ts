@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { UDF_CALL_TIME_MAX_MS, UDF_INSTRUCTION_COUNT_MAX, utf8 } from "../base/mod.ts";
 import { createPlatform } from "../platform/mod.ts";
