@@ -56,6 +56,18 @@ async function cutsOfStart(disk: CrashDisk, files: readonly string[]): Promise<C
   return cuts;
 }
 
+/** Some of those moments, with their numbers, of a start on other files than those of the run before. */
+async function cutsOfChange(
+  before: readonly string[],
+  files: readonly string[],
+): Promise<[number: number, cut: CrashDisk][]> {
+  const disk = new CrashDisk(new TestRandom(1));
+  await startWhole(disk, before);
+  const cuts = await cutsOfStart(disk, files);
+  assert(cuts.length >= 2 * CUTS_PER_OPERATION, `${cuts.length} cuts`);
+  return [...cuts.entries()].filter(([number]) => number % CUT_PERIOD === 0);
+}
+
 describe("a start of a namespace", () => {
   const incomplete = [
     { name: "a device was taken away", before: ["/a", "/b"], files: ["/a"] },
@@ -71,14 +83,9 @@ describe("a start of a namespace", () => {
   ];
   for (const { name, before, files } of incomplete) {
     it(`counts no copy as complete after a power cut at any write: ${name}`, async () => {
-      const disk = new CrashDisk(new TestRandom(1));
-      await startWhole(disk, before);
-      const cuts = await cutsOfStart(disk, files);
-      assert(cuts.length >= 2 * CUTS_PER_OPERATION, `${cuts.length} cuts`);
-      for (const [number, cut] of cuts.entries()) {
-        if (number % CUT_PERIOD !== 0) continue;
+      for (const [number, cut] of await cutsOfChange(before, files)) {
         const { pages } = await start(cut, files);
-        assertEquals(pages.get(PARTITION), undefined, `cut ${number} of ${cuts.length}`);
+        assertEquals(pages.get(PARTITION), undefined, `cut ${number}`);
       }
     });
   }
@@ -92,15 +99,10 @@ describe("a start of a namespace", () => {
   ];
   for (const { name, before, files } of complete) {
     it(`knows that nothing is missing after a power cut at any write: ${name}`, async () => {
-      const disk = new CrashDisk(new TestRandom(1));
-      await startWhole(disk, before);
-      const cuts = await cutsOfStart(disk, files);
-      assert(cuts.length >= 2 * CUTS_PER_OPERATION, `${cuts.length} cuts`);
-      for (const [number, cut] of cuts.entries()) {
-        if (number % CUT_PERIOD !== 0) continue;
+      for (const [number, cut] of await cutsOfChange(before, files)) {
         for (const then of await cutsOfStart(cut, files)) {
           const { pages, log } = await start(then, files);
-          assertEquals(pages.get(PARTITION), VERSION, `cut ${number} of ${cuts.length}: ${log.lines.join()}`);
+          assertEquals(pages.get(PARTITION), VERSION, `cut ${number}: ${log.lines.join()}`);
         }
       }
     });
