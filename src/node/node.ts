@@ -326,7 +326,7 @@ function createPeers({ cluster, ports, namespaces }: AerieNode): PeerTransaction
     namespaces,
     fabric: cluster.fabric,
     clusterKey: () => cluster.clusterKey,
-    isFenced: () => cluster.fence.isRaised,
+    isFenced: () => cluster.holdsClients(clock.monotonicMs()),
     latestMs: () => hlcPhysicalMs(cluster.hybridClock.now()) - CITRUSLEAF_EPOCH_S * 1000,
     clock,
     random,

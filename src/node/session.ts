@@ -56,7 +56,7 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter, TurnTa
   userAgent: string | undefined;
   /** Namespace of the transaction that was suspended last. */
   suspendedIn: Namespace | undefined;
-  /** The connection is gone. */
+  /** The connection is gone, or about to be. */
   closed = false;
   readonly #dispatcher: Dispatcher;
   readonly #connection: Connection;
@@ -199,8 +199,9 @@ export class Session implements ConnectionHandler, Waiter, DurableWaiter, TurnTa
     if (!this.#writing && this.#holdCount === 0) this.#connection.close();
   }
 
-  /** Closes the connection at once. */
+  /** Closes the connection at once; nothing that was asked for on it is run any more. */
   close(): void {
+    this.closed = true;
     this.#connection.close();
   }
 

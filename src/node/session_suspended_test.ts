@@ -68,6 +68,19 @@ class TestSession {
 }
 
 describe("Session", () => {
+  it("runs nothing more once it is closed, though the connection may not know it yet", () => {
+    const test = new TestSession();
+    let tries = 0;
+    test.outcomes.set(2, () => ++tries < 2 ? "suspended" : "done");
+    test.send(2, 3);
+    test.session.close();
+    test.session.wake();
+    test.clock.advance(10);
+    assertEquals([tries, test.sent], [1, ""]);
+    test.session.onClose("local");
+    assertEquals(test.abandoned, [test.session]);
+  });
+
   it("runs a suspended transaction again when it is woken, then what came behind it", () => {
     const test = new TestSession();
     let tries = 0;

@@ -318,7 +318,9 @@ export class PartitionDecider {
     if (self === this.#working) {
       this.#setNext(partition, self === 0 || !merges ? 0 : 1, MASTER);
     } else if (self === 0) {
-      this.#setNext(partition, 0, (merges ? 0 : SUBSET) | (this.#exists(0) ? kept : EVADE));
+      // A copy that lacks something is to be served by whoever is complete, should the merge be interrupted.
+      const lacks = !this.#exists(0) || (merges && this.#isSubset(0));
+      this.#setNext(partition, 0, (merges ? 0 : SUBSET) | (lacks ? EVADE : kept));
     } else if (self < this.#replicas) {
       this.#advanceProle(partition, { merges, kept });
     } else if (this.#exists(self)) {

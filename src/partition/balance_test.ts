@@ -142,10 +142,12 @@ describe("computeBalance()", () => {
     const decided = decide(["7.0.-s-", "7.0.-p-", "8.0.mp-"]);
     assertEquals(decided.working, 2);
     assertEquals(decided.nodes, [
-      `k.0.-p- 2 >1:${CONTINGENT | LEAD}`,
+      `k.0.-pe 2 >1:${CONTINGENT | LEAD}`,
       `k.2.-p- 1 >0:${LEAD}`,
       `k.1.mp- 0 >0:${ACTING}`,
     ]);
+    // Should place 2 die before it has sent everything, place 1 serves: what it has is complete.
+    assertEquals(decide(["a.0.-pe", "a.2.-p-", ""]).working, 1);
   });
 
   it("counts a subset as duplicate only without a full copy of its family", () => {

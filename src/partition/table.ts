@@ -377,11 +377,9 @@ export class PartitionTable {
     const balance = this.#expectBalance();
     const isFinal = balance.selfPlace[partition] === 0;
     if (this.#roles[partition] === ROLE.MASTER) return;
-    // A final master that merges is no subset of anybody: what it lacks is in families of their own.
-    if (isFinal) {
-      this.versions.high[partition] &= ~VERSION_BIT.EVADE;
-      this.#keeper?.save(this.versions, partition);
-    } else this.#setVersion(partition, VERSION_BIT.SUBSET);
+    // A final master that merges is no subset of anybody, and evades until it has what the working master has.
+    const merges = isFinal && (this.versions.high[partition] & VERSION_BIT.SUBSET) === 0;
+    if (!merges) this.#setVersion(partition, VERSION_BIT.SUBSET);
   }
 
   /** A transfer is complete, and what it brought is as durable here as it was where it came from. */

@@ -5,7 +5,7 @@
  */
 import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
 import { covers, type MergingCopy, VERSION_BIT, VERSION_LINEAGE_MASK } from "../partition/mod.ts";
-import { EntryRef, LOADED, UNIT_SIZE_BYTES } from "../storage/mod.ts";
+import { EntryRef, isLeftOver, LOADED, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 import { mayBeTruncated } from "./workload.ts";
@@ -124,7 +124,9 @@ function forEachCopy(
   const digest = new Uint8Array(20);
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (index.partitionEntryCounts[partition] === 0) continue;
-    const isCovered = others.some((other) => hasAllOf(other, member, { members: others, partition }));
+    const isSubset = others.some((other) => hasAllOf(other, member, { members: others, partition }));
+    // The merge has begun, so that the copy's version is a new one; what it had before counts for nothing.
+    const isSuperseded = member.partitions.isSuperseded(partition);
     index.forEach(partition, undefined, (entry: EntryRef) => {
       entry.copyDigest(digest, 0);
       visit(digest, {
@@ -133,7 +135,7 @@ function forEachCopy(
         lastUpdateMs: entry.lastUpdateMs,
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
-        isCovered,
+        isCovered: isSubset || isLeftOver(store, entry, isSuperseded),
         bytes: withoutTreeId(
           space.peek(entry.location, entry.sizeUnits)?.slice() ?? stored?.get(digestKey(digest)) ?? EMPTY,
         ),

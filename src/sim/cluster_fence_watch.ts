@@ -6,8 +6,8 @@
  * | it stood still for longer than the node timeout | it is in another cluster by now, or a majority of the one that it knew was in that one still when it woke |
  * | half of a cluster or more was in another one, and others may have committed it: the node is ready to, or has | its tables follow that cluster |
  *
- * Looked at whenever bytes of a client are about to be run. Most of what such a node says is what it should say; that it
- * may say it at all is the fault.
+ * Looked at whenever bytes of a client are about to be run, and when a record is changed for a client, also one of another
+ * node. Most of what such a node says is what it should say; that it may say it at all is the fault.
  *
  * @module
  */
@@ -44,12 +44,18 @@ export class FenceWatch {
     const holdsClients = dispatcher.holdsClients.bind(dispatcher);
     dispatcher.holdsClients = (nowMs) => {
       const isHeld = holdsClients(nowMs);
-      const found = isHeld ? undefined : this.#whyNot(member);
-      if (found !== undefined) {
-        member.machine.world.simulation.fail(new Error(`${member.id} answers clients, though ${found}`));
-      }
+      if (!isHeld) this.#check(member, "answers clients");
       return isHeld;
     };
+    member.store.changes.subscribe(({ origin }) => {
+      if (origin === "client") this.#check(member, "changes a record for a client");
+    });
+  }
+
+  #check(member: ClusterMember, what: string): void {
+    const found = this.#whyNot(member);
+    if (found === undefined) return;
+    member.machine.world.simulation.fail(new Error(`${member.id} ${what}, though ${found}`));
   }
 
   /** Why a node should let its clients wait; undefined when it need not. */

@@ -1,14 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { RecordChange, RecordChangeSubscriber } from "../port/mod.ts";
 import { FenceWatch } from "./cluster_fence_watch.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 
 const IDS = ["c", "b", "a"];
 const NODE_TIMEOUT_US = 1_500_000;
 
-/** Three nodes of one cluster that are watched, and what was found. */
+/** Three nodes of one cluster that are watched, what was found, and who hears of the changes of their records. */
 function watched() {
   const found: string[] = [];
+  const subscribers: RecordChangeSubscriber[] = [];
   const simulation = { nowUs: 0, fail: (error: Error) => void found.push(error.message) };
   const committed = { clusterKey: 1, succession: IDS };
   const members = IDS.map((self) => ({
@@ -17,6 +19,7 @@ function watched() {
     endedUs: -1,
     sleep: undefined as unknown,
     machine: { world: { simulation } },
+    store: { changes: { subscribe: (subscriber: RecordChangeSubscriber) => subscribers.push(subscriber) } },
     node: {
       settings: { network: { heartbeat: { interval: 150, timeout: 10 } } },
       dispatcher: { holdsClients: (_nowMs: number) => false },
@@ -35,7 +38,7 @@ function watched() {
   const watch = new FenceWatch(members as unknown as ClusterMember[]);
   const look = () => members.forEach((member) => watch.watch(member as unknown as ClusterMember));
   look();
-  return { members, found, simulation, committed, look };
+  return { members, found, subscribers, simulation, committed, look };
 }
 
 /** The first node stands still until now, and the others have gone on meanwhile, or not. */
@@ -56,6 +59,16 @@ describe("FenceWatch", () => {
     assertEquals(all.found, [
       "C answers clients, though it stood still for 3000 ms, and 2 of 3 had left cluster 1 before it went on",
     ]);
+  });
+
+  it("finds a node that changes a record then, for a client of another one perhaps", () => {
+    const all = watched();
+    sleepUntilNow(all, { goOnUs: 9_000_000, sleptUs: 2 * NODE_TIMEOUT_US });
+    const [changed] = all.subscribers;
+    changed({ origin: "migration" } as RecordChange);
+    assertEquals(all.found, []);
+    changed({ origin: "client" } as RecordChange);
+    assertEquals(all.found.map((text) => text.slice(0, 34)), ["C changes a record for a client, t"]);
   });
 
   it("finds nothing after a short sleep, or when the others go on later, or when the node is in their cluster", () => {

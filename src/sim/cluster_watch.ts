@@ -147,7 +147,9 @@ export class ClusterWatch {
     const { namespace: { store, partitions }, digest, partition } = record;
     const { clusterKey } = member.node!.cluster;
     const entry = this.#entry;
-    const isThere = store.find(digest, 0, entry) && !mayGo(member, entry);
+    // What a merge has brought since is none of this write.
+    const isThere = store.find(digest, 0, entry) && entry.writeEpoch === store.writeEpoch &&
+      !mayGo(member, entry);
     if (!isThere || partitions.balance?.clusterKey !== clusterKey) return;
     this.confirmedCount++;
     for (const id of partitions.otherReplicas(partition)) {

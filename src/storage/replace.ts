@@ -265,7 +265,7 @@ function compareCopies(
   if (order !== 0 && comes) return 1;
   if (order !== 0) return PLANTED.replicaTakesOlder && rule === "replica" ? 1 : order;
   if (PLANTED.wrongTieBreak) return -1;
-  const loaded = store.loadHere(entry, waiter);
+  const loaded = store.loadLasting(entry, waiter);
   if (loaded === LOADED.PENDING) return undefined;
   // What can't be read any more is mended by a copy that should be the same.
   if (loaded === LOADED.FAILED) return 1;

@@ -270,6 +270,16 @@ export class NamespaceStore extends RecordLife {
     return this.#isOf(entry) ? loaded : this.#refuse(entry);
   }
 
+  /**
+   * The same for who is sent another copy, or may be: what is left in memory alone of a device that has failed counts as
+   * unreadable, so that it is stored anew on a device that lasts.
+   */
+  loadLasting(entry: EntryRef, waiter: Waiter): Loaded {
+    if (this.disk === undefined || !this.disk.isOnFailed(entry.location)) return this.loadHere(entry, waiter);
+    this.flat.clear();
+    return LOADED.FAILED;
+  }
+
   /** Whether the record in `flat` is the one that an entry stands for. */
   #isOf(entry: EntryRef): boolean {
     const { flat } = this;

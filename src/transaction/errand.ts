@@ -16,6 +16,8 @@ import type { PeerTransactions } from "./peers.ts";
 import { findNamespace, runTransaction } from "./run.ts";
 import type { Origin } from "./stats.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** What an {@linkcode Errand} is made of. */
 export interface ErrandOptions {
   /** The request with its proto header, as clients send it; the errand's own. */
@@ -70,6 +72,8 @@ export class Errand implements Waiter, PeerTask {
   /** See {@linkcode Waiter}: the transaction starts, or starts again. */
   wake(): void {
     if (this.#isOver || this.#namespace === undefined) return;
+    // After a sleep the others may have gone on; whoever sent the request on asks them.
+    if (this.#peers.isFenced) return this.#giveBack();
     const { reply } = this.#context;
     this.#out.reset();
     reply.beginProto();
@@ -92,6 +96,13 @@ export class Errand implements Waiter, PeerTask {
     const namespace = this.#namespace!;
     namespace.stats.tsvcTimeout[this.#context.origin]++;
     this.#refuse(namespace.refusals.note(CAUSE.suspendedTimeout));
+  }
+
+  #giveBack(): void {
+    // It may have been woken because the record is its own now.
+    this.#namespace!.inFlight.abandon(this);
+    this.#context.isReturned = true;
+    this.#end(NOTHING);
   }
 
   #refuse(resultCode: number): void {

@@ -143,6 +143,24 @@ describe("ProxySender", () => {
     assertEquals(request.reply?.code, 0);
   });
 
+  it("takes back what waited for its record at a node that slept meanwhile", () => {
+    const it = new TestCluster({ nodeCount: 3 });
+    const master = it.master(1);
+    const [other] = it.others(1);
+    it.fate = ({ kind }) => kind === "write-ack" ? { delayMs: 100 } : undefined;
+    it.start(master, put(1, 5));
+    const request = it.start(other, put(1, 6));
+    it.clock.advance(50);
+    master.isFenced = true;
+    it.clock.advance(300);
+    assertEquals(it.run(master, get(1)).ops, [`1:1:a=${integerHex(5)}`]);
+    assertEquals([request.reply, master.peers.proxied.count], [undefined, 0]);
+    it.fate = () => undefined;
+    master.isFenced = false;
+    it.clock.advance(500);
+    assertEquals(request.reply?.code, 0);
+  });
+
   it("answers a write whose node has left with TIMEOUT, and asks the new master for a read", () => {
     const { it, master, write, read } = askMasterThatIsCutOff();
     it.form(2, { members: [0, 1, 2, 3].filter((number) => number !== master.number) });

@@ -217,6 +217,8 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   #raise(lastUpdateMs: number): void {
     this.#copies = undefined;
     if (this.#isOver || this.#flat === undefined) return;
+    // The newer copy may be what the others have acknowledged while this node slept.
+    if (this.#peers.isFenced) return this.#endInDoubt();
     this.#raiseCount++;
     const { namespace, digest } = this.record;
     const { store } = namespace;

@@ -12,14 +12,14 @@ const MIB = 1024 * 1024;
 const VALUE = "x".repeat(70_000);
 const SEEDS = ["m1", "m2", "m3"];
 
-function onFiles(files: string[]): (settings: Settings) => void {
+function onFiles(files: string[], { postWriteCache = 0 } = {}): (settings: Settings) => void {
   return ({ namespaces: [namespace] }) => {
     namespace.maxRecordSize = 100_000;
     Object.assign(namespace.storage, {
       kind: "device",
       files,
       filesize: 16 * MIB,
-      postWriteCache: 0,
+      postWriteCache,
       flushMaxMs: 100,
       // Blocks that are nearly empty stay where they are, so that records are read from the files.
       defragLwmPct: 1,
@@ -33,8 +33,12 @@ interface Cluster {
   client: AerieClient;
 }
 
-async function startCluster(seed: number, files = ["/data/a.dat"]): Promise<Cluster> {
-  const { world, members } = await startThree(seed, SEEDS, onFiles(files));
+async function startCluster(
+  seed: number,
+  files = ["/data/a.dat"],
+  options?: { postWriteCache: number },
+): Promise<Cluster> {
+  const { world, members } = await startThree(seed, SEEDS, onFiles(files, options));
   await world.simulation.runFor(4000);
   assertEquals(agreement(members), "true a3 a2 a1");
   const { ports } = world.addMachine("c1").start("c1");
@@ -193,6 +197,16 @@ describe("damaged records in a cluster", () => {
   });
 });
 
+/** All records that a node has are on one of its devices. */
+function assertAllOn(cluster: Cluster, { victim, device }: { victim: Member; device: number }): void {
+  const { blocks } = victim.node.namespaces[0].store.disk!;
+  for (let number = 0; number < RECORD_COUNT; number++) {
+    const location = locationOf(cluster, victim, number);
+    if (location === undefined) continue;
+    assertEquals(blocks.deviceOf[blocks.blockOf(location)], device, `record ${number}`);
+  }
+}
+
 describe("a device of two that fails in a cluster", () => {
   it("is out of service: its records come from replicas, the node is filled again, and says so", async () => {
     const cluster = await startCluster(21, ["/a/a.dat", "/b/b.dat"]);
@@ -225,13 +239,7 @@ describe("a device of two that fails in a cluster", () => {
     assertNotEquals(victim.node.cluster.clusterKey, keyBefore, "the loss was told in a new exchange");
     assertEquals([...store.disk!.watch.states], [DEVICE_STATE.GOOD, DEVICE_STATE.FAILED]);
     assertEquals(store.index.entryCount, countBefore);
-    const { blocks } = store.disk!;
-    for (let number = 0; number < RECORD_COUNT; number++) {
-      const location = locationOf(cluster, victim, number);
-      if (location !== undefined) {
-        assertEquals(blocks.deviceOf[blocks.blockOf(location)], 0, `record ${number}`);
-      }
-    }
+    assertAllOn(cluster, { victim, device: 0 });
     assertEquals(
       Array.from({ length: 4096 }, (_, each) => partitions.versions.get(each)).some((one) => one?.isSubset),
       false,
@@ -244,6 +252,28 @@ describe("a device of two that fails in a cluster", () => {
     for (let number = 0; number < RECORD_COUNT; number++) {
       await simulation.runUntilSettled(client.put(keyOf(number), { a: number + 1 }));
     }
+  });
+
+  it("is filled again with what is in memory still, which the next start would not find", async () => {
+    const cluster = await startCluster(23, ["/a/a.dat", "/b/b.dat"], { postWriteCache: 16 * MIB });
+    const { world: { simulation }, client, members: [victim] } = cluster;
+    await putAll(cluster);
+    await simulation.runFor(2000);
+    const { disk } = victim.node.namespaces[0].store;
+    assertEquals(disk!.pendingBytes, 0);
+    Object.assign(victim.machine.disk.conditions, {
+      failsReads: true,
+      failsWrites: true,
+      faultyPrefix: "/b/",
+    });
+    // Nobody reads from the device: its faults show when something is written to it.
+    for (let round = 0; round < 100 && disk!.watch.states[1] !== DEVICE_STATE.FAILED; round++) {
+      await simulation.runUntilSettled(client.put(keyOf(RECORD_COUNT + round), { a: round }));
+      await simulation.runFor(200);
+    }
+    assertEquals([...disk!.watch.states], [DEVICE_STATE.GOOD, DEVICE_STATE.FAILED]);
+    await settle(cluster);
+    assertAllOn(cluster, { victim, device: 0 });
   });
 
   it("on a node without replicas: what it had gets an error, everything else is served", async () => {

@@ -113,7 +113,7 @@ export class MetaSender implements SliceTask {
     if (this.#filledCount === MIGRATE_META_BATCH_COUNT_MAX) return VISIT.AGAIN;
     try {
       // What can't be read here is told as absent, and comes anew: there is no need to ask for it.
-      const loaded = store.loadHere(entry, this.#waiter);
+      const loaded = store.loadLasting(entry, this.#waiter);
       this.#isReading = loaded === LOADED.PENDING;
       if (this.#isReading) return VISIT.AGAIN;
       if (loaded === LOADED.FAILED) return VISIT.NEXT;

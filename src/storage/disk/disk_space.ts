@@ -389,7 +389,7 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       if (this.commits) this.holds.holdPending(block, this.at);
       return isCompressed(bytes, this.at) ? this.#expandHere(block) : LOADED.HERE;
     }
-    if (this.watch.states[blocks.deviceOf[block]] === DEVICE_STATE.FAILED) return LOADED.FAILED;
+    if (this.isOnFailed(location)) return LOADED.FAILED;
     const loaded = reader.load(location, units, waiter);
     if (loaded === LOADED.HERE) {
       this.bytes = reader.bytes;
@@ -397,6 +397,12 @@ export class DiskSpace implements RecordSpace, RecordDevice {
       this.isFromDevice = true;
     }
     return loaded;
+  }
+
+  /** Whether the device of a record can't be read any more; the block may be in memory still. */
+  isOnFailed(location: number): boolean {
+    const { blocks, watch } = this;
+    return watch.states[blocks.deviceOf[blocks.blockOf(location)]] === DEVICE_STATE.FAILED;
   }
 
   /** Puts the expanded record in place of the one just found. */
