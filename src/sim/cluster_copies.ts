@@ -129,6 +129,9 @@ function forEachCopy(
     const isSuperseded = member.partitions.isSuperseded(partition);
     index.forEach(partition, undefined, (entry: EntryRef) => {
       entry.copyDigest(digest, 0);
+      const bytes = space.peek(entry.location, entry.sizeUnits)?.slice() ?? stored?.get(digestKey(digest));
+      // What no other node has either can't be read any more, and says so when it is asked for.
+      if (bytes === undefined && store.disk?.isOnFailed(entry.location) === true) return true;
       visit(digest, {
         member,
         generation: entry.generation,
@@ -136,9 +139,7 @@ function forEachCopy(
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
         isCovered: isSubset || isLeftOver(store, entry, isSuperseded),
-        bytes: withoutTreeId(
-          space.peek(entry.location, entry.sizeUnits)?.slice() ?? stored?.get(digestKey(digest)) ?? EMPTY,
-        ),
+        bytes: withoutTreeId(bytes ?? EMPTY),
       });
       return true;
     });

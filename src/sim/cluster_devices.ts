@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { PARTITION_COUNT } from "../base/mod.ts";
-import { DEVICE_STATE, type DiskSpace, type EntryRef } from "../storage/mod.ts";
+import { DIGEST_SIZE_BYTES, PARTITION_COUNT } from "../base/mod.ts";
+import { DEVICE_STATE, type DiskSpace, EntryRef } from "../storage/mod.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 
 /** What became of devices. */
@@ -63,11 +63,16 @@ export class ClusterDevices {
     }
   }
 
-  /** Which node has records where nobody can read them any more; undefined when all are back. */
-  whyNotRefilled(): string | undefined {
+  /**
+   * Which node has records where nobody can read them any more, though another node has them; undefined when all are back.
+   *
+   * @param members all nodes
+   */
+  whyNotRefilled(members: readonly ClusterMember[]): string | undefined {
     for (const { member, space, device, recordCount } of this.#failed) {
       if (!member.isUp || member.store.disk !== space) continue;
-      const left = countOn(member, space, device);
+      const others = members.filter((other) => other !== member && other.isUp);
+      const left = countOn(member, { space, device, isCounted: (digest) => isAtOneOf(others, digest) });
       if (left > 0) {
         return `${left} of ${recordCount} records of ${member.id} are on its failed device ${device}`;
       }
@@ -87,18 +92,32 @@ export class ClusterDevices {
 
   #noteFailed(member: ClusterMember, space: DiskSpace, device: number): void {
     this.counts.failed++;
-    this.#failed.push({ member, space, device, recordCount: countOn(member, space, device) });
+    this.#failed.push({ member, space, device, recordCount: countOn(member, { space, device }) });
   }
 }
 
+function isAtOneOf(members: readonly ClusterMember[], digest: Uint8Array): boolean {
+  const entry = new EntryRef();
+  return members.some(({ store }) => store.find(digest, 0, entry));
+}
+
 /** Entries that lead to records on a device. */
-function countOn({ store: { index } }: ClusterMember, space: DiskSpace, device: number): number {
-  const { blocks } = space;
+function countOn(
+  { store: { index } }: ClusterMember,
+  { space: { blocks }, device, isCounted = () => true }: {
+    space: DiskSpace;
+    device: number;
+    isCounted?: (digest: Uint8Array) => boolean;
+  },
+): number {
+  const digest = new Uint8Array(DIGEST_SIZE_BYTES);
   let count = 0;
   for (let partition = 0; partition < PARTITION_COUNT; partition++) {
     if (index.partitionEntryCounts[partition] === 0) continue;
-    index.forEach(partition, undefined, (entry: EntryRef) => {
-      if (blocks.deviceOf[blocks.blockOf(entry.location)] === device) count++;
+    index.forEach(partition, undefined, (entry) => {
+      if (blocks.deviceOf[blocks.blockOf(entry.location)] !== device) return true;
+      entry.copyDigest(digest, 0);
+      if (isCounted(digest)) count++;
       return true;
     });
   }

@@ -111,9 +111,14 @@ export class MergeWatch {
     };
   }
 
-  /** What merges there were does not count any more. */
+  /** What merges there were does not count any more, but for those under way. */
   forgetRules(): void {
     this.#rules.clear();
+    for (const member of this.#options.members) {
+      if (!member.isUp) continue;
+      const { partitions } = member;
+      this.#noteRules(member, (partition) => partitions.pendingImmigrations(partition) > 0);
+    }
   }
 
   /** Whether copies of a partition were merged in several steps since, some by policy and some by time. */
@@ -121,10 +126,10 @@ export class MergeWatch {
     return this.#rules.get(partition)?.size === 2;
   }
 
-  #noteRules({ partitions: { balance } }: ClusterMember): void {
+  #noteRules({ partitions: { balance } }: ClusterMember, isNoted: (partition: number) => boolean): void {
     for (const partition of this.#partitions()) {
-      const rule = balance!.mergeRules[partition];
-      if ((rule & MERGE_RULE.MERGES) === 0) continue;
+      const rule = balance?.mergeRules[partition] ?? 0;
+      if ((rule & MERGE_RULE.MERGES) === 0 || !isNoted(partition)) continue;
       const rules = this.#rules.get(partition) ?? new Set();
       this.#rules.set(partition, rules.add((rule & MERGE_RULE.BY_TIME) !== 0));
     }
@@ -138,7 +143,7 @@ export class MergeWatch {
     if (committed === undefined || balance?.clusterKey !== committed.clusterKey) return;
     if (this.#clusters.has(committed.clusterKey)) return;
     this.#clusters.add(committed.clusterKey);
-    this.#noteRules(member);
+    this.#noteRules(member, () => true);
     const { members, lineages } = balanceInput(committed, {
       namespace: WORKLOAD_NAMESPACE,
       self: node!.cluster.self,
