@@ -155,6 +155,8 @@ export interface Balance {
   readonly mergedLineages: LineageTable;
   /** How copies are merged: bits of `MERGE_RULE`. */
   readonly mergeRules: Uint8Array;
+  /** Where this node is a superseded final master: place of the copy that has all of its own. */
+  readonly supersedingPlace: Uint8Array;
   /** Transfers that this node receives, per partition. */
   readonly immigrationCounts: Uint16Array;
   /** Transfers that this node makes. */

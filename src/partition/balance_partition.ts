@@ -57,6 +57,7 @@ export class PartitionDecider {
   readonly #workingPlace = new Uint8Array(PARTITION_COUNT);
   readonly #selfPlace = new Uint8Array(PARTITION_COUNT);
   readonly #hasCutoff = new Uint8Array(PARTITION_COUNT);
+  readonly #supersedingPlace = new Uint8Array(PARTITION_COUNT);
   readonly #immigrationCounts = new Uint16Array(PARTITION_COUNT);
   readonly #next = new VersionTable();
   readonly #emigrations = new EmigrationList();
@@ -106,6 +107,7 @@ export class PartitionDecider {
       lineages: this.#lineage.next,
       mergedLineages: this.#lineage.merged,
       mergeRules: this.#lineage.rules,
+      supersedingPlace: this.#supersedingPlace,
       immigrationCounts: this.#immigrationCounts,
       emigrations: this.#emigrations,
       freshCount: this.#freshCount,
@@ -160,6 +162,11 @@ export class PartitionDecider {
     for (let place = 0; place < this.#count; place++) {
       if (this.#duplicates.has(partition, place)) merging.push(place);
     }
+    const isSuperseded = self === 0 && this.#exists(self) && !merging.includes(self);
+    if (isSuperseded) {
+      const place = merging.find((other) => !this.#isSubset(other) && this.#areKin(other, self));
+      this.#supersedingPlace[partition] = place ?? this.#working;
+    }
     const family = this.#familyOf(self);
     const founder = family === UNMATCHED ? self : this.#founders[family];
     this.#lineage.merge(partition, {
@@ -167,7 +174,7 @@ export class PartitionDecider {
       familyCount: this.#founders.length,
       founder: founder === NOWHERE || !this.#exists(founder) ? undefined : founder,
       isFollower: family !== UNMATCHED || self < this.#replicas,
-      isSuperseded: self === 0 && this.#exists(self) && !merging.includes(self),
+      isSuperseded,
     });
   }
 

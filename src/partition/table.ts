@@ -331,6 +331,17 @@ export class PartitionTable {
     return ((this.balance?.mergeRules[partition] ?? 0) & MERGE_RULE.SUPERSEDED) !== 0;
   }
 
+  /**
+   * Whether another transfer has to come before one from `from`: what a superseded final master has is of no account beside
+   * the copy that contains it, but until that is here it may be all that is left of it.
+   */
+  comesLater(partition: number, from: NodeId): boolean {
+    const { balance } = this;
+    if (balance === undefined || !this.isSuperseded(partition)) return false;
+    const superseding = nodeAt(balance, partition, balance.supersedingPlace[partition]);
+    return from !== superseding && this.expectsFrom(partition, superseding);
+  }
+
   /** Nodes to tell, as final master, that all migrations of a partition have ended. */
   witnesses(partition: number): NodeId[] {
     const { balance } = this;

@@ -10,6 +10,7 @@ import type { Waiter } from "../storage/mod.ts";
 import { FIELD, INFO1, PROTO_HEADER_SIZE, ReplyWriter } from "../wire/mod.ts";
 import { CAUSE } from "./causes.ts";
 import { type Namespace, STEP, TransactionContext } from "./context.ts";
+import type { Deferral } from "./deferral.ts";
 import { whenDurable } from "./durable.ts";
 import type { PeerTask } from "./peer_types.ts";
 import type { PeerTransactions } from "./peers.ts";
@@ -82,12 +83,17 @@ export class Errand implements Waiter, PeerTask {
     if (step === STEP.SUSPENDED) return;
     reply.endProto();
     const frame = this.#out.toBytes();
-    if (step === STEP.DONE) return whenDurable(this.#namespace.store, () => this.#end(frame));
-    const deferral = this.#context.takeDeferral();
-    deferral.whenSettled(() => {
-      if (deferral.resultCode !== ResultCode.OK) return this.#refuse(deferral.resultCode!);
-      whenDurable(this.#namespace!.store, () => this.#end(deferral.frame ?? frame));
+    const deferral = step === STEP.DONE ? undefined : this.#context.takeDeferral();
+    // In this turn: what is to be synced is known until somebody else's transaction runs.
+    whenDurable(this.#namespace.store, () => {
+      if (deferral === undefined) this.#end(frame);
+      else deferral.whenSettled(() => this.#endDeferred(deferral, frame));
     });
+  }
+
+  #endDeferred({ resultCode, frame }: Deferral, written: Uint8Array): void {
+    if (resultCode === ResultCode.OK) this.#end(frame ?? written);
+    else this.#refuse(resultCode!);
   }
 
   /** See {@linkcode PeerTask}: its time is over. */

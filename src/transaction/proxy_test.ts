@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { afterEach, describe, it } from "@std/testing/bdd";
 import { plantBug, ResultCode } from "../base/mod.ts";
+import type { DurableWaiter, FlushUnit } from "../storage/mod.ts";
 import { INFO1, INFO2, OP } from "../wire/mod.ts";
 import { TestCluster } from "./peer_testing.ts";
 import { integerHex, type TestRequestShape, writeInteger } from "./testing.ts";
@@ -140,6 +141,25 @@ describe("ProxySender", () => {
     assertEquals(request.reply, undefined);
     master.isFenced = false;
     it.clock.advance(200);
+    assertEquals(request.reply?.code, 0);
+  });
+
+  it("is answered once the serving node has synced what it wrote, whoever answers somebody meanwhile", () => {
+    const it = new TestCluster({ nodeCount: 3 });
+    const { store } = it.master(1).test.namespace;
+    const [other] = it.others(1);
+    const waiters: DurableWaiter[] = [];
+    const holds = [{ wait: (waiter: DurableWaiter) => waiters.push(waiter) > 0 } as FlushUnit];
+    Object.defineProperty(store, "hasHolds", { get: () => holds.length > 0 });
+    store.takeHolds = () => holds.splice(0);
+    it.fate = ({ kind }) => kind === "write-ack" ? { delayMs: 50 } : undefined;
+    const request = it.start(other, put(1, 5));
+    it.clock.advance(20);
+    store.takeHolds();
+    it.clock.advance(100);
+    assertEquals([request.reply, waiters.length], [undefined, 1]);
+    waiters[0].onDurable();
+    it.clock.advance(10);
     assertEquals(request.reply?.code, 0);
   });
 

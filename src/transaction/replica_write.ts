@@ -33,6 +33,7 @@ import { CAUSE } from "./causes.ts";
 import type { Namespace } from "./context.ts";
 import { CopyRequest, lastUpdateOf, versionOf } from "./copy_request.ts";
 import type { Deferral } from "./deferral.ts";
+import { whenDurable } from "./durable.ts";
 import { retransmitSlot } from "./peer_stats.ts";
 import type { PeerTask } from "./peer_types.ts";
 import type { PeerTransactions, RwAsk } from "./peers.ts";
@@ -88,6 +89,8 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   #refusedMs = REFUSED_RETRY_MS;
   #retryAtMs = Infinity;
   #raiseCount = 0;
+  /** Of what was raised, how much is not synced here yet. */
+  #unsyncedCount = 0;
   /** Who was asked under the present cluster key. */
   #replicas: readonly NodeId[] = NOBODY;
   /** Who has confirmed. */
@@ -150,7 +153,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     if (namespace.partitions.balance === undefined) return this.#endInDoubt();
     this.#replicas = namespace.partitions.otherReplicas(this.record.partition);
     const waiting = this.#waiting();
-    if (waiting.length === 0) return this.#end(ResultCode.OK);
+    if (waiting.length === 0) return this.#endConfirmed();
     for (const node of waiting) {
       const message = peers.rwMessage(namespace, RW_OPERATION.WRITE, this.#id);
       const drop = peers.dropFor(node);
@@ -189,7 +192,7 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
       if (service.enableHealthCheck) {
         peerStats.noteReplicaTime(from, this.#peers.clock.monotonicMs() - this.beginMs);
       }
-      if (this.#waiting().length === 0) this.#end(ResultCode.OK);
+      this.#endConfirmed();
     } else if (resultCode === ResultCode.GENERATION) {
       this.#askCopy(from);
     } else {
@@ -239,6 +242,11 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
     // A confirmation of what was sent before is none of this.
     this.#peers.forget(this.#id);
     this.#id = this.#peers.expect(this);
+    this.#unsyncedCount++;
+    whenDurable(store, () => {
+      this.#unsyncedCount--;
+      this.#endConfirmed();
+    });
     this.#ask();
   }
 
@@ -267,6 +275,11 @@ export class ReplicaWrite implements PeerTask, RwAsk, Waiter {
   /** Whether the record under the shared entry is what this write has stored. */
   #isOwn(): boolean {
     return this.#flat !== undefined && entryHere.lastUpdateMs === lastUpdateOf({ bytes: this.#flat, at: 0 });
+  }
+
+  /** Ends well when all replicas have confirmed, and this node needs no sync for it any more. */
+  #endConfirmed(): void {
+    if (this.#unsyncedCount === 0 && this.#waiting().length === 0) this.#end(ResultCode.OK);
   }
 
   #endInDoubt(): void {

@@ -194,7 +194,10 @@ export class Immigrations {
       return this.#answer(from, message, { kind: "start-fail" });
     }
     const isFull = this.#runningCount >= this.#host.options.settings.migrateMaxNumIncoming;
-    if (isFull || at.namespace.partitions.isDropping(message.partition)) {
+    const { partitions } = at.namespace;
+    if (
+      isFull || partitions.isDropping(message.partition) || partitions.comesLater(message.partition, from)
+    ) {
       return this.#answer(from, message, { kind: "start-again" });
     }
     const { features } = this.#accept(at, from, message);

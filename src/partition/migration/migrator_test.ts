@@ -671,6 +671,31 @@ describe("a superseded final master", () => {
     assertEquals(final.partitions.pendingImmigrations(PARTITION), 0);
   });
 
+  it("keeps what is newer than a third copy until the one that contains its own is here", () => {
+    const cluster = new TestCluster({ count: 3, partitions: PARTITIONS });
+    const [number] = numbersIn(PARTITIONS, 1);
+    cluster.form();
+    cluster.write(number);
+    cluster.settle();
+    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const third = cluster.members.find((member) => member !== final && member.it.has(number))!;
+    const superseding = cluster.members.find((member) => member !== final && member !== third)!;
+    cluster.form([third]);
+    cluster.form([final, superseding]);
+    cluster.settle([final, superseding]);
+    cluster.clock.advance(10);
+    cluster.write(number, { members: [final, superseding], sizeBytes: 66 });
+    cluster.form([superseding]);
+    cluster.form();
+    assert(final.partitions.isSuperseded(PARTITION));
+    cluster.loses = (from) => from === superseding;
+    cluster.clock.advance(5000);
+    assertEquals(final.it.get(number)?.length, 66);
+    cluster.form([final, third]);
+    cluster.settle([final, third]);
+    assertEquals([final, third].map(({ it }) => it.get(number)?.length), [66, 66]);
+  });
+
   it("keeps all that it has when the cluster changes before the merge has ended", () => {
     const { cluster, final, numbers } = metAgain(() => {});
     cluster.loses = (_from, _to, { kind }) => kind === "done";
