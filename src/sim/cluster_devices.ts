@@ -5,6 +5,7 @@
  */
 import { DIGEST_SIZE_BYTES, PARTITION_COUNT } from "../base/mod.ts";
 import { DEVICE_STATE, type DiskSpace, EntryRef } from "../storage/mod.ts";
+import { digestKey } from "./cluster_copies.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 
 /** What became of devices. */
@@ -65,14 +66,21 @@ export class ClusterDevices {
 
   /**
    * Which node has records where nobody can read them any more, though another node has them; undefined when all are back.
+   * Tombstones of what has expired count for nothing: each node makes its own, when it finds out.
    *
    * @param members all nodes
+   * @param names of records by digest, as text
    */
-  whyNotRefilled(members: readonly ClusterMember[]): string | undefined {
+  whyNotRefilled(
+    members: readonly ClusterMember[],
+    names: ReadonlyMap<string, string>,
+  ): string | undefined {
     for (const { member, space, device, recordCount } of this.#failed) {
       if (!member.isUp || member.store.disk !== space) continue;
       const others = members.filter((other) => other !== member && other.isUp);
-      const left = countOn(member, { space, device, isCounted: (digest) => isAtOneOf(others, digest) });
+      const isCounted = (digest: Uint8Array, { isTombstone }: EntryRef) =>
+        !(isTombstone && names.get(digestKey(digest))?.startsWith("t")) && isAtOneOf(others, digest);
+      const left = countOn(member, { space, device, isCounted });
       if (left > 0) {
         return `${left} of ${recordCount} records of ${member.id} are on its failed device ${device}`;
       }
@@ -107,7 +115,7 @@ function countOn(
   { space: { blocks }, device, isCounted = () => true }: {
     space: DiskSpace;
     device: number;
-    isCounted?: (digest: Uint8Array) => boolean;
+    isCounted?: (digest: Uint8Array, entry: EntryRef) => boolean;
   },
 ): number {
   const digest = new Uint8Array(DIGEST_SIZE_BYTES);
@@ -117,7 +125,7 @@ function countOn(
     index.forEach(partition, undefined, (entry) => {
       if (blocks.deviceOf[blocks.blockOf(entry.location)] !== device) return true;
       entry.copyDigest(digest, 0);
-      if (isCounted(digest)) count++;
+      if (isCounted(digest, entry)) count++;
       return true;
     });
   }

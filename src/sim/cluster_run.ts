@@ -410,7 +410,7 @@ class ClusterRun {
     if (mending !== undefined) return `${mending.id} has records that a replica may lack`;
     const refusing = started.find(({ store }) => store.stopWrites);
     if (refusing !== undefined) return `${refusing.id} refuses writes`;
-    const refilling = this.#devices.whyNotRefilled(this.#members.all);
+    const refilling = this.#devices.whyNotRefilled(this.#members.all, this.#clients.names);
     if (refilling !== undefined) return refilling;
     const unready = this.#wantsIndex ? started.find((member) => !hasIndex(member)) : undefined;
     return unready === undefined ? whyNotTruncated(started) : `${unready.id} has no complete index`;
