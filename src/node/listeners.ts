@@ -48,6 +48,7 @@ export class Listeners {
   readonly #stats: NodeStats;
   readonly #listeners: Listener[] = [];
   readonly #onFailure: OnFailure;
+  #isAccepting = true;
   #dispatcher: Dispatcher | undefined;
   #reaper: Timer | undefined;
 
@@ -92,8 +93,9 @@ export class Listeners {
     return this.open.find((listener) => listener.kind === kind)?.port ?? 0;
   }
 
-  /** Closes the listeners; sessions go on. */
+  /** Closes the listeners; sessions go on. What was connected before and is told of later is closed. */
   stopAccepting(): void {
+    this.#isAccepting = false;
     for (const listener of this.#listeners.splice(0)) listener.close();
     this.#reaper?.cancel();
   }
@@ -131,9 +133,10 @@ export class Listeners {
     this.#statsOf(kind).opened++;
     this.sessions.add(session);
     const countMax = kind === "service" ? this.#settings.service.protoFdMax : ADMIN_CONNECTION_COUNT_MAX;
-    if (this.count(kind) > countMax) {
+    if (!this.#isAccepting) session.close();
+    else if (this.count(kind) > countMax) {
       this.#stats.refusedFds++;
-      connection.close();
+      session.close();
     }
   }
 

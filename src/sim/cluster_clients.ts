@@ -188,16 +188,18 @@ export class ClusterClients {
 
   /**
    * Truncates the set that is there for it. Each of its records may be removed at any moment from now on, by each node
-   * as it hears of it, until the epoch is over.
+   * as it hears of it, until the epoch is over; until the end of the next one when nobody confirms it.
    */
   async truncate(): Promise<void> {
+    const ends: (() => void)[] = [];
     for (const key of this.keys) {
       if (!mayBeTruncated(key)) continue;
       // A node that has not heard of it yet may make the record anew, too early.
-      for (let time = 0; time < TRUNCATION_COUNT_MAX; time++) this.recorder.mayVanish(key);
+      for (let time = 0; time < TRUNCATION_COUNT_MAX; time++) ends.push(this.recorder.mayVanish(key));
     }
     try {
       await this.#reader?.truncate({ namespace: WORKLOAD_NAMESPACE, set: TRUNCATED_SET });
+      for (const end of ends) end();
     } catch {
       // Whether it was heard is not known; what is checked holds in both cases.
     }

@@ -106,6 +106,8 @@ export class EpochHistory implements Recorder {
   readonly #open = new Set<Entry>();
   /** Those that are on their way even after the epoch. */
   readonly #underWay = new Set<Entry>();
+  /** Records that a truncation without an answer may remove. */
+  readonly #vanishing = new Map<symbol, string>();
 
   constructor(simulation: Simulation, wall: ClusterWall) {
     this.#simulation = simulation;
@@ -153,6 +155,7 @@ export class EpochHistory implements Recorder {
 
   /** What was given up shortly before the end of the last epoch may take effect in this one. */
   goOnFrom(last: EpochHistory): void {
+    for (const key of last.#vanishing.values()) this.#addWipe(key);
     for (const entry of last.#underWay) {
       const still = { ...entry, invokedTick: this.#wall.tick(), returnedTick: Infinity };
       this.#add(still);
@@ -161,8 +164,19 @@ export class EpochHistory implements Recorder {
     }
   }
 
-  /** A record may go without a trace, once, until the epoch is over. */
-  mayVanish(key: string): void {
+  /**
+   * A record may go without a trace, once, until the epoch is over.
+   *
+   * @returns to be called once it is certain that every node will have heard of it by then; else it may go in the next one
+   */
+  mayVanish(key: string): () => void {
+    const name = Symbol(key);
+    this.#vanishing.set(name, key);
+    this.#addWipe(key);
+    return () => void this.#vanishing.delete(name);
+  }
+
+  #addWipe(key: string): void {
     const entry = this.call("truncation", key, { type: "wipe" });
     this.#add(entry);
     this.#open.add(entry);

@@ -180,6 +180,22 @@ describe("EpochHistory.goOnFrom()", () => {
   });
 });
 
+describe("EpochHistory.mayVanish()", () => {
+  it("lets a record go in the next epoch too, unless the truncation was confirmed", () => {
+    const wall = new ClusterWall(simulation);
+    for (const isConfirmed of [false, true]) {
+      const last = new EpochHistory(simulation, wall);
+      const end = last.mayVanish("c1");
+      if (isConfirmed) end();
+      last.end();
+      const next = new EpochHistory(simulation, wall);
+      next.goOnFrom(last);
+      const types = next.entriesOf("c1").map(({ action }) => action.type);
+      assertEquals(types, isConfirmed ? [] : ["wipe"]);
+    }
+  });
+});
+
 describe("checkSplit", () => {
   const split = (
     entries: readonly Entry[],

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createDigester, setPartitionCount } from "../base/mod.ts";
+import { createDigester, ResultCode, setPartitionCount } from "../base/mod.ts";
 import type { Compute } from "../port/mod.ts";
 import { CalmWatch } from "./cluster_calm.ts";
 import { ClusterClients } from "./cluster_clients.ts";
@@ -140,7 +140,7 @@ class ClusterRun {
   readonly #checks: SafeCounts = { unknown: 0, stale: 0 };
   /** What each record was at the last moment of full replication. */
   readonly #states = new Map<string, RecordState>();
-  /** Records that some replicas had alone then, where nobody tells them. */
+  /** Records that some replicas had alone then, where nobody tells them, or where they have not expired yet. */
   #strays: ReadonlySet<string> = new Set();
   #history: EpochHistory;
   #wholeMsMax = 0;
@@ -478,6 +478,12 @@ class ClusterRun {
     if (this.#wantsIndex) checkIndexes(members, after, { names, outcomes });
     for (const key of keys) {
       this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
+    }
+    // By the clock of its master a record has expired, and by that of a replica, which may be read, not yet.
+    for (const [digest, copies] of after) {
+      const name = names.get(digest) ?? "";
+      const isThere = copies.some(({ isTombstone }) => !isTombstone);
+      if (name.startsWith("t") && isThere && outcomes.get(name)?.code !== ResultCode.OK) strays.add(name);
     }
     this.#strays = strays;
   }
