@@ -5,7 +5,7 @@
  */
 import { CITRUSLEAF_EPOCH_S, PARTITION_COUNT, partitionId } from "../base/mod.ts";
 import { covers, type MergingCopy, VERSION_BIT, VERSION_LINEAGE_MASK } from "../partition/mod.ts";
-import { EntryRef, isLeftOver, LOADED, UNIT_SIZE_BYTES } from "../storage/mod.ts";
+import { EntryRef, forgottenAfterMs, isLeftOver, LOADED, UNIT_SIZE_BYTES } from "../storage/mod.ts";
 import { SIM_WALL_START_MS, wallAheadMs } from "./clock.ts";
 import type { ClusterMember } from "./cluster_members.ts";
 import { mayBeTruncated } from "./workload.ts";
@@ -197,6 +197,13 @@ function mayBeForgotten(
   return isTombstone && latestS(members) + EXPIRY_SLACK_S >= lastUpdateMs / 1000 + ageS;
 }
 
+/** Whether a copy is a tombstone that the writer of another copy may have been without, for its age. */
+function isOutlived(copy: RecordCopy, copies: readonly RecordCopy[]): boolean {
+  const ageMs = forgottenAfterMs(copy.member.store);
+  return copy.isTombstone &&
+    copies.some(({ isTombstone, lastUpdateMs }) => !isTombstone && lastUpdateMs - copy.lastUpdateMs > ageMs);
+}
+
 /** The latest time that any node's clock has shown, in seconds of the records' epoch. */
 function latestS(members: readonly ClusterMember[]): number {
   const { nowUs } = members[0].machine.world.simulation;
@@ -384,6 +391,8 @@ export function checkPolicy(
     const isAlone = merged.length === 1 && list.length < all.length && inDoubt(name);
     if (found === undefined && isAlone) continue;
     const [best] = [...merged].sort(order);
+    const [outliving] = merged.filter((copy) => !isOutlived(copy, merged)).sort(order);
+    if (found !== undefined && outliving !== undefined && sameCopy(found, outliving)) continue;
     // Where it is in doubt whether copies went different ways the later one stays.
     const [latest] = [...merged].sort(byTime);
     if (found !== undefined && [best, latest].some((copy) => copy !== undefined && sameCopy(found, copy))) {

@@ -199,6 +199,23 @@ export function compareVersions(
   return first.generation - second.generation || byTime;
 }
 
+/**
+ * Time between the writes of a tombstone and of a record after which generations say nothing of the two: whoever wrote the
+ * record may not have known the tombstone any more, which goes by its age. Half of that age, since clocks may differ.
+ */
+export function forgottenAfterMs({ settings }: NamespaceStore): number {
+  return settings.tombRaiderEligibleAge * 1000 / 2;
+}
+
+/** Positive when a record that comes outlives the tombstone that is here, negative when it is the other way round, else 0. */
+function compareOutlived(store: NamespaceStore, record: FlatRecord, entry: EntryRef): number {
+  const comesTombstone = record.binCount === 0;
+  if (comesTombstone === entry.isTombstone) return 0;
+  const laterMs = record.lastUpdateMs - entry.lastUpdateMs;
+  if (comesTombstone) return laterMs < -forgottenAfterMs(store) ? -1 : 0;
+  return laterMs > forgottenAfterMs(store) ? 1 : 0;
+}
+
 /** Order of two generations that may have wrapped around: positive when the first is ahead by up to 32767. */
 function wrappedOrder(first: number, second: number): number {
   return ((first - second) << 16) >> 16;
@@ -260,7 +277,8 @@ function compareCopies(
   const isOlder = !isWritten(store, entry);
   const byPolicy = (rule === "policy" && isOlder) || (PLANTED.generationAgainstAncestor && isMerge(options));
   const policy = byPolicy ? store.settings.conflictResolutionPolicy : "last-update-time";
-  const order = compareVersions(record, entry, policy);
+  const outlived = policy === "generation" ? compareOutlived(store, record, entry) : 0;
+  const order = outlived || compareVersions(record, entry, policy);
   const comes = rule === "successor" ? isOlder : isMerge(options) && isLeftOver(store, entry, isSuperseded);
   if (order !== 0 && comes) return 1;
   if (order !== 0) return PLANTED.replicaTakesOlder && rule === "replica" ? 1 : order;

@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { plantBug, toHex, writeU16, writeU32LE } from "../base/mod.ts";
+import { ByteBuffer, plantBug, toHex, writeU16, writeU32LE } from "../base/mod.ts";
+import { BinTable } from "../record/mod.ts";
 import { PendingDevice } from "./device.ts";
 import { EntryRef } from "./entry.ts";
-import { FLAT_GENERATION_AT, setFlatLastUpdate } from "./flat.ts";
+import { encodeFlat, FLAT_GENERATION_AT, setFlatLastUpdate } from "./flat.ts";
 import { measureFlat } from "./flat_check.ts";
 import { REPLACED, type Replaced, type ReplaceOptions, replaceRecord } from "./replace.ts";
 import { testDigest, TestRandom, testSettings, TestStore } from "./testing.ts";
@@ -43,6 +44,20 @@ function copy({ generation, lutMs, value = 1 }: Copy): Uint8Array {
   bytes[FLAT_GENERATION_AT + 1] = generation >>> 8;
   setFlatLastUpdate(bytes, 0, lutMs);
   return bytes;
+}
+
+function tombstone({ generation, lutMs }: Copy): Uint8Array {
+  const out = new ByteBuffer();
+  const meta = {
+    generation,
+    lastUpdateMs: lutMs,
+    voidTime: 0,
+    set: new Uint8Array(0),
+    key: undefined,
+    treeId: 0,
+  };
+  encodeFlat(out, testDigest(1), 0, meta, new BinTable());
+  return out.toBytes();
 }
 
 function storeWith(first: Copy, policy: "generation" | "last-update-time" = "generation"): TestStore {
@@ -234,6 +249,25 @@ describe("replaceRecord()", () => {
       });
       assertEquals(new Set(results).size, 1, `round ${round}`);
       if (isSuperseded) assert(results[0] !== toHex(own));
+    }
+  });
+
+  it("lets a tombstone that may have been forgotten when a record was written not win by its generation", () => {
+    const settings = testSettings({ conflictResolutionPolicy: "generation", tombRaiderEligibleAge: 10 });
+    for (const [laterMs, isOutlived] of [[5000, false], [5001, true]] as const) {
+      for (const order of [[0, 1], [1, 0]]) {
+        const copies = [
+          tombstone({ generation: 9, lutMs: LUT }),
+          copy({ generation: 1, lutMs: LUT + laterMs }),
+        ];
+        const it = new TestStore({ settings });
+        assertEquals(replace(it, copies[order[0]], { rule: "replica" }), REPLACED.APPLIED);
+        it.store.beginWriteEpoch();
+        replace(it, copies[order[1]], { rule: "policy" });
+        const entry = new EntryRef();
+        assert(it.store.find(testDigest(1), 0, entry));
+        assertEquals([entry.isTombstone, entry.generation], isOutlived ? [false, 1] : [true, 9]);
+      }
     }
   });
 

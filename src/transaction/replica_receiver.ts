@@ -20,6 +20,7 @@ import {
   compareVersions,
   EntryRef,
   FLAT_DIGEST_AT,
+  forgottenAfterMs,
   LOADED,
   REPLACED,
   type Replaced,
@@ -181,7 +182,9 @@ export class ReplicaReceiver {
       const isByTime = namespace.partitions.mergesByTime(partitionId(request.digest));
       const policy = isByTime ? "last-update-time" : store.settings.conflictResolutionPolicy;
       const order = compareVersions(entryHere, asked, policy);
-      if (order <= 0) {
+      // Whether what was asked for is a tombstone is not known here.
+      const mayOutlive = entryHere.lastUpdateMs - lutMs > forgottenAfterMs(store);
+      if (order <= 0 && !mayOutlive) {
         peerStats.dupResRespondNoRead++;
         return this.#answer(request, order === 0 ? ResultCode.RECORD_EXISTS : ResultCode.GENERATION);
       }
