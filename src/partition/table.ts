@@ -274,6 +274,15 @@ export class PartitionTable {
     return nodes;
   }
 
+  /** Whether another node is one of its replicas. */
+  isOtherReplica(partition: number, node: NodeId): boolean {
+    const { balance } = this;
+    for (let place = 0; balance !== undefined && place < this.effectiveReplicationFactor; place++) {
+      if (place !== balance.selfPlace[partition] && nodeAt(balance, partition, place) === node) return true;
+    }
+    return false;
+  }
+
   /** The other nodes that have a copy of a partition, or may have one. */
   otherHolders(partition: number): NodeId[] {
     const { balance } = this;

@@ -142,7 +142,10 @@ export class TestCluster {
     this.form(1);
   }
 
-  /** Forms a cluster of some nodes whose copies are in place. `lagging` members don't hear of it yet. */
+  /**
+   * Forms a cluster of some nodes whose copies are in place. `lagging` members don't hear of it yet; one that is `quiesced`
+   * gives up what it has.
+   */
   form(
     clusterKey: number,
     options: {
@@ -150,12 +153,16 @@ export class TestCluster {
       lagging?: readonly number[];
       allOurs?: boolean;
       stock?: readonly number[];
+      quiesced?: number;
     } = {},
   ): void {
     const numbers = options.members ?? this.peers.map(({ number }) => number);
-    const members = numbers.map((number) => testMember(number));
+    const members = numbers.map((number) => testMember(number, { isQuiesced: number === options.quiesced }));
     const { replicationFactor } = this;
-    const having = settled(members, place(members, { replicationFactor }));
+    const having = settled(
+      members,
+      place(numbers.map((number) => testMember(number)), { replicationFactor }),
+    );
     for (const number of numbers) {
       if (!options.lagging?.includes(number)) this.join(number, clusterKey, having, options);
     }

@@ -452,14 +452,13 @@ export class PeerTransactions {
     this.#sendOnFromTheGone();
   }
 
-  /** A master that is gone may have reached this replica and not the others. */
+  /** A master that is gone, or is no replica any more, may have reached this replica and not the others. */
   #sendOnFromTheGone(): void {
     this.recent.forEach(this.clock.monotonicMs() - RECENT_WRITE_AGE_MS, {
-      isGone: (node) => !this.#members.has(node) || this.#departed.has(node),
-      visit: (namespace, digest) => {
-        const partition = partitionId(digest);
-        this.repairs.add({ namespace, digest, partition }, namespace.partitions.otherReplicas(partition));
-      },
+      isGone: (node, { namespace, partition }) =>
+        this.#departed.has(node) || !namespace.partitions.isOtherReplica(partition, node),
+      visit: (record) =>
+        this.repairs.add(record, record.namespace.partitions.otherReplicas(record.partition)),
     });
     this.#departed.clear();
   }

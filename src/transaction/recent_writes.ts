@@ -1,7 +1,8 @@
 /**
  * The replica writes that a node took lately. A master that dies in the middle of a write may have reached some of its
- * replicas and not others; nobody else knows. So each replica sends on what it has from a master that is gone, and the
- * copies become equal again without a migration.
+ * replicas and not others; nobody else knows. One that is no replica any more gives up its copy, and with it what it had
+ * to mend. So each replica sends on what it has from a master that is gone, and the copies become equal again without a
+ * migration.
  *
  * Each replica write comes by here, so the ring has no objects of its own: what stays for a while in the heap costs the
  * garbage collector more than the write itself.
@@ -9,9 +10,10 @@
  * @module
  */
 
-import { copyBytes, DIGEST_SIZE_BYTES, RECENT_WRITE_COUNT_MAX } from "../base/mod.ts";
+import { copyBytes, DIGEST_SIZE_BYTES, partitionId, RECENT_WRITE_COUNT_MAX } from "../base/mod.ts";
 import type { NodeId } from "../wire/mod.ts";
 import type { Namespace } from "./context.ts";
+import type { WrittenRecord } from "./replica_write.ts";
 
 /** Places that the ring has at first; it doubles until it has all. */
 const PLACE_COUNT_FIRST = 256;
@@ -57,14 +59,18 @@ export class RecentWrites {
   forEach(
     sinceMs: number,
     visitor: {
-      isGone: (node: NodeId) => boolean;
-      visit: (namespace: Namespace, digest: Uint8Array) => void;
+      isGone: (node: NodeId, at: { namespace: Namespace; partition: number }) => boolean;
+      visit: (record: WrittenRecord) => void;
     },
   ): void {
     for (let at = 0; at < this.#namespaces.length; at++) {
-      if (this.#times[at] < sinceMs || !visitor.isGone(this.#senders[at])) continue;
+      if (this.#times[at] < sinceMs) continue;
+      const namespace = this.#namespaces[at];
       const digestAt = at * DIGEST_SIZE_BYTES;
-      visitor.visit(this.#namespaces[at], this.#digests.slice(digestAt, digestAt + DIGEST_SIZE_BYTES));
+      const partition = partitionId(this.#digests, digestAt);
+      if (!visitor.isGone(this.#senders[at], { namespace, partition })) continue;
+      const digest = this.#digests.slice(digestAt, digestAt + DIGEST_SIZE_BYTES);
+      visitor.visit({ namespace, digest, partition });
     }
   }
 }

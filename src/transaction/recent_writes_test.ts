@@ -12,9 +12,9 @@ Deno.test("RecentWrites keeps the last writes with digest, sender and time, thro
     const numbers: number[] = [];
     recent.forEach(sinceMs, {
       isGone: (node) => node === sender,
-      visit: (where, bytes) => {
-        assertEquals(where, namespace);
-        numbers.push(new DataView(bytes.buffer, bytes.byteOffset).getUint32(16));
+      visit: (record) => {
+        assertEquals([record.namespace, record.partition], [namespace, 0]);
+        numbers.push(new DataView(record.digest.buffer, record.digest.byteOffset).getUint32(16));
       },
     });
     return numbers.sort((left, right) => left - right);

@@ -143,6 +143,18 @@ describe("ReplicaWrite", () => {
     assertEquals(missed.version(1)?.generation, 2);
   });
 
+  it("is sent on by a replica that has it when its master is a member still, and no replica any more", () => {
+    const it = new TestCluster({ nodeCount: 4, replicationFactor: 3 });
+    const master = it.master(1);
+    const [has, lacks] = it.proles(1);
+    it.fate = ({ kind, to }) => kind === "write" && to === lacks.number ? "drop" : undefined;
+    assertEquals(it.run(master, put(1, 5)).code, ResultCode.TIMEOUT);
+    it.fate = ({ from }) => from === master.number ? "drop" : undefined;
+    it.form(2, { quiesced: master.number });
+    it.clock.advance(2000);
+    isEqual([has, lacks], 1);
+  });
+
   it("never takes a refusal for done", () => {
     const it = new TestCluster();
     const master = it.master(1);
