@@ -24,13 +24,17 @@ export function hasIndex({ node }: ClusterMember): boolean {
  * Compares the index of every node with the records that it holds.
  *
  * @param copies all copies; those of a record are equal
- * @param options names of records by digest, and what each record holds, by its name
+ * @param options names of records by digest, what each record holds, by its name, and which are on some replicas alone
  * @throws {Error} that names a record which is not where it should be in an index
  */
 export function checkIndexes(
   members: readonly ClusterMember[],
   copies: CopiesByDigest,
-  options: { readonly names: ReadonlyMap<string, string>; readonly outcomes: ReadonlyMap<string, Outcome> },
+  options: {
+    readonly names: ReadonlyMap<string, string>;
+    readonly outcomes: ReadonlyMap<string, Outcome>;
+    readonly strays: ReadonlySet<string>;
+  },
 ): void {
   for (const member of members) {
     const indexed = valuesInIndex(member);
@@ -38,7 +42,8 @@ export function checkIndexes(
       const name = options.names.get(digest);
       const found = indexed.get(handle);
       indexed.delete(handle);
-      if (name === undefined || copies.get(digest)?.some((copy) => mayBeExpired(copy, members))) return;
+      if (name === undefined || options.strays.has(name)) return;
+      if (copies.get(digest)?.some((copy) => mayBeExpired(copy, members))) return;
       const value = mayBeTruncated(name) ? undefined : options.outcomes.get(name)?.bins?.n;
       if (found === value) return;
       throw new Error(

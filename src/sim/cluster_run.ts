@@ -475,7 +475,7 @@ class ClusterRun {
     const finals = new Map<string, Entry>();
     for (const key of keys) finals.set(key, this.#history.call("end", key, { type: "get" }));
     const outcomes = await simulation.runUntilSettled(this.#clients.readAll());
-    if (this.#wantsIndex) checkIndexes(members, after, { names, outcomes });
+    if (this.#wantsIndex) checkIndexes(members, after, { names, outcomes, strays });
     for (const key of keys) {
       this.#checkKey(epoch, key, { final: finals.get(key)!, outcome: outcomes.get(key)! });
     }

@@ -80,8 +80,7 @@ export class RecordMender {
     const digest = new Uint8Array(20);
     entry.copyDigest(digest, 0);
     // What is left of a copy that was given up is about to be removed; made anew, a start would find it.
-    const isGivenUp = partitions.balance !== undefined && !partitions.versions.exists(partitionId(digest));
-    if (isGivenUp) return LOADED.FAILED;
+    if (!partitions.versions.exists(partitionId(digest))) return LOADED.FAILED;
     if (entry.isTombstone) return this.#renew(namespace, entry, waiter);
     if (partitions.clusterSize <= 1) return LOADED.FAILED;
     const name = nameOf(namespace, digest);
