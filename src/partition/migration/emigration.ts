@@ -290,8 +290,7 @@ export class Emigration implements SliceTask {
       const end = this.#walk.step(clock, deadlineMs);
       if (end === "time") return true;
       if (end === "stopped") return this.#pause();
-      const removes = this.#meta !== undefined && this.#isComplete && !PLANTED.deltaKeepsExtras;
-      this.state = removes ? "removing" : "draining";
+      this.state = this.#removes ? "removing" : "draining";
     }
     if (this.state === "removing" && !this.#removeRest(deadlineMs)) return this.#pause();
     if (this.state === "removing") this.state = "draining";
@@ -418,6 +417,7 @@ export class Emigration implements SliceTask {
         else if (!this.#sendRemoval(id, name)) return true;
       } else if (!store.find(name, 0, this.#entry)) {
         this.#window.settle(id);
+        this.#takeBack(name);
         continue;
       } else {
         const loaded = this.#load(this.#entry);
@@ -431,6 +431,22 @@ export class Emigration implements SliceTask {
     }
     this.#isResendDue = false;
     return true;
+  }
+
+  /** Whether the receiver is to lose what this node has no more. */
+  get #removes(): boolean {
+    return this.#meta !== undefined && this.#isComplete && !PLANTED.deltaKeepsExtras;
+  }
+
+  /** A record is gone here that the receiver may not have taken: what that had before goes with the rest. */
+  #takeBack(digest: Uint8Array): void {
+    const { state } = this;
+    if (!this.#removes || (state !== "sending" && state !== "removing" && state !== "draining")) return;
+    const metaAt = this.#meta!.find(digest, 0);
+    if (metaAt < 0) return;
+    this.#meta!.unmatch(metaAt);
+    this.#removeAt = Math.min(this.#removeAt, metaAt);
+    if (state === "draining") this.state = "removing";
   }
 
   /** Tells which of the receiver's records this node, which has everything, has no more; whether all were told. */

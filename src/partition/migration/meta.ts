@@ -154,6 +154,11 @@ export class MetaTable {
     this.#isMatched[recordAt / META_SIZE_BYTES] = 1;
   }
 
+  /** Notes that it has it no more. */
+  unmatch(recordAt: number): void {
+    this.#isMatched[recordAt / META_SIZE_BYTES] = 0;
+  }
+
   /** Whether the source has the record at an offset. */
   isMatched(recordAt: number): boolean {
     return this.#isMatched[recordAt / META_SIZE_BYTES] === 1;

@@ -621,6 +621,28 @@ describe("conflicts", () => {
   });
 });
 
+describe("a record that goes at its source", () => {
+  it("goes at the receiver, which had an older one, though what was sent in between was lost", () => {
+    const cluster = new TestCluster({ count: 2, partitions: PARTITIONS });
+    const [number] = numbersIn(PARTITIONS, 1);
+    cluster.form();
+    cluster.write(number);
+    cluster.settle();
+    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const other = cluster.members.find((member) => member !== final)!;
+    cluster.form([final]);
+    cluster.clock.advance(10);
+    cluster.write(number, { members: [final], sizeBytes: 66 });
+    cluster.form();
+    cluster.loses = (_from, _to, { kind }) => kind === "insert";
+    until(cluster, () => cluster.sent.at(-1)?.endsWith(" insert") === true);
+    final.it.remove(number);
+    cluster.loses = () => false;
+    cluster.settle();
+    assertEquals([final, other].map(({ it }) => it.has(number)), [false, false]);
+  });
+});
+
 describe("a superseded final master", () => {
   /** A node was away, the others went on without it and then parted, and all meet: the first of the row was away. */
   function metAgain(change: (sides: TestMember[], numbers: number[]) => void) {
