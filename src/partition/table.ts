@@ -324,10 +324,16 @@ export class PartitionTable {
    */
   isProvisional(partition: number): boolean {
     if (!this.versions.exists(partition) || this.isComplete(partition)) return false;
-    const rules = this.balance?.mergeRules[partition] ?? 0;
-    if ((rules & (MERGE_RULE.MERGES | MERGE_RULE.SETTLED)) === MERGE_RULE.MERGES) return true;
+    if (this.isMerging(partition)) return true;
     const isWorkingMaster = this.balance?.selfPlace[partition] === this.#workingPlace[partition];
     return !isWorkingMaster && (this.versions.high[partition] & VERSION_BIT.SUBSET) !== 0;
+  }
+
+  /** Whether copies of a partition are being merged, and this node, which has one, has not received the result. */
+  isMerging(partition: number): boolean {
+    const rules = this.balance?.mergeRules[partition] ?? 0;
+    const isUnderWay = (rules & (MERGE_RULE.MERGES | MERGE_RULE.SETTLED)) === MERGE_RULE.MERGES;
+    return isUnderWay && this.versions.exists(partition) && !this.isComplete(partition);
   }
 
   /** Whether the replicas of a partition have all that counts of this node's copy, and it is none of them. */

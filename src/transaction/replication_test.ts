@@ -95,6 +95,15 @@ describe("ReplicaWrite", () => {
     assertEquals([master, reached, missed].map((peer) => isUnsettled(peer, 1)), [false, false, false]);
   });
 
+  it("keeps what expires while copies are merged, of which one may be older and live on", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    it.run(master, put(1, 5));
+    assertEquals(isUnsettled(master, 1), false);
+    master.test.namespace.partitions.isMerging = () => true;
+    assertEquals(isUnsettled(master, 1), true);
+  });
+
   it("takes an answer to a repair for what that has sent, not for what was written since", () => {
     const it = new TestCluster();
     const master = it.master(1);

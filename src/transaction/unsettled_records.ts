@@ -4,8 +4,9 @@
  * A version that expires goes without a trace. If a replica has missed it, that one still has the version before, which
  * may live on for ever, and nobody could tell it any more. So a record waits with expiring until its writes and repairs
  * have ended; on a replica, which does not know how its master fared, as long as it would send on what it has from a
- * master that is gone. Clients don't see what has expired. Eviction, which makes room at once and goes as deep on all
- * nodes, waits for what is known to be missing alone.
+ * master that is gone; and where copies are being merged until that is over, since another one may have an older version.
+ * Clients don't see what has expired. Eviction, which makes room at once and goes as deep on all nodes, waits for what is
+ * known to be missing alone.
  *
  * @module
  */
@@ -25,8 +26,15 @@ const digest = new Uint8Array(DIGEST_SIZE_BYTES);
 export function keepUnsettled(peers: PeerTransactions, recentMs: number): void {
   for (const namespace of peers.namespaces) {
     namespace.store.isUnsettled = (entry, cause) =>
-      isUnsettled(peers, { namespace, entry, recentMs: cause === "eviction" ? 0 : recentMs });
+      cause === "eviction"
+        ? isUnsettled(peers, { namespace, entry, recentMs: 0 })
+        : isMerging(namespace, entry) || isUnsettled(peers, { namespace, entry, recentMs });
   }
+}
+
+function isMerging({ partitions }: Namespace, entry: EntryRef): boolean {
+  entry.copyDigest(digest, 0);
+  return partitions.isMerging(partitionId(digest));
 }
 
 function isUnsettled(
