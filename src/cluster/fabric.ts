@@ -55,9 +55,6 @@ import { type NodeId, nodeIdForLog } from "./node_id.ts";
 /** Time between two looks at connections whose handshake is late. */
 const SWEEP_MS = 250;
 
-/** A connection that ended earlier than this counts as a failed attempt. */
-const SHORT_LIFE_MS = 1000;
-
 /** See the head of the file. */
 export class Fabric {
   readonly #options: FabricOptions;
@@ -485,8 +482,7 @@ export class Fabric {
     const { peer } = lane;
     const { clock, random } = this.#options.ports;
     if (socket.direction === "dialled") {
-      const lifeMs = clock.monotonicMs() - socket.readyMs;
-      lane.shortLivedCount = lifeMs < SHORT_LIFE_MS ? lane.shortLivedCount + 1 : 0;
+      lane.noteLoss(socket, clock.monotonicMs());
       lane.backOff(clock.monotonicMs(), random.u32() / 0x1_0000_0000);
     }
     if (peer.openCount === 0) {

@@ -14,6 +14,8 @@ import type { NodeId } from "./node_id.ts";
 
 /** Wait before the second attempt to connect; doubles with each further one. */
 const BACKOFF_FIRST_MS = 25;
+/** A connection that ended earlier than this counts as a failed attempt. */
+const SHORT_LIFE_MS = 1000;
 
 /** A queue that was overloaded has room again at this many messages. */
 const DRAINED_COUNT = FABRIC_OVERLOAD_COUNT / 2;
@@ -36,8 +38,10 @@ export class FabricLane {
   dialingCount = 0;
   /** Connects that failed since the last one that did not. */
   failureCount = 0;
-  /** Connections in a row that ended soon after they were made. */
+  /** Times in a row that connections ended soon after they were made; those that end together count once. */
   shortLivedCount = 0;
+  /** Monotonic time of the last of them. */
+  shortLossMs = -Infinity;
   /** Monotonic time before which nothing is dialled. */
   dialMs = -Infinity;
   /** Whether messages are taken; the other side waits while not. */
@@ -90,6 +94,17 @@ export class FabricLane {
     const list = socket.direction === "dialled" ? this.dialled : this.accepted;
     const at = list.indexOf(socket);
     if (at >= 0) list.splice(at, 1);
+  }
+
+  /** A connection that this node opened has ended: whether connections last decides when to dial again. */
+  noteLoss({ readyMs }: { readonly readyMs: number }, nowMs: number): void {
+    if (nowMs - readyMs >= SHORT_LIFE_MS) {
+      this.shortLivedCount = 0;
+      // One that was made before the last loss says nothing that is not counted already.
+    } else if (readyMs >= this.shortLossMs) {
+      this.shortLivedCount++;
+      this.shortLossMs = nowMs;
+    }
   }
 
   /** How many more connects should be under way now. */

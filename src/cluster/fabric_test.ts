@@ -239,6 +239,16 @@ describe("Fabric", () => {
     assert(a.links.every((link) => link === "b2 up"), a.links.join());
   });
 
+  it("connections that are all reset soon after they were made count as one that did not last", async () => {
+    const world = makeWorld(17);
+    const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
+    for (const connection of [...world.network.connections]) world.network.reset(connection);
+    await world.simulation.runFor(1);
+    a.fabric.send({ node: b.node, channel: RW }, testMessage(0));
+    await world.simulation.runFor(50);
+    assertEquals(missing(b, RW, 1), []);
+  });
+
   it("a write that a broken connection cut short is sent again on another", async () => {
     const world = makeWorld(12, { windowSizeBytes: 2000 });
     const [a, b] = await makeNodes(world, 2) as [TestNode, TestNode];
