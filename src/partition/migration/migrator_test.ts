@@ -707,6 +707,7 @@ describe("a superseded final master", () => {
     cluster.settle([final, superseding]);
     cluster.clock.advance(10);
     cluster.write(number, { members: [final, superseding], sizeBytes: 66 });
+    cluster.settle([final, superseding]);
     cluster.form([superseding]);
     cluster.form();
     assert(final.partitions.isSuperseded(PARTITION));
