@@ -408,8 +408,10 @@ export function checkPolicy(
     // A covered copy may have gone its own way since, and is merged then.
     const isCovered = list.some((copy) => copy.isCovered && found !== undefined && sameCopy(found, copy));
     if (isCovered && (merged.length === 0 || order(found!, best) < 0 || byTime(found!, latest) < 0)) continue;
-    const isLater = found !== undefined && (best === undefined || found.lastUpdateMs > best.lastUpdateMs);
-    if (isLater && inDoubt(name)) continue;
+    // A request that was under way when the copies were looked at may have been run since.
+    const isBetter = found !== undefined &&
+      (best === undefined || found.lastUpdateMs > best.lastUpdateMs || order(found, best) < 0);
+    if (isBetter && inDoubt(name)) continue;
     // What not all replicas had confirmed may go when the copies of one side are made equal.
     if (found !== undefined && inDoubt(name) && list.some((copy) => sameCopy(found, copy))) continue;
     throw new Error(
