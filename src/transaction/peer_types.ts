@@ -27,7 +27,10 @@ export interface PeerOptions {
   readonly fabric: PeerSender;
   /** Key of the cluster that the partition tables belong to; 0 for none. */
   readonly clusterKey: () => number;
-  /** Whether the node may serve nobody for the moment: it slept long, or its tables are of a cluster that is past. */
+  /**
+   * Whether the node may serve nobody for the moment: it slept long, which it finds out when it is asked, or its tables are
+   * of a cluster that is past.
+   */
   readonly isFenced: () => boolean;
   /** The latest time that this node or any that it heard of has seen, in ms since 2010. */
   readonly latestMs: () => number;

@@ -146,7 +146,7 @@ export class PeerTransactions {
     return this.#options.clusterKey();
   }
 
-  /** Whether the node slept so long that it may serve nobody yet. */
+  /** Whether the node may serve nobody for the moment; looks first whether it has just slept. */
   get isFenced(): boolean {
     return this.#options.isFenced();
   }

@@ -628,7 +628,7 @@ describe("a record that goes at its source", () => {
     cluster.form();
     cluster.write(number);
     cluster.settle();
-    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const final = cluster.master(PARTITION)!;
     const other = cluster.members.find((member) => member !== final)!;
     cluster.form([final]);
     cluster.clock.advance(10);
@@ -651,7 +651,7 @@ describe("a superseded final master", () => {
     cluster.form();
     for (const number of numbers) cluster.write(number);
     cluster.settle();
-    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const final = cluster.master(PARTITION)!;
     const sides = cluster.members.filter((member) => member !== final);
     cluster.form(sides);
     cluster.settle(sides);
@@ -699,7 +699,7 @@ describe("a superseded final master", () => {
     cluster.form();
     cluster.write(number);
     cluster.settle();
-    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const final = cluster.master(PARTITION)!;
     const third = cluster.members.find((member) => member !== final && member.it.has(number))!;
     const superseding = cluster.members.find((member) => member !== final && member !== third)!;
     cluster.form([third]);
@@ -741,7 +741,7 @@ describe("a truncation", () => {
     cluster.form();
     for (let time = 0; time < 3; time++) cluster.write(number);
     cluster.settle();
-    const final = cluster.members.find(({ partitions }) => partitions.admit(PARTITION) === ResultCode.OK)!;
+    const final = cluster.master(PARTITION)!;
     const other = cluster.members.find((member) => member !== final)!;
     for (const member of cluster.members) cluster.form([member]);
     cluster.write(number, { members: [final] });
