@@ -4,14 +4,7 @@ import { ByteBuffer, fromHex, partitionId, toHex } from "../base/mod.ts";
 import { balance, place, settled, testMember, testNode } from "../partition/testing.ts";
 import { FLAT_DIGEST_AT } from "../storage/mod.ts";
 import { TestRandom } from "../storage/testing.ts";
-import {
-  encodePeerMessage,
-  PEER_MESSAGE,
-  PeerReader,
-  PeerWriter,
-  RW_OPERATION,
-  RwMessage,
-} from "../wire/mod.ts";
+import { encodePeerMessage, PEER_MESSAGE, PeerReader, RW_OPERATION, RwMessage } from "../wire/mod.ts";
 import { recordedPeerMessages } from "../wire/peer_testing.ts";
 import { PeerTransactions } from "./peers.ts";
 import { fillWrite } from "./replica_write.ts";
@@ -56,7 +49,8 @@ function prole(): { peers: PeerTransactions; test: TestNamespace; sent: Uint8Arr
   const copies = settled(members, place(members));
   test.namespace.partitions.apply(balance(copies, { self: testNode(0), allOurs: false }));
   const succession = members.map(({ node }) => node);
-  peers.onBalanced({ clusterKey: 1, succession, allOurs: false, capabilities: 0 });
+  const stock = succession.map((node) => ({ node, capabilities: undefined }));
+  peers.onBalanced({ clusterKey: 1, succession, capabilities: 0, members: stock });
   return { peers, test, sent };
 }
 
@@ -80,7 +74,7 @@ describe("PeerTransactions", () => {
   });
 
   it("sends replica writes to stock nodes as stock masters do", () => {
-    const { peers, test } = prole();
+    const { peers, sent, test } = prole();
     for (const bytes of recorded(PEER_MESSAGE.RW)) {
       const message = new RwMessage();
       message.decode(readerOf(bytes));
@@ -89,9 +83,8 @@ describe("PeerTransactions", () => {
       const digest = flat.slice(FLAT_DIGEST_AT, FLAT_DIGEST_AT + 20);
       assert(test.namespace.partitions.isReplica(partitionId(digest)));
       const own = peers.rwMessage(test.namespace, RW_OPERATION.WRITE, message.transactionId!);
-      const out = new ByteBuffer();
-      fillWrite(own, { flat, digest, drop: peers.dropFor(testNode(1)) }).encode(new PeerWriter(out));
-      assertEquals(toHex(out.toBytes()), toHex(bytes));
+      peers.sendRw(testNode(1), fillWrite(own, { flat, digest, drop: peers.dropFor(testNode(1)) }));
+      assertEquals(toHex(sent.pop()!), toHex(bytes));
     }
   });
 

@@ -177,6 +177,8 @@ export class TestCluster {
   ): void {
     const peer = this.peers[number];
     const { replicationFactor } = this;
+    const isStock = (node: NodeId) =>
+      stock.length === 0 ? !allOurs : stock.some((other) => this.peers[other].node === node);
     peer.test.namespace.partitions.apply(
       balance(members, { self: peer.node, clusterKey, replicationFactor }),
     );
@@ -185,11 +187,10 @@ export class TestCluster {
     peer.peers.onBalanced({
       clusterKey,
       succession: members.map(({ node }) => node),
-      allOurs,
       capabilities: allOurs ? OUR_CAPABILITIES : 0,
-      members: stock.length === 0 ? [] : members.map(({ node }) => ({
+      members: members.map(({ node }) => ({
         node,
-        capabilities: stock.some((other) => this.peers[other].node === node) ? undefined : OUR_CAPABILITIES,
+        capabilities: isStock(node) ? undefined : OUR_CAPABILITIES,
       })),
     });
   }
@@ -230,13 +231,14 @@ export class TestCluster {
     );
     if (options.dryRun) return { master };
     const succession = this.peers.map(({ node }) => node);
+    const ours = succession.map((node) => ({ node, capabilities: OUR_CAPABILITIES }));
     for (const [number, peer] of this.peers.entries()) {
       peer.test.namespace.partitions.apply(balances[number]);
       peer.test.namespace.store.beginWriteEpoch();
       peer.clusterKey = clusterKey;
     }
     for (const { peers } of this.peers) {
-      peers.onBalanced({ clusterKey, succession, allOurs: true, capabilities: OUR_CAPABILITIES });
+      peers.onBalanced({ clusterKey, succession, capabilities: OUR_CAPABILITIES, members: ours });
     }
     return { master };
   }

@@ -46,12 +46,10 @@ export interface PeerView {
   readonly clusterKey: number;
   /** Its members. */
   readonly succession: readonly NodeId[];
-  /** All of them are aerie nodes. */
-  readonly allOurs: boolean;
   /** Bits of `CAPABILITY` that all of them have. */
   readonly capabilities: number;
-  /** Bits of `CAPABILITY` that each has; absent when that is not known. */
-  readonly members?: readonly { readonly node: NodeId; readonly capabilities: number | undefined }[];
+  /** Bits of `CAPABILITY` that each has; undefined for a stock node. */
+  readonly members: readonly { readonly node: NodeId; readonly capabilities: number | undefined }[];
 }
 
 /** Something that waits for answers, and is looked at when its time comes. */

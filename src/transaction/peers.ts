@@ -120,7 +120,8 @@ export class PeerTransactions {
   readonly #out = new RwMessage();
   #nextId: number | undefined;
   #latestUpdateMs = 0;
-  #tellsKey = true;
+  /** Aerie nodes, which are told the cluster key; none where this node is one that tells nothing of itself. */
+  readonly #ours = new Set<NodeId>();
   #members: ReadonlySet<NodeId> = new Set();
   /** Nodes that left since the last balance, some of which may be back. */
   readonly #departed = new Set<NodeId>();
@@ -369,7 +370,7 @@ export class PeerTransactions {
     message.namespaceIndex = this.namespaces.indexOf(namespace);
     message.transactionId = transactionId;
     message.namespace.set(namespace.nameBytes);
-    if (this.#tellsKey) message.clusterKey = this.clusterKey;
+    message.clusterKey = this.clusterKey;
     return message;
   }
 
@@ -379,9 +380,13 @@ export class PeerTransactions {
     return this.#out;
   }
 
-  /** Sends an rw message; its record goes without persisted indexes where not all members know them. */
+  /**
+   * Sends an rw message; its record goes without persisted indexes where not all members know them, and without the
+   * cluster key to a stock node.
+   */
   sendRw(node: NodeId, message: RwMessage): string {
     const { record } = message;
+    if (!this.#ours.has(node)) message.clusterKey = undefined;
     if (!this.#takesIndexes && record.isPresent) record.set(withoutIndexes(record.view()));
     return this.#options.fabric.send({ node, channel: FABRIC_CHANNEL.RW }, message);
   }
@@ -436,10 +441,13 @@ export class PeerTransactions {
     this.takesTombstones = (view.capabilities & CAPABILITY.TOMBSTONES) !== 0;
     this.#takesIndexes = (view.capabilities & CAPABILITY.PERSISTED_INDEX) !== 0;
     this.#knowTombstones.clear();
-    for (const { node, capabilities = 0 } of view.members ?? []) {
+    this.#ours.clear();
+    for (const { node, capabilities } of view.members) {
+      if (capabilities === undefined) continue;
+      this.#ours.add(node);
       if ((capabilities & CAPABILITY.TOMBSTONES) !== 0) this.#knowTombstones.add(node);
     }
-    this.#tellsKey = view.allOurs;
+    if (!this.#ours.has(this.self)) this.#ours.clear();
     for (const { store } of this.namespaces) {
       const latestMs = Math.max(this.#latestUpdateMs, this.#options.latestMs());
       this.cutOffMs = Math.max(this.cutOffMs, Math.min(latestMs, store.nowMs() + AHEAD_MAX_MS));

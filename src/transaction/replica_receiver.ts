@@ -67,11 +67,16 @@ export class ReplicaReceiver {
     }
     request.digest = span.bytes.slice(digestAt, digestAt + DIGEST_SIZE_BYTES);
     if (namespace === undefined) return this.#answer(request, ResultCode.NAMESPACE);
-    if (message.clusterKey !== undefined && message.clusterKey !== this.#peers.clusterKey) {
-      if (!PLANTED.noClusterKeyCheck) return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
+    if (this.#isOfAnotherCluster(from, message) && !PLANTED.noClusterKeyCheck) {
+      return this.#answer(request, ResultCode.CLUSTER_KEY_MISMATCH);
     }
     if (isWrite) this.#takeWrite(namespace, request, message);
     else this.#takeQuestion(namespace, request, message);
+  }
+
+  /** A stock node tells no key: what is known is whether it is a member here. */
+  #isOfAnotherCluster(from: NodeId, { clusterKey }: RwMessage): boolean {
+    return clusterKey === undefined ? !this.#peers.isMember(from) : clusterKey !== this.#peers.clusterKey;
   }
 
   #takeWrite(namespace: Namespace, request: ReplicaRequest, message: RwMessage): void {

@@ -251,6 +251,29 @@ describe("ReplicaWrite", () => {
     isEqual([master, prole], 1);
   });
 
+  it("is refused by a replica that is in another cluster also when a member is a stock node", () => {
+    const it = new TestCluster();
+    const master = it.master(1);
+    const [prole] = it.proles(1);
+    const stock = it.peers.find((peer) => peer !== master && peer !== prole)!;
+    it.form(2, { stock: [stock.number] });
+    it.form(3, { stock: [stock.number], lagging: [master.number] });
+    const request = it.start(master, put(1, 5));
+    it.clock.advance(300);
+    assertEquals([request.reply, prole.flat(1)], [undefined, undefined]);
+  });
+
+  it("of a stock master is refused by a replica in whose cluster that is no member", () => {
+    const it = new TestCluster();
+    const [master, prole] = [it.master(1), it.proles(1)[0]];
+    const members = it.peers.filter((peer) => peer !== master).map(({ number }) => number);
+    it.form(2, { stock: [master.number] });
+    it.form(3, { members });
+    const request = it.start(master, put(1, 5));
+    it.clock.advance(300);
+    assertEquals([request.reply, prole.flat(1)], [undefined, undefined]);
+  });
+
   it("answers TIMEOUT at once when somebody else serves the partition now", () => {
     const it = new TestCluster({ nodeCount: 3, replicationFactor: 2 });
     const master = it.master(1);
@@ -258,7 +281,7 @@ describe("ReplicaWrite", () => {
     const request = it.start(master, put(1, 5));
     it.clock.advance(5);
     master.test.namespace.partitions.block();
-    master.peers.onBalanced({ clusterKey: 2, succession: [], allOurs: true, capabilities: 0 });
+    master.peers.onBalanced({ clusterKey: 2, succession: [], capabilities: 0, members: [] });
     assertEquals(request.reply?.code, ResultCode.TIMEOUT);
   });
 
