@@ -380,8 +380,8 @@ export function checkPolicy(
     const list = all.filter((copy) => !options.isTruncated?.(name, copy));
     const known = found === undefined ? list : [...list, found];
     if (known.some((copy) => mayBeExpired(copy, members))) continue;
-    // A later version may have expired before the network healed, without a trace.
-    if (found === undefined && name.startsWith("t")) continue;
+    // A later version may have expired before the network healed: without a trace, or one node has the tombstone of an older.
+    if (name.startsWith("t") && (found === undefined || isOver(found))) continue;
     if (hasStockLike && known.some(({ isTombstone }) => isTombstone)) continue;
     const merged = list.filter(({ isCovered }) => !isCovered);
     if (found === undefined && merged.length === 0) continue;
