@@ -408,7 +408,8 @@ class ClusterRun {
     if (why !== undefined) return why;
     const mending = started.find(({ node }) => node!.peers.unconfirmedCount > 0);
     if (mending !== undefined) return `${mending.id} has records that a replica may lack`;
-    const refusing = started.find(({ store }) => store.stopWrites);
+    // What a device does not take stops the writes soon: the node looks for it every so often.
+    const refusing = started.find(({ store }) => store.stopWrites || (store.disk?.fault ?? "") !== "");
     if (refusing !== undefined) return `${refusing.id} refuses writes`;
     const refilling = this.#devices.whyNotRefilled(this.#members.all, this.#clients.names);
     if (refilling !== undefined) return refilling;
