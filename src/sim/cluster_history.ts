@@ -104,8 +104,8 @@ export class EpochHistory implements Recorder {
   readonly #wall: ClusterWall;
   readonly #entries = new Map<string, Entry[]>();
   readonly #open = new Set<Entry>();
-  /** Those that are on their way even after the epoch. */
-  readonly #underWay = new Set<Entry>();
+  /** Those that are on their way even after the epoch, with both ends of the connection that they were sent by. */
+  readonly #underWay = new Map<Entry, readonly SimConnection[]>();
   /** Records that a truncation without an answer may remove. */
   readonly #vanishing = new Map<symbol, string>();
 
@@ -134,9 +134,13 @@ export class EpochHistory implements Recorder {
   doubt(entry: Entry, ends: readonly SimConnection[]): void {
     if (isRead(entry.action)) return;
     this.doubtCount++;
+    this.#leaveOpen(entry, ends);
+  }
+
+  #leaveOpen(entry: Entry, ends: readonly SimConnection[]): void {
     this.#add(entry);
     this.#open.add(entry);
-    this.#underWay.add(entry);
+    this.#underWay.set(entry, ends);
     let open = ends.length;
     if (open === 0) this.#closeLater(entry);
     for (const end of ends) {
@@ -156,11 +160,8 @@ export class EpochHistory implements Recorder {
   /** What was given up shortly before the end of the last epoch may take effect in this one. */
   goOnFrom(last: EpochHistory): void {
     for (const key of last.#vanishing.values()) this.#addWipe(key);
-    for (const entry of last.#underWay) {
-      const still = { ...entry, invokedTick: this.#wall.tick(), returnedTick: Infinity };
-      this.#add(still);
-      this.#open.add(still);
-      this.#closeLater(still);
+    for (const [entry, ends] of last.#underWay) {
+      this.#leaveOpen({ ...entry, invokedTick: this.#wall.tick(), returnedTick: Infinity }, ends);
     }
   }
 
