@@ -30,6 +30,9 @@ import { EventKind, type Simulation } from "./simulation.ts";
 import type { Recorder } from "./history.ts";
 import type { SimMachine } from "./world.ts";
 
+/** One end of the connection that a request was sent by: the request is on its way until it is read there, or lost. */
+type ConnectionEnd = Pick<SimConnection, "whenFinished">;
+
 /** A request that its client gave up may have been passed on to other nodes, and takes effect within this time. */
 const PASSED_ON_MS = 3000;
 
@@ -105,7 +108,7 @@ export class EpochHistory implements Recorder {
   readonly #entries = new Map<string, Entry[]>();
   readonly #open = new Set<Entry>();
   /** Those that are on their way even after the epoch, with both ends of the connection that they were sent by. */
-  readonly #underWay = new Map<Entry, readonly SimConnection[]>();
+  readonly #underWay = new Map<Entry, readonly ConnectionEnd[]>();
   /** Records that a truncation without an answer may remove. */
   readonly #vanishing = new Map<symbol, string>();
 
@@ -131,13 +134,13 @@ export class EpochHistory implements Recorder {
     this.#add(entry);
   }
 
-  doubt(entry: Entry, ends: readonly SimConnection[]): void {
+  doubt(entry: Entry, ends: readonly ConnectionEnd[]): void {
     if (isRead(entry.action)) return;
     this.doubtCount++;
     this.#leaveOpen(entry, ends);
   }
 
-  #leaveOpen(entry: Entry, ends: readonly SimConnection[]): void {
+  #leaveOpen(entry: Entry, ends: readonly ConnectionEnd[]): void {
     this.#add(entry);
     this.#open.add(entry);
     this.#underWay.set(entry, ends);

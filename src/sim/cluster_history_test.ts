@@ -178,6 +178,23 @@ describe("EpochHistory.goOnFrom()", () => {
     await world.simulation.runFor(3001);
     assertEquals(next.entriesOf("new")[0].returnedTick < Infinity, true);
   });
+
+  it("lets what nobody has read yet take effect later", async () => {
+    const world = new SimWorld({ seed: 1, settle, compute: createCompute() });
+    const wall = new ClusterWall(world.simulation);
+    const last = new EpochHistory(world.simulation, wall);
+    const whenRead: (() => void)[] = [];
+    last.doubt(last.call("c", "k", put("1")), [{ whenFinished: (fn) => void whenRead.push(fn) }]);
+    last.end();
+    const next = new EpochHistory(world.simulation, wall);
+    next.goOnFrom(last);
+    const [entry] = next.entriesOf("k");
+    await world.simulation.runFor(10_000);
+    assertEquals(entry.returnedTick, Infinity);
+    for (const read of whenRead) read();
+    await world.simulation.runFor(3001);
+    assertEquals(entry.returnedTick < Infinity, true);
+  });
 });
 
 describe("EpochHistory.mayVanish()", () => {
