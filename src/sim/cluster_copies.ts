@@ -13,7 +13,8 @@ import { mayBeTruncated } from "./workload.ts";
 /** Nobody removes records by their age within this time of their expiry, whatever the clocks say. */
 const EXPIRY_SLACK_S = 3;
 
-const EMPTY = new Uint8Array(32);
+/** Stands for the bytes of a copy that can't be read. */
+const UNREAD = new Uint8Array(32);
 
 /** Offset of the byte with the tree id, in a flat record. */
 const TREE_ID_AT = 7;
@@ -139,7 +140,7 @@ function forEachCopy(
         voidTime: entry.voidTime,
         isTombstone: entry.isTombstone,
         isCovered: isSubset || isLeftOver(store, entry, isSuperseded),
-        bytes: withoutTreeId(bytes ?? EMPTY),
+        bytes: withoutTreeId(bytes ?? UNREAD),
       });
       return true;
     });
@@ -225,8 +226,17 @@ export function compareCopies(policy: "generation" | "last-update-time") {
 
 /** Whether two copies are the same record, byte for byte. */
 export function sameCopy(left: RecordCopy, right: RecordCopy): boolean {
+  return sameVersion(left, right) && compareBytes(left.bytes, right.bytes) === 0;
+}
+
+function sameVersion(left: RecordCopy, right: RecordCopy): boolean {
   return left.generation === right.generation && left.lastUpdateMs === right.lastUpdateMs &&
-    left.voidTime === right.voidTime && compareBytes(left.bytes, right.bytes) === 0;
+    left.voidTime === right.voidTime;
+}
+
+/** Whether a record may have come from a copy; of one whose device failed when it was looked at, the version is known. */
+function mayComeFrom(copy: RecordCopy, found: RecordCopy): boolean {
+  return copy.bytes === UNREAD ? sameVersion(copy, found) : sameCopy(copy, found);
 }
 
 function compareBytes(left: Uint8Array, right: Uint8Array): number {
@@ -392,28 +402,32 @@ export function checkPolicy(
     if (found === undefined && isAlone) continue;
     const [best] = [...merged].sort(order);
     const [outliving] = merged.filter((copy) => !isOutlived(copy, merged)).sort(order);
-    if (found !== undefined && outliving !== undefined && sameCopy(found, outliving)) continue;
+    if (found !== undefined && outliving !== undefined && mayComeFrom(outliving, found)) continue;
     // Where it is in doubt whether copies went different ways the later one stays.
     const [latest] = [...merged].sort(byTime);
-    if (found !== undefined && [best, latest].some((copy) => copy !== undefined && sameCopy(found, copy))) {
+    if (
+      found !== undefined && [best, latest].some((copy) => copy !== undefined && mayComeFrom(copy, found))
+    ) {
       continue;
     }
     // A tombstone of what has expired may be on one replica alone, for an older copy on its device, and counts for nothing.
     const lasting = name.startsWith("t") ? merged.filter((copy) => !isOver(copy)) : [];
     const winners = [[...lasting].sort(order)[0], [...lasting].sort(byTime)[0]];
-    if (found !== undefined && winners.some((copy) => copy !== undefined && sameCopy(found, copy))) continue;
+    if (found !== undefined && winners.some((copy) => copy !== undefined && mayComeFrom(copy, found))) {
+      continue;
+    }
     const isForgotten = found === undefined && [best, latest].every((copy) => mayBeForgotten(copy, members));
     if (isForgotten) continue;
     if (options.hadBothRules?.(key) && found !== undefined && mayWinSteps(found, merged, order)) continue;
     // A covered copy may have gone its own way since, and is merged then.
-    const isCovered = list.some((copy) => copy.isCovered && found !== undefined && sameCopy(found, copy));
+    const isCovered = list.some((copy) => copy.isCovered && found !== undefined && mayComeFrom(copy, found));
     if (isCovered && (merged.length === 0 || order(found!, best) < 0 || byTime(found!, latest) < 0)) continue;
     // A request that was under way when the copies were looked at may have been run since.
     const isBetter = found !== undefined &&
       (best === undefined || found.lastUpdateMs > best.lastUpdateMs || order(found, best) < 0);
     if (isBetter && inDoubt(name)) continue;
     // What not all replicas had confirmed may go when the copies of one side are made equal.
-    if (found !== undefined && inDoubt(name) && list.some((copy) => sameCopy(found, copy))) continue;
+    if (found !== undefined && inDoubt(name) && list.some((copy) => mayComeFrom(copy, found))) continue;
     throw new Error(
       `After the split ${name} is not what the policy "${policy}" names: ${
         found === undefined ? "it is gone" : copyText(found)
