@@ -255,7 +255,7 @@ describe("ReplicaWrite", () => {
     const it = new TestCluster();
     const master = it.master(1);
     const [prole] = it.proles(1);
-    const stock = it.peers.find((peer) => peer !== master && peer !== prole)!;
+    const [stock] = it.others(1);
     it.form(2, { stock: [stock.number] });
     it.form(3, { stock: [stock.number], lagging: [master.number] });
     const request = it.start(master, put(1, 5));
@@ -377,7 +377,7 @@ describe("ReplicaWrite", () => {
     const it = new TestCluster();
     const master = it.master(1);
     const [prole] = it.proles(1);
-    const stock = it.peers.find((peer) => peer !== master && peer !== prole)!;
+    const [stock] = it.others(1);
     it.form(2, { stock: [stock.number] });
     it.run(master, put(1, 5));
     const { store } = prole.test.namespace;
